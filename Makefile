@@ -1,0 +1,43 @@
+# Everything is installed inside this checkout (.venv) and in the user's cache (Kafka's jars, Superset's own venv).
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+.PHONY: help setup demo test check bench screenshot clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
+
+$(STAMP): pyproject.toml constraints.txt
+	@started=$$SECONDS; \
+	command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; tokenmeter needs Python 3.11 (or run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS))" >&2; exit 1; }; \
+	echo "setup: Python packages into $(VENV) ..."; \
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	touch $@; \
+	echo "setup: Python packages ready after $$((SECONDS - started)) s"
+
+setup: $(STAMP) ## install everything (Python packages, Kafka, Superset); quick when already done
+	@$(BIN)/python -m tokenmeter.stack.provision
+
+demo: setup ## run everything and prove the figures; ARGS=--once stops afterwards, ARGS="--trace FILE" replays a trace
+	@$(BIN)/tokenmeter demo $(ARGS)
+
+test: setup check ## formatting, types and every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## formatting, lint and types only
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+
+bench: setup ## measure the meter on this machine; writes build/bench.json
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+clean: ## stop the local stack and remove what was built here (not the user's cache)
+	@[ ! -x $(BIN)/tokenmeter ] || $(BIN)/tokenmeter down || true
+	@rm -rf $(VENV) build dist .tokenmeter .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,98 @@
+"""Which events are accepted: the one rule that the SDK, the meter, the loader and the audit all apply.
+
+The rule is written with comparisons, ``&`` and ``|`` alone, so the same lines judge one event (Python numbers) or a
+million (polars expressions). stored + quarantined = produced holds because nobody has a rule of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tokenmeter.events.contract import QUANTITY_FIELDS
+
+LATE_MAX_US = 35 * 86_400 * 1_000_000
+"""An event may have ended at most this long before the broker appended it."""
+EARLY_MAX_US = 5 * 60 * 1_000_000
+"""An emitter's clock may run at most this far ahead of the broker's."""
+EVENT_ID_BYTES_MAX = 64
+NAME_BYTES_MAX = 256
+"""Customer, model and provider names."""
+QUANTITY_MAX = 10**12
+"""No single call has a trillion tokens; the bound keeps every 64-bit sum of a page exact."""
+
+DETAILS: dict[str, str] = {
+    "identity": f"event_id (1 to {EVENT_ID_BYTES_MAX} bytes), customer_id, model or provider "
+    f"(1 to {NAME_BYTES_MAX} bytes) is empty or too long",
+    "correction": "a CORRECTION must name the event it corrects, and only a CORRECTION may",
+    "negative": "a USAGE event has a negative token count or count",
+    "too_large": f"a token count or count is beyond {QUANTITY_MAX}",
+    "breakdown": "a part is larger than its whole: cached + cache writes <= input, reasoning <= output, "
+    "audio or image tokens <= their side",
+    "late": "ended more than 35 days before the broker appended it",
+    "early": "ended more than 5 minutes after the broker appended it",
+}
+
+
+def violations(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield (reason, is_violated) for each rule, most telling first; the first violated one is the reason.
+
+    ``event`` maps each quantity field, ``is_correction`` and ``has_corrects`` (booleans), the sizes
+    ``event_id_bytes``, ``customer_id_bytes``, ``model_bytes`` and ``provider_bytes``, to a scalar or to a column
+    expression; what is yielded is of the same kind.
+    """
+    names_bad = (event["event_id_bytes"] < 1) | (event["event_id_bytes"] > EVENT_ID_BYTES_MAX)
+    for name in ("customer_id_bytes", "model_bytes", "provider_bytes"):
+        names_bad = names_bad | (event[name] < 1) | (event[name] > NAME_BYTES_MAX)
+    yield "identity", names_bad
+
+    is_correction = event["is_correction"]
+    is_usage = is_correction == False  # noqa: E712  (``not`` does not work on columns)
+    yield "correction", is_correction != event["has_corrects"]
+
+    negative = event[QUANTITY_FIELDS[0]] < 0
+    too_large = (event[QUANTITY_FIELDS[0]] > QUANTITY_MAX) | (event[QUANTITY_FIELDS[0]] < -QUANTITY_MAX)
+    for name in QUANTITY_FIELDS[1:]:
+        negative = negative | (event[name] < 0)
+        too_large = too_large | (event[name] > QUANTITY_MAX) | (event[name] < -QUANTITY_MAX)
+    yield "too_large", too_large
+    yield "negative", is_usage & negative
+
+    whole_in, whole_out = event["input_tokens"], event["output_tokens"]
+    cache = event["cached_input_tokens"] + event["cache_write_tokens"] + event["cache_write_1h_tokens"]
+    breakdown = (
+        (cache > whole_in)
+        | (event["input_audio_tokens"] + event["input_image_tokens"] > whole_in)
+        | (event["reasoning_tokens"] > whole_out)
+        | (event["output_audio_tokens"] + event["output_image_tokens"] > whole_out)
+        | (event["tool_call_errors"] > event["tool_calls"])
+    )
+    yield "breakdown", is_usage & breakdown
+
+
+def time_violations(occurred_at_us: Any, appended_at_us: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (reason, is_violated) for the accepted time range; both arguments are microseconds since 1970."""
+    yield "late", occurred_at_us < appended_at_us - LATE_MAX_US
+    yield "early", occurred_at_us > appended_at_us + EARLY_MAX_US
+
+
+def _scalars(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: record[name] for name in QUANTITY_FIELDS},
+        "is_correction": record["kind"] == "CORRECTION",
+        "has_corrects": record["corrects"] is not None,
+        **{f"{name}_bytes": len(record[name].encode()) for name in ("event_id", "customer_id", "model", "provider")},
+    }
+
+
+def reason_against(record: Mapping[str, Any], appended_at_us: int | None = None) -> str | None:
+    """Why one event (a decoded record) is not accepted, or None. Without a time only the figures are judged."""
+    for reason, violated in violations(_scalars(record)):
+        if violated:
+            return reason
+    if appended_at_us is not None:
+        occurred_at_us = round(record["occurred_at"].timestamp() * 1_000_000)
+        for reason, violated in time_violations(occurred_at_us, appended_at_us):
+            if violated:
+                return reason
+    return None

@@ -1,0 +1,137 @@
+"""The schemas by name, version and id, and the topics they travel on.
+
+Schema ids are fixed and bundled, so a producer and a meter agree without a registry. A new version of a record is a new
+``name.vN.avsc`` file and a new id here; old ids stay readable for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastavro import parse_schema
+
+TOKEN_FIELDS: tuple[str, ...] = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "output_audio_tokens",
+    "output_image_tokens",
+)
+COUNT_FIELDS: tuple[str, ...] = (
+    "images_in",
+    "images_out",
+    "video_seconds",
+    "tool_calls",
+    "tool_call_errors",
+    "web_searches",
+)
+QUANTITY_FIELDS: tuple[str, ...] = TOKEN_FIELDS + COUNT_FIELDS
+
+DAY_MS = 86_400_000
+EVENT_BYTES_MAX = 1_048_576
+"""A value larger than this is refused by the emitter and by the topic."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One version of one record: ``parsed`` is fastavro's form of ``document``, the file's own JSON."""
+
+    name: str
+    version: int
+    id: int
+    document: dict[str, Any] = field(repr=False)
+    parsed: Any = field(repr=False)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        return tuple(f["name"] for f in self.document["fields"])
+
+
+_IDS: dict[tuple[str, int], int] = {
+    ("usage_event", 1): 1,
+    ("billing_line", 1): 2,
+    ("market_line", 1): 3,
+    ("page", 1): 4,
+    ("quarantined_event", 1): 5,
+}
+
+
+@cache
+def versions(name: str) -> tuple[Schema, ...]:
+    """Every bundled version of ``name``, oldest first."""
+    found = []
+    for (schema_name, version), schema_id in sorted(_IDS.items()):
+        if schema_name == name:
+            text = (files(__package__) / f"{name}.v{version}.avsc").read_text("utf-8")
+            document = json.loads(text)
+            found.append(Schema(name, version, schema_id, document, parse_schema(json.loads(text))))
+    if not found:
+        raise KeyError(f"no bundled schema is called {name!r}; there are {sorted({n for n, _ in _IDS})}")
+    return tuple(found)
+
+
+def latest(name: str) -> Schema:
+    """The version new records are written with."""
+    return versions(name)[-1]
+
+
+SCHEMA_NAMES: tuple[str, ...] = tuple(sorted({name for name, _ in _IDS}))
+
+
+@cache
+def by_id(schema_id: int) -> Schema | None:
+    """The bundled schema with this wire id, or None."""
+    for name in SCHEMA_NAMES:
+        for schema in versions(name):
+            if schema.id == schema_id:
+                return schema
+    return None
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What a topic must look like. ``like_events``: it has as many partitions as ``usage.events``."""
+
+    name: str
+    schema: str
+    key: str
+    cleanup: str
+    retention_ms: int
+    like_events: bool = True
+    timestamp_type: str = "CreateTime"
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings, as Kafka spells them."""
+        settings = {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": self.timestamp_type,
+            "max.message.bytes": str(2 * EVENT_BYTES_MAX),
+        }
+        if self.cleanup == "delete":
+            settings["retention.ms"] = str(self.retention_ms)
+        return settings
+
+
+EVENTS = "usage.events"
+BILLING = "usage.billing"
+MARKET = "usage.market"
+PAGES = "usage.pages"
+QUARANTINE = "usage.quarantine"
+
+TOPICS: tuple[Topic, ...] = (
+    # LogAppendTime: the meter, the loader and an auditor judge an event's age by the same clock, the broker's.
+    Topic(EVENTS, "usage_event", "customer_id", "delete", 7 * DAY_MS, timestamp_type="LogAppendTime"),
+    Topic(BILLING, "billing_line", "customer_id", "delete", 90 * DAY_MS),
+    Topic(MARKET, "market_line", "model", "delete", 90 * DAY_MS),
+    Topic(PAGES, "page", "partition", "delete", 365 * DAY_MS),
+    Topic(QUARANTINE, "quarantined_event", "customer_id", "delete", 30 * DAY_MS),
+)

@@ -1,0 +1,63 @@
+"""What a line is: the keys that billing and market totals are grouped by, and how a page's lines are chained.
+
+The meter groups by these keys in columns and the audit in plain dicts; both order the lines of a page by their key,
+nulls first, so the same page always has the same lines in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+BILLING_KEYS: tuple[str, ...] = (
+    "customer_id",
+    "project_id",
+    "api_key_id",
+    "model",
+    "variant",
+    "service_tier",
+    "provider",
+    "occurred_hour",
+)
+MARKET_KEYS: tuple[str, ...] = (
+    "model",
+    "provider",
+    "app_id",
+    "variant",
+    "operation",
+    "country",
+    "context_bucket",
+    "occurred_hour",
+)
+
+CONTEXT_BUCKETS: tuple[tuple[int, str], ...] = (
+    (1_000, "<1k"),
+    (10_000, "1k-10k"),
+    (100_000, "10k-100k"),
+    (1_000_000, "100k-1m"),
+)
+"""(input tokens below which the bucket ends, its name), smallest first; anything larger is CONTEXT_BUCKET_TOP."""
+CONTEXT_BUCKET_TOP = ">=1m"
+
+ERROR_STATUS_MIN = 400
+RATE_LIMITED_STATUS = 429
+HOUR_US = 3_600_000_000
+
+FIRST_DIGEST = bytes(32)
+"""``previous_digest`` of the first page of a partition."""
+
+
+def page_digest(
+    previous: bytes, page_value: bytes, billing_values: Iterable[bytes], market_values: Iterable[bytes]
+) -> bytes:
+    """SHA-256 that chains a page to the one before.
+
+    ``page_value`` is the page's own wire value with an empty ``digest``; the lines are wire values in line order.
+    """
+    digest = hashlib.sha256(previous)
+    digest.update(page_value)
+    for value in billing_values:
+        digest.update(value)
+    for value in market_values:
+        digest.update(value)
+    return digest.digest()

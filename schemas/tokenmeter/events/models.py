@@ -1,0 +1,243 @@
+"""The records of every topic as pydantic models; a contract test holds each field against its Avro schema."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from tokenmeter.events import accept
+from tokenmeter.events.errors import Poison
+
+Quantity = Annotated[int, Field(ge=-accept.QUANTITY_MAX, le=accept.QUANTITY_MAX)]
+Total = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Usd = Annotated[Decimal, Field(max_digits=38, decimal_places=12)]
+Name = Annotated[str, Field(min_length=1, max_length=accept.NAME_BYTES_MAX)]
+
+
+class Kind(StrEnum):
+    """A correction carries signed deltas and names what it corrects; nothing is ever edited."""
+
+    USAGE = "USAGE"
+    CORRECTION = "CORRECTION"
+
+
+class Operation(StrEnum):
+    """What was asked of the model."""
+
+    CHAT = "CHAT"
+    COMPLETION = "COMPLETION"
+    RESPONSE = "RESPONSE"
+    EMBEDDING = "EMBEDDING"
+    RERANK = "RERANK"
+    IMAGE = "IMAGE"
+    AUDIO = "AUDIO"
+    VIDEO = "VIDEO"
+    MODERATION = "MODERATION"
+    OTHER = "OTHER"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True, validate_default=True)
+
+
+class _Quantities(_Record):
+    input_tokens: Quantity = 0
+    cached_input_tokens: Quantity = 0
+    cache_write_tokens: Quantity = 0
+    cache_write_1h_tokens: Quantity = 0
+    input_audio_tokens: Quantity = 0
+    input_image_tokens: Quantity = 0
+    output_tokens: Quantity = 0
+    reasoning_tokens: Quantity = 0
+    output_audio_tokens: Quantity = 0
+    output_image_tokens: Quantity = 0
+    images_in: Quantity = 0
+    images_out: Quantity = 0
+    video_seconds: Quantity = 0
+    tool_calls: Quantity = 0
+    tool_call_errors: Quantity = 0
+    web_searches: Quantity = 0
+
+
+class UsageEvent(_Quantities):
+    """One model call attempt. ``input_tokens`` includes cached and cache-write tokens, ``output_tokens`` reasoning.
+
+    Building one raises pydantic.ValidationError where a rule of ``tokenmeter.events.accept`` is broken, so an
+    event that exists can be metered (its time is judged later, against the broker's clock).
+    """
+
+    event_id: Annotated[str, Field(min_length=1, max_length=accept.EVENT_ID_BYTES_MAX)]
+    kind: Kind = Kind.USAGE
+    corrects: str | None = None
+    occurred_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    source: str = ""
+    sequence: int | None = None
+
+    customer_id: Name
+    project_id: str | None = None
+    api_key_id: str | None = None
+    end_user_id: str | None = None
+    app_id: str | None = None
+    session_id: str | None = None
+    country: str | None = None
+    region: str | None = None
+
+    request_id: str | None = None
+    attempt: Int32 = 1
+    upstream_id: str | None = None
+    operation: Operation = Operation.CHAT
+    model: Name
+    requested_model: str | None = None
+    variant: str = "standard"
+    provider: Name
+    endpoint_id: str | None = None
+    router: str | None = None
+    service_tier: str | None = None
+    streamed: bool = False
+    cancelled: bool = False
+    byok: bool = False
+    status: Int32 = 200
+    error_class: str | None = None
+    finish_reason: str | None = None
+    task: str | None = None
+    tags: tuple[str, ...] = ()
+
+    latency_ms: Int32 | None = None
+    duration_ms: Int32 | None = None
+    reported_cost: Usd | None = None
+
+    @model_validator(mode="after")
+    def _is_acceptable(self) -> Self:
+        reason = accept.reason_against(self.to_record())
+        if reason is not None:
+            raise ValueError(f"{reason}: {accept.DETAILS[reason]}")
+        return self
+
+    def to_record(self) -> dict[str, Any]:
+        """The event as the Avro encoder takes it."""
+        record = dict(self.__dict__)
+        record["tags"] = list(self.tags)
+        return record
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> UsageEvent:
+        """The event of a decoded Avro record; raises Poison(``invariant``) where a rule is broken."""
+        try:
+            return cls.model_validate(record)
+        except ValueError as error:
+            raise Poison("invariant", str(error)) from error
+
+
+class _Line(_Record):
+    """Absolute totals of one page for one key; ``partition`` and ``first_offset`` name the page."""
+
+    partition: int
+    first_offset: int
+    line: int
+    model: str
+    variant: str
+    provider: str
+    occurred_hour: AwareDatetime
+    events: Total
+    errors: Total
+    input_tokens: Total
+    cached_input_tokens: Total
+    cache_write_tokens: Total
+    cache_write_1h_tokens: Total
+    input_audio_tokens: Total
+    input_image_tokens: Total
+    output_tokens: Total
+    reasoning_tokens: Total
+    output_audio_tokens: Total
+    output_image_tokens: Total
+    images_in: Total
+    images_out: Total
+    video_seconds: Total
+    tool_calls: Total
+    tool_call_errors: Total
+    web_searches: Total
+    charge: Usd | None = None
+    cost: Usd | None = None
+
+
+class BillingLine(_Line):
+    """What one page adds to one customer's bill."""
+
+    customer_id: str
+    project_id: str | None = None
+    api_key_id: str | None = None
+    service_tier: str | None = None
+    price_id: str | None = None
+
+
+class MarketLine(_Line):
+    """What one page adds to the market's figures; names no customer."""
+
+    app_id: str | None = None
+    operation: str
+    country: str | None = None
+    context_bucket: str
+    rate_limited: Total
+    streamed: Total
+    cancelled: Total
+    byok: Total
+
+
+class Page(_Record):
+    """The proof of one page; ``digest`` chains it to the page before."""
+
+    partition: int
+    first_offset: int
+    last_offset: int
+    events_in: Total
+    events: Total
+    duplicates: Total
+    quarantined: Total
+    unpriced: Total
+    lost: Total
+    billing_lines: int
+    market_lines: int
+    input_tokens: Total
+    cached_input_tokens: Total
+    cache_write_tokens: Total
+    cache_write_1h_tokens: Total
+    input_audio_tokens: Total
+    input_image_tokens: Total
+    output_tokens: Total
+    reasoning_tokens: Total
+    output_audio_tokens: Total
+    output_image_tokens: Total
+    images_in: Total
+    images_out: Total
+    video_seconds: Total
+    tool_calls: Total
+    tool_call_errors: Total
+    web_searches: Total
+    charge: Usd | None = None
+    cost: Usd | None = None
+    earliest_occurred_at: AwareDatetime | None = None
+    latest_occurred_at: AwareDatetime | None = None
+    misrouted_customers: Total
+    closed_at: AwareDatetime
+    meter: str
+    previous_digest: bytes
+    digest: bytes
+
+
+class QuarantinedEvent(_Record):
+    """An event that could not be used, whole: ``value`` is what the producer sent, byte for byte."""
+
+    partition: int
+    offset: int
+    appended_at: AwareDatetime
+    reason: str
+    detail: str
+    customer_id: str | None = None
+    event_id: str | None = None
+    value: bytes
+    quarantined_at: AwareDatetime

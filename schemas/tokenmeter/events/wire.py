@@ -1,0 +1,91 @@
+"""The Confluent wire format: a zero byte, the schema's id in four bytes, then the Avro record.
+
+``encode`` and ``decode`` handle one record; the meter's columnar decoder lives in ``tokenmeter.flow``.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastavro import schemaless_reader, schemaless_writer
+
+from tokenmeter.events.contract import Schema, by_id, latest
+from tokenmeter.events.errors import Poison
+
+MAGIC = 0
+PREFIX_BYTES = 5
+_PREFIX = struct.Struct(">bI")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A record as a dict, and the schema it was written with."""
+
+    schema: Schema
+    record: dict[str, Any]
+
+
+def prefix(schema: Schema) -> bytes:
+    """The five bytes that open every value written with ``schema``."""
+    return _PREFIX.pack(MAGIC, schema.id)
+
+
+def encode(name: str, record: Mapping[str, Any]) -> bytes:
+    """One record in the latest version of ``name``.
+
+    Raises Poison(``unencodable``) naming the field or value the schema does not allow.
+    """
+    schema = latest(name)
+    unknown = set(record) - set(schema.field_names)
+    if unknown:
+        raise Poison("unencodable", f"{name} has no field {', '.join(sorted(unknown))}")
+    out = io.BytesIO()
+    out.write(prefix(schema))
+    try:
+        schemaless_writer(out, schema.parsed, record, strict_allow_default=True)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise Poison("unencodable", f"{name}: {error}") from error
+    return out.getvalue()
+
+
+def schema_of(value: bytes | None) -> Schema:
+    """The schema a value says it was written with; Poison if it does not say, or names one nobody knows."""
+    if value is None:
+        raise Poison("empty", "the record has no value")
+    if len(value) < PREFIX_BYTES:
+        raise Poison("truncated", f"{len(value)} bytes; the wire prefix alone has {PREFIX_BYTES}")
+    magic, schema_id = _PREFIX.unpack_from(value)
+    if magic != MAGIC:
+        raise Poison("magic", f"first byte is {value[0]:#04x}, not 0x00: not the Confluent wire format")
+    schema = by_id(schema_id)
+    if schema is None:
+        raise Poison("schema", f"schema id {schema_id} is not known")
+    return schema
+
+
+def decode(value: bytes | None, *, expect: str | None = None) -> Decoded:
+    """One record. Every byte must be used: trailing bytes are damage, not slack.
+
+    Raises Poison with reason ``empty``, ``truncated``, ``magic``, ``schema`` or ``avro``.
+    """
+    schema = schema_of(value)
+    assert value is not None
+    if expect is not None and schema.name != expect:
+        raise Poison("schema", f"schema id {schema.id} is {schema.name}, not {expect}")
+    body = io.BytesIO(value)
+    body.seek(PREFIX_BYTES)
+    try:
+        record = schemaless_reader(body, schema.parsed, latest(schema.name).parsed)
+    except EOFError as error:
+        raise Poison("truncated", f"{schema.name} ends early: {len(value)} bytes") from error
+    except Exception as error:  # fastavro raises many kinds on damaged bytes; each is the value's own fault
+        raise Poison("avro", f"{schema.name}: {type(error).__name__}: {error}") from error
+    if body.tell() != len(value):
+        raise Poison("avro", f"{schema.name}: {len(value) - body.tell()} bytes are left over")
+    if not isinstance(record, dict):
+        raise Poison("avro", f"{schema.name}: not a record")
+    return Decoded(schema, record)

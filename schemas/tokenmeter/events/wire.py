@@ -39,7 +39,12 @@ def encode(name: str, record: Mapping[str, Any]) -> bytes:
 
     Raises Poison(``unencodable``) naming the field or value the schema does not allow.
     """
-    schema = latest(name)
+    return encode_as(latest(name), record)
+
+
+def encode_as(schema: Schema, record: Mapping[str, Any]) -> bytes:
+    """One record in the given version; see ``encode``."""
+    name = schema.name
     unknown = set(record) - set(schema.field_names)
     if unknown:
         raise Poison("unencodable", f"{name} has no field {', '.join(sorted(unknown))}")

@@ -48,8 +48,8 @@ class Schema:
     name: str
     version: int
     id: int
-    document: dict[str, Any] = field(repr=False)
-    parsed: Any = field(repr=False)
+    document: dict[str, Any] = field(repr=False, compare=False)
+    parsed: Any = field(repr=False, compare=False)
 
     @property
     def field_names(self) -> tuple[str, ...]:

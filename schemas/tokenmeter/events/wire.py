@@ -9,12 +9,14 @@ import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
 
 from tokenmeter.events.contract import Schema, by_id, latest
 from tokenmeter.events.errors import Poison
+from tokenmeter.events.repair import with_known_branches
 
 MAGIC = 0
 PREFIX_BYTES = 5
@@ -84,13 +86,34 @@ def decode(value: bytes | None, *, expect: str | None = None) -> Decoded:
     body = io.BytesIO(value)
     body.seek(PREFIX_BYTES)
     try:
-        record = schemaless_reader(body, schema.parsed, latest(schema.name).parsed)
+        record = _read(body, schema)
     except EOFError as error:
         raise Poison("truncated", f"{schema.name} ends early: {len(value)} bytes") from error
     except Exception as error:  # fastavro raises many kinds on damaged bytes; each is the value's own fault
         raise Poison("avro", f"{schema.name}: {type(error).__name__}: {error}") from error
-    if body.tell() != len(value):
-        raise Poison("avro", f"{schema.name}: {len(value) - body.tell()} bytes are left over")
+    left_over = len(body.getvalue()) - body.tell()
+    if left_over:
+        raise Poison("avro", f"{schema.name}: {left_over} bytes are left over")
     if not isinstance(record, dict):
         raise Poison("avro", f"{schema.name}: not a record")
-    return Decoded(schema, record)
+    return Decoded(schema, {**_defaults(schema.name), **record} if schema != latest(schema.name) else record)
+
+
+def _read(body: io.BytesIO, schema: Schema) -> Any:
+    try:
+        return schemaless_reader(body, schema.parsed, None)
+    except IndexError:
+        # A branch or symbol beyond the schema. The columnar decoder reads such a branch of ["null", X] as X and
+        # cannot tell; a value must mean the same beside any neighbour, so it is read as X here too.
+        repaired = with_known_branches(body.getvalue(), schema)
+        body.seek(0)
+        body.truncate()
+        body.write(repaired)
+        body.seek(PREFIX_BYTES)
+        return schemaless_reader(body, schema.parsed, None)
+
+
+@cache
+def _defaults(name: str) -> dict[str, Any]:
+    """The defaults of the latest version: what an older record means in the fields it did not have."""
+    return {field["name"]: field["default"] for field in latest(name).document["fields"] if "default" in field}

@@ -7,6 +7,8 @@ million (polars expressions). stored + quarantined = produced holds because nobo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from tokenmeter.events.contract import QUANTITY_FIELDS
@@ -20,8 +22,18 @@ NAME_BYTES_MAX = 256
 """Customer, model and provider names."""
 QUANTITY_MAX = 10**12
 """No single call has a trillion tokens; the bound keeps every 64-bit sum of a page exact."""
+INT_MAX = 2**31 - 1
+COST_MAX_USD = 10**12
+TIME_MIN_US, TIME_MAX_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""Years 1 to 9999: what a timestamp of every client can hold."""
+
+INT_FIELDS: tuple[str, ...] = ("attempt", "status", "latency_ms", "duration_ms")
+TIME_FIELDS: tuple[str, ...] = ("occurred_at", "started_at")
+NAME_FIELDS: tuple[str, ...] = ("event_id", "customer_id", "model", "provider")
 
 DETAILS: dict[str, str] = {
+    "range": f"attempt, status, latency_ms or duration_ms beyond 32 bits, a time outside years 1 to 9999, or "
+    f"reported_cost beyond {COST_MAX_USD} USD",
     "identity": f"event_id (1 to {EVENT_ID_BYTES_MAX} bytes), customer_id, model or provider "
     f"(1 to {NAME_BYTES_MAX} bytes) is empty or too long",
     "correction": "a CORRECTION must name the event it corrects, and only a CORRECTION may",
@@ -34,16 +46,28 @@ DETAILS: dict[str, str] = {
 }
 
 
+def range_violation(event: Mapping[str, Any]) -> Any:
+    """Whether a figure is beyond what its type holds everywhere; ``event`` as in ``violations``."""
+    bad = (event["reported_cost"] > COST_MAX_USD) | (event["reported_cost"] < -COST_MAX_USD)
+    for name in INT_FIELDS:
+        bad = bad | (event[name] > INT_MAX) | (event[name] < -INT_MAX)
+    for name in TIME_FIELDS:
+        bad = bad | (event[f"{name}_us"] < TIME_MIN_US) | (event[f"{name}_us"] > TIME_MAX_US)
+    return bad
+
+
 def violations(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (reason, is_violated) for each rule, most telling first; the first violated one is the reason.
 
-    ``event`` maps each quantity field, ``is_correction`` and ``has_corrects`` (booleans), the sizes
-    ``event_id_bytes``, ``customer_id_bytes``, ``model_bytes`` and ``provider_bytes``, to a scalar or to a column
-    expression; what is yielded is of the same kind.
+    ``event`` maps to a scalar or to a column expression, and what is yielded is of the same kind: each quantity field
+    and INT_FIELD, ``reported_cost``, ``is_correction`` and ``has_corrects`` (booleans), ``NAME_bytes`` for each of
+    NAME_FIELDS, and ``TIME_us`` for each of TIME_FIELDS. A missing optional figure counts as 0.
     """
-    names_bad = (event["event_id_bytes"] < 1) | (event["event_id_bytes"] > EVENT_ID_BYTES_MAX)
-    for name in ("customer_id_bytes", "model_bytes", "provider_bytes"):
-        names_bad = names_bad | (event[name] < 1) | (event[name] > NAME_BYTES_MAX)
+    yield "range", range_violation(event)
+
+    names_bad = event["event_id_bytes"] > EVENT_ID_BYTES_MAX
+    for name in NAME_FIELDS:
+        names_bad = names_bad | (event[f"{name}_bytes"] < 1) | (event[f"{name}_bytes"] > NAME_BYTES_MAX)
     yield "identity", names_bad
 
     is_correction = event["is_correction"]
@@ -76,23 +100,31 @@ def time_violations(occurred_at_us: Any, appended_at_us: Any) -> Iterator[tuple[
     yield "early", occurred_at_us > appended_at_us + EARLY_MAX_US
 
 
-def _scalars(record: Mapping[str, Any]) -> dict[str, Any]:
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _microseconds(time: datetime | None) -> int:
+    return 0 if time is None else (time - _EPOCH) // _MICROSECOND
+
+
+def scalars(record: Mapping[str, Any]) -> dict[str, Any]:
+    """One decoded record in the form ``violations`` takes."""
     return {
         **{name: record[name] for name in QUANTITY_FIELDS},
+        **{name: record[name] or 0 for name in INT_FIELDS},
+        **{f"{name}_us": _microseconds(record[name]) for name in TIME_FIELDS},
+        **{f"{name}_bytes": len(record[name].encode()) for name in NAME_FIELDS},
+        "reported_cost": record["reported_cost"] or Decimal(0),
         "is_correction": record["kind"] == "CORRECTION",
         "has_corrects": record["corrects"] is not None,
-        **{f"{name}_bytes": len(record[name].encode()) for name in ("event_id", "customer_id", "model", "provider")},
     }
 
 
 def reason_against(record: Mapping[str, Any], appended_at_us: int | None = None) -> str | None:
     """Why one event (a decoded record) is not accepted, or None. Without a time only the figures are judged."""
-    for reason, violated in violations(_scalars(record)):
-        if violated:
-            return reason
+    event = scalars(record)
+    rules = [*violations(event)]
     if appended_at_us is not None:
-        occurred_at_us = round(record["occurred_at"].timestamp() * 1_000_000)
-        for reason, violated in time_violations(occurred_at_us, appended_at_us):
-            if violated:
-                return reason
-    return None
+        rules += time_violations(event["occurred_at_us"], appended_at_us)
+    return next((reason for reason, violated in rules if violated), None)

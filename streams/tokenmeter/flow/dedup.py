@@ -1,0 +1,163 @@
+"""The dedup horizon: which events are repeats of one appended at most ``horizon`` before.
+
+The answer is a function of the log alone: an event is a repeat when a usable event with the same identity was appended
+within the horizon before it; its payload is compared with the most recent of those. So a rebuilt horizon answers as
+the lost one would have. Identities are 128-bit hashes in a few sorted runs, probed with ``numpy.searchsorted``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tokenmeter.events.contract import latest
+
+HORIZON_MINUTES = 15
+RUN_GROWTH = 4
+"""Two neighbouring runs are merged while the younger has more than a quarter of the older's size."""
+
+FRESH, DUPLICATE, CONFLICT = 0, 1, 2
+
+U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+_IDENTITY = ("customer_id", "event_id")
+_EMITTER_FIELDS = frozenset({"source", "sequence"})
+"""Stamped by whoever sends: a retry from another process differs in them and is the same call."""
+PAYLOAD: tuple[str, ...] = tuple(n for n in latest("usage_event").field_names if n not in _EMITTER_FIELDS)
+
+
+@dataclass
+class Marks:
+    """Columns of one batch, in log order: identity hash (high, low), payload digest, append time."""
+
+    high: U64
+    low: U64
+    digest: U64
+    appended_at_ms: I64
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Marks:
+        return Marks(self.high[rows], self.low[rows], self.digest[rows], self.appended_at_ms[rows])
+
+    def __len__(self) -> int:
+        return len(self.high)
+
+
+def marks(frame: pl.DataFrame, appended_at_ms: I64) -> Marks:
+    """Hash a frame of events. The seeds are fixed; nothing hashed here outlives the process."""
+    identity = pl.struct(_IDENTITY)
+    hashes = frame.select(identity.hash(17).alias("high"), identity.hash(7919).alias("low"))
+    return Marks(
+        hashes["high"].to_numpy(),
+        hashes["low"].to_numpy(),
+        frame.select(PAYLOAD).hash_rows(31).to_numpy(),
+        appended_at_ms,
+    )
+
+
+class Horizon:
+    """Remembers identities for ``horizon_ms`` of the broker's time. One per partition, used by one thread at a time."""
+
+    def __init__(self, horizon_ms: int = HORIZON_MINUTES * 60_000) -> None:
+        self._horizon_ms = horizon_ms
+        self._runs: list[Marks] = []
+        self._swept_at_ms = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs))
+
+    def mark(self, batch: Marks) -> npt.NDArray[np.int8]:
+        """FRESH, DUPLICATE or CONFLICT for each event, in log order; the batch is remembered."""
+        status = np.zeros(len(batch), np.int8)
+        if not len(batch):
+            return status
+        order = _by_identity(batch)
+        ordered = batch.take(order)
+        # In identity order, an event's predecessor of the same identity stands right before it.
+        repeats = np.zeros(len(ordered), bool)
+        repeats[1:] = (ordered.high[1:] == ordered.high[:-1]) & (ordered.low[1:] == ordered.low[:-1])
+        found = np.zeros(len(ordered), np.int8)
+        later = np.flatnonzero(repeats)
+        found[later] = self._compare(ordered.take(later), ordered.take(later - 1))
+        first = np.flatnonzero(~repeats)
+        last = np.append(first[1:], len(ordered)) - 1
+        found[first] = self._probe(ordered.take(first), ordered.take(last))
+        status[order] = found
+        self._sweep(int(batch.appended_at_ms[-1]))
+        return status
+
+    def _compare(self, event: Marks, before: Marks) -> npt.NDArray[np.int8]:
+        within = event.appended_at_ms - before.appended_at_ms <= self._horizon_ms
+        return np.where(within, np.where(event.digest == before.digest, DUPLICATE, CONFLICT), FRESH).astype(np.int8)
+
+    def _probe(self, events: Marks, newest: Marks) -> npt.NDArray[np.int8]:
+        """Look distinct identities (sorted) up in the runs and leave ``newest`` remembered for each."""
+        found = np.zeros(len(events), np.int8)
+        unknown = np.ones(len(events), bool)
+        for run in self._runs:
+            asked = np.flatnonzero(unknown)
+            place = _find(run, events.high[asked], events.low[asked])
+            hit = place >= 0
+            rows, place = asked[hit], place[hit]
+            found[rows] = self._compare(events.take(rows), run.take(place))
+            run.digest[place] = newest.digest[rows]
+            run.appended_at_ms[place] = newest.appended_at_ms[rows]
+            unknown[rows] = False
+        self._add(newest.take(np.flatnonzero(unknown)))
+        return found
+
+    def _add(self, run: Marks) -> None:
+        if len(run):
+            self._runs.append(run)
+        while len(self._runs) > 1 and len(self._runs[-1]) * RUN_GROWTH > len(self._runs[-2]):
+            younger, older = self._runs.pop(), self._runs.pop()
+            self._runs.append(_merge(older, younger))
+
+    def _sweep(self, now_ms: int) -> None:
+        """Forget what is older than the horizon, a few times per horizon: it costs a pass over the runs."""
+        if now_ms - self._swept_at_ms < self._horizon_ms // 4:
+            return
+        self._swept_at_ms = now_ms
+        kept = [run.take(np.flatnonzero(now_ms - run.appended_at_ms <= self._horizon_ms)) for run in self._runs]
+        self._runs = [run for run in kept if len(run)]
+
+
+def _by_identity(batch: Marks) -> npt.NDArray[np.intp]:
+    """Row numbers ordered by identity, and within one identity by log order."""
+    order = np.argsort(batch.high, kind="stable")
+    high, low = batch.high[order], batch.low[order]
+    if np.any((high[1:] == high[:-1]) & (low[1:] != low[:-1])):
+        return np.lexsort((batch.low, batch.high))
+    return order
+
+
+def _find(run: Marks, high: U64, low: U64) -> npt.NDArray[np.intp]:
+    """Where each identity stands in the run, or -1. Equal high halves of different identities are walked over."""
+    place = np.searchsorted(run.high, high)
+    inside = place < len(run)
+    safe = np.where(inside, place, 0)
+    same_high = inside & (run.high[safe] == high)
+    match = same_high & (run.low[safe] == low)
+    walking = np.flatnonzero(same_high & ~match)
+    while len(walking):
+        place[walking] += 1
+        walking = walking[place[walking] < len(run)]
+        walking = walking[run.high[place[walking]] == high[walking]]
+        here = run.low[place[walking]] == low[walking]
+        match[walking[here]] = True
+        walking = walking[~here]
+    return np.where(match, place, -1)
+
+
+def _merge(older: Marks, younger: Marks) -> Marks:
+    high = np.concatenate([older.high, younger.high])
+    order = np.argsort(high, kind="stable")  # two sorted halves: a stable sort merges them in one pass
+    return Marks(
+        high[order],
+        np.concatenate([older.low, younger.low])[order],
+        np.concatenate([older.digest, younger.digest])[order],
+        np.concatenate([older.appended_at_ms, younger.appended_at_ms])[order],
+    )

@@ -1,0 +1,176 @@
+"""Performs the engine's effects on Kafka: one transactional producer per owned partition.
+
+confluent-kafka carries the transaction although the group's live member is aiokafka: the metadata of an unsubscribed
+consumer of the same group is enough, and fencing comes from the transactional id, ``{app}-{topic}-{partition}``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from tokenmeter.events.errors import Fatal, Fenced
+from tokenmeter.flow import steps
+from tokenmeter.flow.page import Outgoing, Processor
+
+TRANSACTION_TIMEOUT_MS = 60_000
+KAFKA_WAIT_S = 30.0
+"""How long one Kafka call may take before the worker gives up and restarts."""
+PRODUCER_RECORDS_MAX = 1_000_000
+PRODUCER_KBYTES_MAX = 1 << 20
+
+_FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+
+
+class Driver(Protocol):
+    """Performs effects for one owned partition."""
+
+    def perform(self, effect: steps.Effect) -> Any:
+        """Do it and return what the effect's docstring says. Raises Fenced, or Fatal: the owner must then die."""
+
+    def drop(self) -> None:
+        """Give the partition up: abort what is open, release the producer. Never raises."""
+
+
+def run(generator: steps.Steps, driver: Driver) -> Any:
+    """Drive a generator of effects to its end and return its value."""
+    try:
+        effect = next(generator)
+        while True:
+            effect = generator.send(driver.perform(effect))
+    except StopIteration as stop:
+        return stop.value
+
+
+class KafkaDriver:
+    """The driver of production. ``client`` holds the settings every Kafka client shares (brokers, TLS, SASL)."""
+
+    def __init__(
+        self, client: Mapping[str, Any], app_id: str, topic: str, partition: int, processor: Processor
+    ) -> None:
+        self._client = dict(client)
+        self._app_id = app_id
+        self._topic = topic
+        self._partition = partition
+        self._processor = processor
+        self._producer: Producer | None = None
+        self._in_transaction = False
+        self._consumer = Consumer({**self._client, "group.id": app_id, "enable.auto.commit": False})
+
+    @property
+    def _name(self) -> str:
+        return f"{self._app_id} on {self._topic}/{self._partition}"
+
+    def perform(self, effect: steps.Effect) -> Any:
+        """See Driver. Kafka errors become Fenced or Fatal, naming the effect and the partition."""
+        try:
+            return self._perform(effect)
+        except KafkaException as error:
+            cause = error.args[0]
+            what = f"{type(effect).__name__} of {self._name}: {cause.str()}"
+            if cause.code() in _FENCED:
+                raise Fenced(f"{what}: another worker owns this partition now") from error
+            raise Fatal(what, hint="the worker restarts and resumes at the last committed page") from error
+
+    def _perform(self, effect: steps.Effect) -> Any:
+        match effect:
+            case steps.Fence():
+                self._producer = self._new_producer()
+                self._producer.init_transactions(KAFKA_WAIT_S)
+                return None
+            case steps.ReadPosition():
+                found = self._consumer.committed([self._topic_partition()], KAFKA_WAIT_S)[0]
+                if found.error:
+                    raise KafkaException(found.error)
+                return found.offset if found.offset >= 0 else steps.LOG_START
+            case steps.ReadLogStart():
+                return self._consumer.get_watermark_offsets(self._topic_partition(), KAFKA_WAIT_S)[0]
+            case steps.Restore(position):
+                return self._processor.restore(position)
+            case steps.Close(bounds):
+                return self._processor.close(bounds)
+            case steps.Begin():
+                self._tx.begin_transaction()
+                self._in_transaction = True
+                return None
+            case steps.Produce(outgoing):
+                for records in outgoing:
+                    self._produce(records)
+                return None
+            case steps.SendOffsets(next_offset):
+                metadata = self._consumer.consumer_group_metadata()
+                return self._tx.send_offsets_to_transaction(
+                    [self._topic_partition(next_offset)], metadata, KAFKA_WAIT_S
+                )
+            case steps.Commit():
+                self._tx.commit_transaction(KAFKA_WAIT_S)
+                self._in_transaction = False
+                return None
+            case steps.Committed(bounds):
+                return self._processor.committed(bounds)
+
+    def drop(self) -> None:
+        """See Driver. An abort that fails is left to the next owner's fence, which aborts it as well."""
+        if self._producer is not None and self._in_transaction:
+            try:
+                self._producer.abort_transaction(KAFKA_WAIT_S)
+            except KafkaException:
+                self._in_transaction = False
+        self._producer = None
+        self._consumer.close()
+
+    @property
+    def _tx(self) -> Producer:
+        if self._producer is None:
+            raise Fatal(f"{self._name}: a transaction before the fence")
+        return self._producer
+
+    def _topic_partition(self, offset: int | None = None) -> TopicPartition:
+        if offset is None:
+            return TopicPartition(self._topic, self._partition)
+        return TopicPartition(self._topic, self._partition, offset)
+
+    def transactional_id(self) -> str:
+        """One per app and partition: whoever initialises it last owns the partition."""
+        return f"{self._app_id}-{self._topic}-{self._partition}"
+
+    def _new_producer(self) -> Producer:
+        return Producer(
+            {
+                **self._client,
+                "transactional.id": self.transactional_id(),
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "partitioner": "murmur2_random",
+                "compression.type": "lz4",
+                "linger.ms": 5,
+                "batch.size": 1 << 20,
+                "queue.buffering.max.messages": PRODUCER_RECORDS_MAX,
+                "queue.buffering.max.kbytes": PRODUCER_KBYTES_MAX,
+                "log_level": 2,
+            }
+        )
+
+    def _produce(self, records: Outgoing) -> None:
+        """Hand the records over; a full queue is waited for, within the time a Kafka call may take."""
+        tx, topic = self._tx, records.topic
+        options = {} if records.partition is None else {"partition": records.partition}
+        # One call per record: produce_batch was measured slower (0.72 against 0.45 us), its dicts cost more.
+        for key, value in zip(records.keys, records.values, strict=True):
+            try:
+                tx.produce(topic, value, key, **options)
+            except BufferError:
+                self._produce_when_drained(topic, value, key, options)
+
+    def _produce_when_drained(self, topic: str, value: bytes, key: bytes | None, options: dict[str, int]) -> None:
+        deadline = time.monotonic() + KAFKA_WAIT_S
+        while time.monotonic() < deadline:
+            self._tx.poll(0.1)
+            try:
+                self._tx.produce(topic, value, key, **options)
+                return
+            except BufferError:
+                continue
+        raise Fatal(f"{self._name}: {topic} took no more records for {KAFKA_WAIT_S:.0f} s")

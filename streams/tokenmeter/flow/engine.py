@@ -1,0 +1,206 @@
+"""The page engine: hands batches to the owners of their partitions and closes pages when they are due.
+
+It knows nothing of tokens or transactions. Each owned partition has one owner and one batch at a time; blocking work
+runs on worker threads, decisions on the event loop. Any error that is not a revoke's own doing goes to ``on_failure``,
+which ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tokenmeter.events.errors import Fenced
+from tokenmeter.flow import steps
+from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.driver import Driver, run
+from tokenmeter.flow.page import Admission, Demand, OpenPage, PageBounds, PageLimits, Processor, admit
+
+log = logging.getLogger(__name__)
+
+WORKER_THREADS = 4
+TICK_S = 0.05
+"""How often open pages are looked at, so that a page closes by age also when traffic has stopped."""
+REVOKE_WAIT_S = 40.0
+"""A revoke waits this long for the page that is being closed; longer than any Kafka call of the driver."""
+
+T = TypeVar("T")
+Key = tuple[str, int]
+
+
+@dataclass
+class Owner:
+    """One owned partition. ``position`` is the next offset to fold, ``committed`` the next to commit."""
+
+    topic: str
+    partition: int
+    driver: Driver
+    processor: Processor
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    position: int = 0
+    committed: int = 0
+    high_watermark: int = 0
+    page: OpenPage | None = None
+    ready: bool = False
+    revoked: bool = False
+    closed_at: float = 0.0
+    progressed_at: float = 0.0
+
+    @property
+    def lag(self) -> int:
+        """Offsets appended but not committed, as far as the last fetch knew; trailing markers need no commit."""
+        return max(0, self.high_watermark - (self.position if self.page is None else self.committed))
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A page that committed, for the metrics."""
+
+    bounds: PageBounds
+    events: int
+    commit_seconds: float
+    age_seconds: float
+
+
+class Engine:
+    """``make_owner`` gives the driver and processor of a partition; ``clock`` is monotonic seconds."""
+
+    def __init__(
+        self,
+        make_owner: Callable[[str, int], tuple[Driver, Processor]],
+        limits: PageLimits,
+        clock: Callable[[], float],
+        on_failure: Callable[[BaseException], None],
+        on_closed: Callable[[Closed], None] = lambda closed: None,
+    ) -> None:
+        self._make_owner = make_owner
+        self._limits = limits
+        self._clock = clock
+        self._on_failure = on_failure
+        self._on_closed = on_closed
+        self._owners: dict[Key, Owner] = {}
+        self._pool = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="page")
+
+    @property
+    def owners(self) -> list[Owner]:
+        """The partitions owned now."""
+        return list(self._owners.values())
+
+    async def add(self, batch: RecordBatch, is_current: Callable[[], bool] = lambda: True) -> None:
+        """Fold one batch into its partition's page, taking the partition first if need be.
+
+        ``is_current`` is asked under the partition's lock: a batch fetched before a rebalance must not be counted.
+        """
+        key = (batch.topic, batch.partition)
+        owner = self._owners.get(key)
+        if owner is None:
+            if not is_current():
+                return
+            driver, processor = self._make_owner(*key)
+            owner = self._owners[key] = Owner(*key, driver, processor, progressed_at=self._clock())
+        async with owner.lock:
+            await self._guard(owner, lambda: self._fold(owner, batch, is_current))
+
+    async def close_due(self) -> None:
+        """Close every page whose time has come; partitions busy with a batch look for themselves."""
+        now = self._clock()
+        due = [
+            owner
+            for owner in self._owners.values()
+            if owner.page is not None
+            and not owner.lock.locked()
+            and owner.page.is_due(now, owner.closed_at, self._limits)
+        ]
+        await asyncio.gather(*(self._close_if_due(owner) for owner in due))
+
+    async def revoke(self, partitions: Iterable[Key]) -> None:
+        """Drop the pages of these partitions. A page that is being closed may finish: its fate is the broker's."""
+        await asyncio.gather(*(self._drop(key) for key in partitions if key in self._owners))
+
+    async def stop(self) -> None:
+        """Drop everything; nothing is committed that was not due."""
+        await self.revoke(list(self._owners))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _fold(self, owner: Owner, batch: RecordBatch, is_current: Callable[[], bool]) -> None:
+        if owner.revoked or not is_current():
+            return
+        if not owner.ready:
+            owner.position = owner.committed = await self._steps(owner, steps.own())
+            owner.ready = True
+            log.info("%s/%d: owned from offset %d", owner.topic, owner.partition, owner.position)
+        owner.high_watermark = max(owner.high_watermark, batch.high_watermark)
+        lost = 0
+        match admit(owner.position, batch.start_offset, batch.next_offset):
+            case Admission.SKIP:
+                return
+            case Admission.TRIM:
+                batch = batch.from_offset(owner.position)
+            case Admission.GAP:
+                gap = steps.cross_gap(owner.topic, owner.partition, owner.position, batch.start_offset)
+                lost = await self._steps(owner, gap)
+                log.error("%s/%d: retention removed %d unread offsets", owner.topic, owner.partition, lost)
+            case Admission.TAKE:
+                pass
+        owner.position = batch.next_offset
+        if not len(batch) and not lost:
+            return
+        if owner.page is None:
+            owner.page = OpenPage(self._clock())
+        owner.page.lost += lost
+        demand = await self._thread(owner.processor.add, batch)
+        owner.page.events += len(batch)
+        owner.page.bytes += batch.bytes
+        owner.page.demanded |= demand is Demand.CLOSE
+        if owner.page.is_due(self._clock(), owner.closed_at, self._limits):
+            await self._close(owner)
+
+    async def _close_if_due(self, owner: Owner) -> None:
+        async with owner.lock:
+            if owner.page is None or owner.revoked:
+                return
+            if owner.page.is_due(self._clock(), owner.closed_at, self._limits):
+                await self._guard(owner, lambda: self._close(owner))
+
+    async def _close(self, owner: Owner) -> None:
+        page = owner.page
+        if page is None or owner.revoked:
+            return
+        began = self._clock()
+        bounds = PageBounds(owner.topic, owner.partition, owner.committed, owner.position, page.lost)
+        await self._steps(owner, steps.commit(bounds))
+        owner.page = None
+        owner.committed = owner.position
+        owner.closed_at = owner.progressed_at = now = self._clock()
+        self._on_closed(Closed(bounds, page.events, now - began, now - page.opened_at))
+
+    async def _drop(self, key: Key) -> None:
+        owner = self._owners.pop(key)
+        owner.revoked = True
+        try:
+            async with asyncio.timeout(REVOKE_WAIT_S), owner.lock:
+                await self._thread(owner.driver.drop)
+        except TimeoutError as error:
+            self._on_failure(error)
+            return
+        log.info("%s/%d: given up at offset %d", owner.topic, owner.partition, owner.committed)
+
+    async def _guard(self, owner: Owner, work: Callable[[], Awaitable[None]]) -> None:
+        """Run the work of an owner; its failure ends the process, unless it lost the partition in the meantime."""
+        try:
+            await work()
+        except Fenced as error:
+            if not owner.revoked:
+                self._on_failure(error)
+        except Exception as error:
+            self._on_failure(error)
+
+    async def _steps(self, owner: Owner, generator: steps.Steps) -> Any:
+        return await self._thread(run, generator, owner.driver)
+
+    async def _thread(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

@@ -1,0 +1,133 @@
+"""Reads a stretch of one partition from the log, outside any group: what a processor's state is rebuilt from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from tokenmeter.events.errors import Fatal
+from tokenmeter.flow.batch import RecordBatch, Run
+
+READ_RECORDS_MAX = 50_000
+"""Records taken from the client in one call."""
+STALL_S = 30.0
+"""A read that brings nothing for this long has failed."""
+TAIL_STEP = 16
+"""How far before the end the search for the last record begins; doubled until one is found."""
+
+
+class LogReader(Protocol):
+    """The log as a processor sees it while it restores."""
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has."""
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[RecordBatch]:
+        """Committed records with start <= offset < end, in order."""
+
+    def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
+        """(offset, append time in ms, value) of the last committed record (below ``before``), or None."""
+
+    def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:
+        """The first offset appended at or after a time; None when nothing was."""
+
+
+class KafkaLogReader:
+    """The log of a cluster; ``client`` holds the settings every Kafka client shares."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._settings = {
+            **client,
+            "group.id": "tokenmeter-log-reader",  # the client wants one; nothing is ever committed to it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "queued.max.messages.kbytes": 128 << 10,
+            "fetch.min.bytes": 1,
+            "log_level": 2,
+        }
+
+    def partitions(self, topic: str) -> int:
+        """See LogReader. Fatal when the topic does not exist."""
+        consumer = Consumer(self._settings)
+        try:
+            found = consumer.list_topics(topic, STALL_S).topics[topic]
+            if found.error is not None or not found.partitions:
+                raise Fatal(f"topic {topic} does not exist: {found.error}", hint="tokenmeter topics")
+            return len(found.partitions)
+        finally:
+            consumer.close()
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[RecordBatch]:
+        """See LogReader. Fatal when the log stops short of ``end``."""
+        if start >= end:
+            return
+        consumer = Consumer(self._settings)
+        try:
+            consumer.assign([TopicPartition(topic, partition, start)])
+            position, heard_at = start, time.monotonic()
+            while position < end:
+                messages = consumer.consume(READ_RECORDS_MAX, 1.0)
+                at_end = any(m.error() and m.error().code() == KafkaError._PARTITION_EOF for m in messages)
+                failed = next((m.error() for m in messages if m.error()), None)
+                if failed is not None and failed.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(failed)
+                records = [m for m in messages if m.error() is None and m.offset() < end]
+                if messages:
+                    heard_at = time.monotonic()
+                if records:
+                    batch = _batch(topic, partition, position, records)
+                    position = batch.next_offset
+                    yield batch
+                reached = consumer.position([TopicPartition(topic, partition)])[0].offset
+                if at_end or reached >= end:
+                    return
+                if time.monotonic() - heard_at > STALL_S:
+                    raise Fatal(f"{topic}/{partition}: no record for {STALL_S:.0f} s at offset {position} of {end}")
+        finally:
+            consumer.close()
+
+    def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
+        """See LogReader."""
+        consumer = Consumer(self._settings)
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), STALL_S)
+        finally:
+            consumer.close()
+        end = high if before is None else min(before, high)
+        step = TAIL_STEP
+        while end > low:
+            start = max(low, end - step)
+            found = None
+            for batch in self.read(topic, partition, start, end):
+                if len(batch):
+                    found = (int(batch.offsets()[-1]), batch.runs[-1].appended_at_ms, batch.values[-1])
+            if found is not None or start == low:
+                return found
+            step *= 2
+        return None
+
+    def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:
+        """See LogReader."""
+        consumer = Consumer(self._settings)
+        try:
+            found = consumer.offsets_for_times([TopicPartition(topic, partition, max(0, appended_at_ms))], STALL_S)[0]
+        finally:
+            consumer.close()
+        return found.offset if found.offset >= 0 else None
+
+
+def _batch(topic: str, partition: int, position: int, records: list[Any]) -> RecordBatch:
+    values = [record.value() for record in records]
+    stamps = [(record.offset(), record.timestamp()[1]) for record in records]
+    runs: list[Run] = []
+    for (_, appended_at_ms), group in groupby(enumerate(stamps), key=lambda s: (s[1][0] - s[0], s[1][1])):
+        members = list(group)
+        runs.append(Run(members[0][1][0], len(members), appended_at_ms))
+    size = sum(map(len, filter(None, values)))
+    return RecordBatch(topic, partition, position, stamps[-1][0] + 1, values, runs, size)

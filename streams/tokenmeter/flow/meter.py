@@ -1,0 +1,259 @@
+"""The meter: one partition of usage.events, a page at a time, into lines, quarantine and a chained page record.
+
+A batch goes through decode, judge and dedup and is folded into totals at once; what a page keeps is its totals, its
+quarantined values and a few sums, never its events. Rating will stand between dedup and totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+from aiokafka.partitioner import murmur2
+
+from tokenmeter.events import accept, wire
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, latest
+from tokenmeter.events.errors import Fatal
+from tokenmeter.events.lines import BILLING_KEYS, FIRST_DIGEST, MARKET_KEYS, page_digest
+from tokenmeter.flow import columnar_avro, totals
+from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, HORIZON_MINUTES, Horizon, marks
+from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
+from tokenmeter.flow.logreader import LogReader
+from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+
+QUARANTINE_RATIO_MAX = 0.5
+"""A page with a larger share of unusable events stops the meter: that is an outage, not hygiene."""
+QUARANTINE_RATIO_MIN_EVENTS = 1_000
+"""... once it holds this many events."""
+CUSTOMERS_CACHED_MAX = 1_000_000
+_COLUMNS = latest("usage_event").field_names
+
+
+@dataclass(frozen=True)
+class MeterRules:
+    """What an operator may set: the dedup horizon and when poison is an outage."""
+
+    horizon_ms: int = HORIZON_MINUTES * 60_000
+    quarantine_ratio_max: float = QUARANTINE_RATIO_MAX
+    quarantine_ratio_min_events: int = QUARANTINE_RATIO_MIN_EVENTS
+
+
+@dataclass
+class _Page:
+    """What the open page holds."""
+
+    events_in: int = 0
+    events: int = 0
+    duplicates: int = 0
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    billing: list[pl.DataFrame] = field(default_factory=list)
+    market: list[pl.DataFrame] = field(default_factory=list)
+    quantities: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUANTITY_FIELDS, 0))
+    earliest: datetime | None = None
+    latest: datetime | None = None
+
+
+class Meter:
+    """A page processor for ``partition`` of usage.events; see ``tokenmeter.flow.page.Processor``."""
+
+    def __init__(
+        self,
+        partition: int,
+        log: LogReader,
+        now: Callable[[], datetime],
+        name: str,
+        rules: MeterRules | None = None,
+    ) -> None:
+        self._partition = partition
+        self._log = log
+        self._now = now
+        self._name = name
+        self._rules = rules or MeterRules()
+        self._horizon = Horizon(self._rules.horizon_ms)
+        self._partitions = 0
+        self._previous_digest = FIRST_DIGEST
+        self._digest = FIRST_DIGEST
+        self._page = _Page()
+
+    def restore(self, position: int) -> None:
+        """Find the head of the page chain and read the horizon back from the log. See Processor."""
+        self._partitions = self._log.partitions(EVENTS)
+        self._restore_chain(position)
+        before = self._log.last(EVENTS, self._partition, position)
+        if before is None:
+            return
+        start = self._log.offset_at(EVENTS, self._partition, before[1] - self._rules.horizon_ms)
+        for batch in self._log.read(EVENTS, self._partition, position if start is None else start, position):
+            usable, _ = judge(*self._decode(batch)[:2])
+            self._horizon.mark(marks(usable, usable[APPENDED_AT_MS].to_numpy()))
+
+    def _restore_chain(self, position: int) -> None:
+        head = self._log.last(PAGES, self._partition)
+        if head is None:
+            return
+        page = wire.decode(head[2], expect="page").record
+        if page["last_offset"] + 1 != position:
+            raise Fatal(
+                f"{EVENTS}/{self._partition}: the committed position is {position}, but the last page of {PAGES} ends "
+                f"at offset {page['last_offset']}: somebody moved the consumer group or rewrote the topic",
+                hint="tokenmeter audit",
+            )
+        self._previous_digest = page["digest"]
+
+    def add(self, batch: RecordBatch) -> Demand:
+        """Fold one batch. See Processor; Fatal when most of the page is poison."""
+        page = self._page
+        page.events_in += len(batch)
+        frame, appended_at_ms, rejected = self._decode(batch)
+        offsets = batch.offsets()
+        stamps = batch.appended_at_ms()
+        for bad in rejected:
+            self._quarantine(batch, offsets, stamps, bad.index, bad.reason, bad.detail)
+        usable, refused = judge(frame, appended_at_ms)
+        for row in refused.select(INDEX, REASON, "customer_id", "event_id").iter_rows():
+            self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], row[2], row[3])
+        status = self._horizon.mark(marks(usable, usable[APPENDED_AT_MS].to_numpy()))
+        if status.any():
+            for row in usable.filter(status == CONFLICT).select(INDEX, "customer_id", "event_id").iter_rows():
+                detail = "an event with this identity but another payload was appended within the dedup horizon"
+                self._quarantine(batch, offsets, stamps, row[0], "conflict", detail, row[1], row[2])
+            page.duplicates += int(np.count_nonzero(status == DUPLICATE))
+            usable = usable.filter(status == FRESH)
+        self._stop_on_outage(batch)
+        self._total(usable)
+        return Demand.NOTHING
+
+    def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
+        decoded = decode(batch.values, _COLUMNS)
+        return decoded.frame, batch.appended_at_ms()[decoded.frame[INDEX].to_numpy()], decoded.rejected
+
+    def _total(self, events: pl.DataFrame) -> None:
+        if not events.height:
+            return
+        page = self._page
+        page.events += events.height
+        derived = totals.derive(events)
+        page.billing.append(totals.billing(derived))
+        page.market.append(totals.market(derived))
+        for name, value in page.billing[-1].select(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
+            page.quantities[name] += value
+        first, last = events["occurred_at"].min(), events["occurred_at"].max()
+        assert isinstance(first, datetime)
+        assert isinstance(last, datetime)
+        page.earliest = first if page.earliest is None else min(first, page.earliest)
+        page.latest = last if page.latest is None else max(last, page.latest)
+
+    def _quarantine(
+        self,
+        batch: RecordBatch,
+        offsets: Any,
+        stamps: Any,
+        index: int,
+        reason: str,
+        detail: str,
+        customer_id: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        self._page.quarantined.append(
+            {
+                "partition": self._partition,
+                "offset": int(offsets[index]),
+                "appended_at": int(stamps[index]),
+                "reason": reason,
+                "detail": detail,
+                "customer_id": customer_id,
+                "event_id": event_id,
+                "value": batch.values[index] or b"",
+            }
+        )
+
+    def _stop_on_outage(self, batch: RecordBatch) -> None:
+        page, rules = self._page, self._rules
+        bad = len(page.quarantined)
+        if page.events_in >= rules.quarantine_ratio_min_events and bad > rules.quarantine_ratio_max * page.events_in:
+            worst = max({q["reason"] for q in page.quarantined}, key=[q["reason"] for q in page.quarantined].count)
+            raise Fatal(
+                f"{EVENTS}/{self._partition}: {bad} of {page.events_in} events up to offset {batch.next_offset - 1} "
+                f"cannot be used (mostly: {worst}); more than {rules.quarantine_ratio_max:.0%} is an outage",
+                hint="mend the producer, or raise TOKENMETER_QUARANTINE_RATIO_MAX to quarantine them all",
+            )
+
+    def close(self, bounds: PageBounds) -> list[Outgoing]:
+        """The page's lines, quarantined events and its own record. See Processor."""
+        page = self._page
+        position = [
+            pl.lit(self._partition).alias("partition"),
+            pl.lit(bounds.first_offset).alias("first_offset"),
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("line"),
+        ]
+        billing = totals.merge(page.billing, BILLING_KEYS, totals.BILLING_MEASURES).with_columns(position)
+        market = totals.merge(page.market, MARKET_KEYS, totals.MARKET_MEASURES).with_columns(position)
+        billing_values = columnar_avro.encode("billing_line", billing)
+        market_values = columnar_avro.encode("market_line", market)
+        closed_at = self._now()
+        quarantined = [
+            wire.encode("quarantined_event", {**q, "quarantined_at": closed_at})
+            for q in sorted(page.quarantined, key=lambda q: q["offset"])
+        ]
+        record = {
+            "partition": self._partition,
+            "first_offset": bounds.first_offset,
+            "last_offset": bounds.last_offset,
+            "events_in": page.events_in,
+            "events": page.events,
+            "duplicates": page.duplicates,
+            "quarantined": len(page.quarantined),
+            "unpriced": 0,
+            "lost": bounds.lost,
+            "billing_lines": billing.height,
+            "market_lines": market.height,
+            **page.quantities,
+            "earliest_occurred_at": page.earliest,
+            "latest_occurred_at": page.latest,
+            "misrouted_customers": self._misrouted(billing["customer_id"]),
+            "closed_at": closed_at,
+            "meter": self._name,
+            "previous_digest": self._previous_digest,
+            "digest": b"",
+        }
+        unsigned = wire.encode("page", record)
+        self._digest = page_digest(self._previous_digest, unsigned, billing_values, market_values)
+        signed = wire.encode("page", {**record, "digest": self._digest})
+        return [
+            Outgoing(BILLING, _keys(billing["customer_id"]), billing_values),
+            Outgoing(MARKET, _keys(market["model"]), market_values),
+            Outgoing(
+                QUARANTINE,
+                [q["customer_id"].encode() if q["customer_id"] else None for q in page.quarantined],
+                quarantined,
+            ),
+            Outgoing(PAGES, [str(self._partition).encode()], [signed], self._partition),
+        ]
+
+    def committed(self, bounds: PageBounds) -> None:
+        """Begin the next page. See Processor."""
+        self._previous_digest = self._digest
+        self._page = _Page()
+
+    def _misrouted(self, customers: pl.Series) -> int:
+        """Customers whose key hashes to another partition: their producer uses another partitioner."""
+        distinct = customers.unique().to_list() if len(customers) else []
+        return sum(partition_of(customer, self._partitions) != self._partition for customer in distinct)
+
+
+@lru_cache(CUSTOMERS_CACHED_MAX)
+def partition_of(customer_id: str, partitions: int) -> int:
+    """Where the Java clients' partitioner puts a customer."""
+    hashed: int = murmur2(customer_id.encode())
+    return (hashed & 0x7FFFFFFF) % partitions
+
+
+def _keys(column: pl.Series) -> list[bytes]:
+    return column.cast(pl.Binary).to_list() if len(column) else []

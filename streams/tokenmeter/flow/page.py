@@ -1,0 +1,133 @@
+"""The page: what a processor and the engine say to each other, and when a page may grow or must close.
+
+A page is the work done on one partition between two commits. The engine knows nothing of tokens, a processor nothing
+of transactions: it folds batches, and when the page closes it says what the transaction shall carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from tokenmeter.flow.batch import RecordBatch
+
+PAGE_SECONDS = 5.0
+PAGE_EVENTS = 500_000
+PAGE_BYTES_MAX = 256 << 20
+"""A page closes when it holds this many bytes of values, whatever its age and count."""
+DEMAND_INTERVAL_S = 0.2
+"""A page that asks to be closed at once is closed at most this often."""
+
+
+@dataclass(frozen=True)
+class PageLimits:
+    """When a page closes: after ``seconds`` (age), ``events`` or ``bytes``; on demand after ``demand_interval_s``."""
+
+    seconds: float = PAGE_SECONDS
+    events: int = PAGE_EVENTS
+    bytes: int = PAGE_BYTES_MAX
+    demand_interval_s: float = DEMAND_INTERVAL_S
+
+
+@dataclass(frozen=True)
+class PageBounds:
+    """The offsets [first_offset, next_offset) of one partition; ``lost`` of them retention had already removed."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    lost: int = 0
+
+    @property
+    def last_offset(self) -> int:
+        return self.next_offset - 1
+
+    def __str__(self) -> str:
+        return f"page {self.topic}/{self.partition}@[{self.first_offset},{self.last_offset}]"
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """Records for one topic: ``values`` and ``keys`` have the same length. No partition: chosen by the key."""
+
+    topic: str
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes]
+    partition: int | None = None
+
+
+class Demand(Enum):
+    """What a processor asks for after folding a batch."""
+
+    NOTHING = "nothing"
+    CLOSE = "close"
+
+
+class Processor(Protocol):
+    """The work of one partition. Every method may block: the engine calls them from a worker thread, one at a time.
+
+    A processor is made when its partition is assigned and thrown away, whatever it holds, when the partition is
+    revoked or a transaction fails; so it needs no undo.
+    """
+
+    def restore(self, position: int) -> None:
+        """Rebuild the state as it was when every offset below ``position`` had been committed."""
+
+    def add(self, batch: RecordBatch) -> Demand:
+        """Fold a batch into the open page. Never raises for one bad value: that is quarantined."""
+
+    def close(self, bounds: PageBounds) -> list[Outgoing]:
+        """What the transaction of this page carries. Side effects elsewhere must be repeatable."""
+
+    def committed(self, bounds: PageBounds) -> None:
+        """The page committed: forget it and begin the next."""
+
+
+class Admission(Enum):
+    """What the engine does with a batch, given the position it trusts."""
+
+    TAKE = "take"
+    TRIM = "trim"
+    SKIP = "skip"
+    GAP = "gap"
+
+
+def admit(position: int, start_offset: int, next_offset: int) -> Admission:
+    """Only the next contiguous offset is accepted.
+
+    | batch                         | answer |
+    |-------------------------------|--------|
+    | ends at or before position    | SKIP: seen in rebalances, already committed by another owner |
+    | begins before, ends after     | TRIM: its first part is already counted |
+    | begins at position            | TAKE   |
+    | begins after position         | GAP: fatal, unless retention removed what is missing |
+    """
+    if next_offset <= position:
+        return Admission.SKIP
+    if start_offset < position:
+        return Admission.TRIM
+    if start_offset == position:
+        return Admission.TAKE
+    return Admission.GAP
+
+
+@dataclass
+class OpenPage:
+    """What the engine knows of a page that is not committed yet."""
+
+    opened_at: float
+    events: int = 0
+    bytes: int = 0
+    lost: int = 0
+    demanded: bool = False
+
+    def is_due(self, now: float, last_closed_at: float, limits: PageLimits) -> bool:
+        """Whether the page must close; ``now``, ``opened_at`` and ``last_closed_at`` are monotonic seconds."""
+        if self.events >= limits.events or self.bytes >= limits.bytes:
+            return True
+        if self.demanded and now - last_closed_at >= limits.demand_interval_s:
+            return True
+        return now - self.opened_at >= limits.seconds

@@ -1,0 +1,67 @@
+"""Totals of a page: events grouped by the billing and by the market keys, absolute and exact in 64-bit integers."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tokenmeter.events.contract import QUANTITY_FIELDS
+from tokenmeter.events.lines import (
+    BILLING_KEYS,
+    CONTEXT_BUCKET_TOP,
+    CONTEXT_BUCKETS,
+    ERROR_STATUS_MIN,
+    MARKET_KEYS,
+    RATE_LIMITED_STATUS,
+)
+
+_SUMS = [pl.col(name).sum() for name in QUANTITY_FIELDS]
+_IS_ERROR = (pl.col("status") >= ERROR_STATUS_MIN) | pl.col("error_class").is_not_null()
+_EVENTS = pl.len().cast(pl.Int64).alias("events")
+_FLAGS = ("streamed", "cancelled", "byok")
+
+BILLING_MEASURES: tuple[str, ...] = ("events", "errors", *QUANTITY_FIELDS)
+MARKET_MEASURES: tuple[str, ...] = ("events", "errors", "rate_limited", *_FLAGS, *QUANTITY_FIELDS)
+
+
+def _context_bucket() -> pl.Expr:
+    bucket = pl.lit(CONTEXT_BUCKET_TOP)
+    for below, name in reversed(CONTEXT_BUCKETS):
+        bucket = pl.when(pl.col("input_tokens") < below).then(pl.lit(name)).otherwise(bucket)
+    return bucket.alias("context_bucket")
+
+
+_DERIVED = [
+    pl.col("occurred_at").dt.truncate("1h").alias("occurred_hour"),
+    _context_bucket(),
+    _IS_ERROR.cast(pl.Int64).alias("errors"),
+    (pl.col("status") == RATE_LIMITED_STATUS).cast(pl.Int64).alias("rate_limited"),
+    *(pl.col(name).cast(pl.Int64) for name in _FLAGS),
+]
+
+
+def billing(events: pl.DataFrame) -> pl.DataFrame:
+    """Metered events to one row per BILLING_KEYS with BILLING_MEASURES, in any order."""
+    return events.group_by(BILLING_KEYS).agg(_EVENTS, pl.col("errors").sum(), *_SUMS)
+
+
+def market(events: pl.DataFrame) -> pl.DataFrame:
+    """Metered events to one row per MARKET_KEYS with MARKET_MEASURES, in any order."""
+    return events.group_by(MARKET_KEYS).agg(_EVENTS, pl.col("errors", "rate_limited", *_FLAGS).sum(), *_SUMS)
+
+
+def derive(events: pl.DataFrame) -> pl.DataFrame:
+    """Add the columns both groupings need: the hour, the context bucket and the 0/1 counts."""
+    return events.with_columns(_DERIVED)
+
+
+def merge(parts: list[pl.DataFrame], keys: tuple[str, ...], measures: tuple[str, ...]) -> pl.DataFrame:
+    """Add up the totals of several batches and put the lines in their order: by key, nulls first."""
+    if not parts:
+        return pl.DataFrame(schema=dict.fromkeys((*keys, *measures), pl.Int64))
+    return (
+        pl.concat(parts, how="vertical")
+        .group_by(keys)
+        .agg(pl.col(measures).sum())
+        .sort(keys, nulls_last=False)
+        .select(*keys, *measures)
+    )

@@ -7,13 +7,13 @@ broker stamps it once; a run costs a tuple where an event would cost an object.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Run:
     """``count`` consecutive offsets from ``first_offset``, all appended by the broker at ``appended_at_ms``."""
 
     first_offset: int

@@ -49,7 +49,8 @@ def _spread(starts: I64, lengths: I64) -> I64:
     """For each row the positions starts, starts + 1, … (lengths of them), all rows in one array."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    positions: I64 = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    return positions
 
 
 def _varints(numbers: I64) -> tuple[I64, U8]:

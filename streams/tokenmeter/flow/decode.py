@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,8 +22,8 @@ from tokenmeter.events.contract import Schema, latest, versions
 from tokenmeter.events.errors import Poison
 
 PREFIX = tuple(f"_prefix_{i}" for i in range(wire.PREFIX_BYTES))
-SENTINEL_ID = "\x00sentinel"
-SENTINEL_QUANTITY = -7_777_777_777
+SENTINEL_TEXT = "\x00sentinel"
+SENTINEL_NUMBER = -7_777_777
 SINGLE_VALUES_MAX = 16
 """Below this many values they are decoded one by one: a smaller block is not worth its header."""
 _SYNC = b"tokenmeter-block"
@@ -75,10 +75,13 @@ def _widened(kind: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Format:
+    """How to read values of one schema version; ``proof`` is what the sentinel must read as, column by column."""
+
     schema: Schema
     header: bytes
     prefix: tuple[int, ...]
     sentinel: bytes
+    proof: dict[str, str | int]
 
 
 @cache
@@ -93,104 +96,131 @@ def _format(schema: Schema) -> _Format:
     for key, value in ((b"avro.schema", text), (b"avro.codec", b"null")):
         header += _varint(len(key)) + key + _varint(len(value)) + value
     header += _varint(0) + _SYNC
-    sentinel = wire.encode_as(
+    record = {field["name"]: _sentinel_value(field["type"]) for field in document["fields"]}
+    proof = {name: value for name, value in record.items() if isinstance(value, str | int)}
+    enums = [field["name"] for field in document["fields"] if _base(field["type"]) == "enum"]
+    for name in enums:
+        proof.pop(name)
+    ends = list(proof)[:1] + list(proof)[-1:]
+    return _Format(
         schema,
-        {
-            "event_id": SENTINEL_ID,
-            "occurred_at": datetime.fromtimestamp(0, UTC),
-            "customer_id": "",
-            "model": "",
-            "provider": "",
-            "input_tokens": SENTINEL_QUANTITY,
-        },
+        header,
+        _as_ints(wire.prefix(schema)),
+        wire.encode_as(schema, record),
+        {name: proof[name] for name in ends},
     )
-    return _Format(schema, header, _as_ints(wire.prefix(schema)), sentinel)
 
 
-def decode(values: Sequence[bytes | None], columns: Sequence[str]) -> Decoded:
-    """Decode usage events, keeping ``columns`` (always with INDEX). Never raises for a bad value."""
-    formats = [_format(schema) for schema in versions("usage_event")]
+def _base(kind: Any) -> str:
+    """The Avro type's name without its wrapping."""
+    if isinstance(kind, list):
+        return "null"
+    name: str = kind["type"] if isinstance(kind, dict) else kind
+    return name
+
+
+def _sentinel_value(kind: Any) -> Any:
+    """A value of ``kind`` that no honest record has, or the plainest one where there is none."""
+    if isinstance(kind, dict) and "logicalType" in kind:
+        return datetime.fromtimestamp(0, UTC)
+    match _base(kind):
+        case "string":
+            return SENTINEL_TEXT
+        case "int" | "long":
+            return SENTINEL_NUMBER
+        case "boolean":
+            return False
+        case "bytes":
+            return SENTINEL_TEXT.encode()
+        case "enum":
+            return kind["symbols"][0]
+        case "array":
+            return []
+        case _:
+            return None
+
+
+def decode(values: Sequence[bytes | None], name: str = "usage_event") -> Decoded:
+    """Decode records ``name`` into every field of its latest version, and INDEX. Never raises for a bad value."""
+    formats = [_format(schema) for schema in versions(name)][::-1]
     rejected: list[Rejected] = []
-    frames = list(_halve(values, 0, list(columns), formats[::-1], rejected))
-    frame = pl.concat(frames, how="vertical") if frames else _single([], list(columns))
-    return Decoded(frame, rejected)
+    frames = list(_halve(values, 0, formats, rejected))
+    return Decoded(pl.concat(frames, how="vertical") if frames else _single([], name), rejected)
 
 
 def _halve(
-    values: Sequence[bytes | None],
-    offset: int,
-    columns: list[str],
-    formats: Sequence[_Format],
-    rejected: list[Rejected],
-) -> Any:
+    values: Sequence[bytes | None], offset: int, formats: Sequence[_Format], rejected: list[Rejected]
+) -> Iterator[pl.DataFrame]:
     """Yield frames for ``values`` in order; what cannot be read goes to ``rejected``."""
     if len(values) > SINGLE_VALUES_MAX:
         for fmt in formats:
-            frame = _block(values, columns, fmt)
+            frame = _block(values, fmt)
             if frame is not None:
                 yield frame.with_columns(pl.int_range(offset, offset + len(values), dtype=pl.Int64).alias(INDEX))
                 return
         middle = len(values) // 2
-        yield from _halve(values[:middle], offset, columns, formats, rejected)
-        yield from _halve(values[middle:], offset + middle, columns, formats, rejected)
+        yield from _halve(values[:middle], offset, formats, rejected)
+        yield from _halve(values[middle:], offset + middle, formats, rejected)
         return
+    name = formats[0].schema.name
     rows = []
     for index, value in enumerate(values, offset):
         try:
-            record = wire.decode(value, expect="usage_event").record
+            record = wire.decode(value, expect=name).record
         except Poison as poison:
             rejected.append(Rejected(index, poison.reason, poison.detail))
             continue
-        if accept.range_violation(accept.scalars(record)):
+        if name == "usage_event" and accept.range_violation(accept.scalars(record)):
             rejected.append(Rejected(index, "range", accept.DETAILS["range"]))
         else:
             rows.append({**record, INDEX: index})
     if rows:
-        yield _single(rows, columns)
+        yield _single(rows, name)
 
 
-def _block(values: Sequence[bytes | None], columns: list[str], fmt: _Format) -> pl.DataFrame | None:
+def _block(values: Sequence[bytes | None], fmt: _Format) -> pl.DataFrame | None:
     """All values as one block of one schema version, or None when any proof fails."""
     try:
         body = b"".join(values) + fmt.sentinel  # type: ignore[arg-type]  # None raises TypeError, and is poison
         count = len(values) + 1
         block = fmt.header + _varint(count) + _varint(len(body)) + body + _SYNC
-        frame = pl.read_avro(io.BytesIO(block), columns=[*PREFIX, *_with_proof(columns)])
+        frame = pl.read_avro(io.BytesIO(block))
     except (Exception, pl.exceptions.PanicException):
         # Damaged bytes surface as any of a dozen kinds of error; each means "not this way", and the values are
         # then judged one by one with their own reasons.
         return None
     if frame.height != count:
         return None
-    last = frame.row(-1, named=True)
-    if last["event_id"] != SENTINEL_ID or last["input_tokens"] != SENTINEL_QUANTITY:
+    if any(frame.get_column(name)[-1] != value for name, value in fmt.proof.items()):
         return None
     begins = frame.select(
         pl.all_horizontal(*(pl.col(n) == v for n, v in zip(PREFIX, fmt.prefix, strict=True))).all()
     ).item()
     if not begins:
         return None
-    return _normalise(frame[:-1].select(columns))
-
-
-def _with_proof(columns: list[str]) -> list[str]:
-    return list(dict.fromkeys(["event_id", "input_tokens", *columns]))
+    return _normalise(frame[:-1], fmt.schema.name)
 
 
 @cache
-def _dtypes() -> dict[str, pl.DataType]:
+def _dtypes(name: str) -> dict[str, pl.DataType]:
     """Column types as the block decoder gives them, read from a block of nothing but its sentinel."""
-    fmt = _format(latest("usage_event"))
+    fmt = _format(latest(name))
     block = fmt.header + _varint(1) + _varint(len(fmt.sentinel)) + fmt.sentinel + _SYNC
-    return dict(_normalise(pl.read_avro(io.BytesIO(block))).schema)
+    read = pl.read_avro(io.BytesIO(block)).select(latest(name).field_names)
+    return dict(read.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).schema)
 
 
-def _normalise(frame: pl.DataFrame) -> pl.DataFrame:
-    """Enums become plain strings: categories of different blocks do not compare."""
-    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+def _normalise(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The latest version's columns in order. Enums become plain strings: categories of two blocks do not compare."""
+    defaults = {f["name"]: f.get("default") for f in latest(name).document["fields"]}
+    missing = [
+        pl.lit(defaults[column], dtype=dtype).alias(column)
+        for column, dtype in _dtypes(name).items()
+        if column not in frame.columns
+    ]
+    return frame.with_columns(*missing, pl.col(pl.Categorical, pl.Enum).cast(pl.String)).select(list(_dtypes(name)))
 
 
-def _single(rows: list[dict[str, Any]], columns: list[str]) -> pl.DataFrame:
+def _single(rows: list[dict[str, Any]], name: str) -> pl.DataFrame:
     """Rows decoded one by one, with the types the block decoder gives."""
-    schema = {name: _dtypes()[name] for name in columns}
-    return pl.DataFrame(rows, schema={**schema, INDEX: pl.Int64()}, orient="row")
+    return pl.DataFrame(rows, schema={**_dtypes(name), INDEX: pl.Int64()}, orient="row")

@@ -73,11 +73,12 @@ class KafkaLogReader:
             position, heard_at = start, time.monotonic()
             while position < end:
                 messages = consumer.consume(READ_RECORDS_MAX, 1.0)
-                at_end = any(m.error() and m.error().code() == KafkaError._PARTITION_EOF for m in messages)
-                failed = next((m.error() for m in messages if m.error()), None)
-                if failed is not None and failed.code() != KafkaError._PARTITION_EOF:
-                    raise KafkaException(failed)
-                records = [m for m in messages if m.error() is None and m.offset() < end]
+                errors = [error for m in messages if (error := m.error()) is not None]
+                at_end = any(error.code() == KafkaError._PARTITION_EOF for error in errors)
+                for error in errors:
+                    if error.code() != KafkaError._PARTITION_EOF:
+                        raise KafkaException(error)
+                records = [m for m in messages if m.error() is None and int(m.offset() or 0) < end]
                 if messages:
                     heard_at = time.monotonic()
                 if records:

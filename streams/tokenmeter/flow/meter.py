@@ -17,7 +17,7 @@ import polars as pl
 from aiokafka.partitioner import murmur2
 
 from tokenmeter.events import accept, wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, latest
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_KEYS, FIRST_DIGEST, MARKET_KEYS, page_digest
 from tokenmeter.flow import columnar_avro, totals
@@ -33,7 +33,6 @@ QUARANTINE_RATIO_MAX = 0.5
 QUARANTINE_RATIO_MIN_EVENTS = 1_000
 """... once it holds this many events."""
 CUSTOMERS_CACHED_MAX = 1_000_000
-_COLUMNS = latest("usage_event").field_names
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Meter:
         return Demand.NOTHING
 
     def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
-        decoded = decode(batch.values, _COLUMNS)
+        decoded = decode(batch.values)
         return decoded.frame, batch.appended_at_ms()[decoded.frame[INDEX].to_numpy()], decoded.rejected
 
     def _total(self, events: pl.DataFrame) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import faust
 from aiokafka.consumer.fetcher import FetchResult
@@ -45,7 +45,7 @@ PRIVATE: dict[str, tuple[str, ...]] = {
 }
 
 
-class BatchApp(faust.App):  # type: ignore[misc]
+class BatchApp(faust.App):
     """A Faust app whose topics in ``batch_topics`` arrive as record batches, and which dies when an agent fails.
 
     ``on_revoked`` and ``on_failure`` are set by the worker: the first hands partitions back to the page engine, the
@@ -62,7 +62,13 @@ class BatchApp(faust.App):  # type: ignore[misc]
             self.on_failure(exc)
 
 
-class BatchSchema(faust.Schema):  # type: ignore[misc]
+def _batch_app(app: Any) -> BatchApp:
+    """The app as what it is: this transport serves no other kind."""
+    assert isinstance(app, BatchApp)
+    return app
+
+
+class BatchSchema(faust.Schema[Any, Any]):
     """Hands the record batch through: there is no per-event key or value to load."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:
@@ -73,7 +79,7 @@ class BatchSchema(faust.Schema):  # type: ignore[misc]
         return batch
 
 
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Polls aiokafka; the fetched records of batch topics leave it as one RecordBatch per partition."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
@@ -124,7 +130,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 fetcher._notify(fetcher._wait_consume_future)
                 fetched.check_raise()
                 continue
-            if tp.topic in self.consumer.app.batch_topics:
+            if tp.topic in _batch_app(self.consumer.app).batch_topics:
                 batch = drain(fetched, tp)
                 records = [batch] if batch is not None else []
                 if batch is not None:
@@ -140,7 +146,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return taken
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+class BatchConsumer(driver.Consumer):
     """Leaves position and commit of batch topics to the page engine."""
 
     WAIT_EMPTY_S: ClassVar[float] = 5.0
@@ -161,7 +167,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             0,
             None,
             None,
-            record,
+            cast(Any, record),
             None,
             0,
             record.bytes,
@@ -171,12 +177,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """A batch's offset is its last: the distance to the one before is no gap to be acknowledged."""
-        if tp.topic not in self.app.batch_topics:
+        if tp.topic not in _batch_app(self.app).batch_topics:
             await super()._add_gap(tp, offset_from, offset_to)
 
     def _new_offset(self, tp: TP) -> int | None:
         """Never anything to commit for a batch topic: the page's transaction commits its position."""
-        if tp.topic not in self.app.batch_topics:
+        if tp.topic not in _batch_app(self.app).batch_topics:
             offset: int | None = super()._new_offset(tp)
             return offset
         self._acked[tp].clear()
@@ -192,12 +198,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         await asyncio.wait_for(super().wait_empty(), self.WAIT_EMPTY_S)
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
-        if self.app.on_revoked is not None:
-            await self.app.on_revoked(set(revoked))
+        app = _batch_app(self.app)
+        if app.on_revoked is not None:
+            await app.on_revoked(set(revoked))
         await super().on_partitions_revoked(revoked)
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):
     """What ``tokenmeter://host:port`` stands for."""
 
     Consumer = BatchConsumer

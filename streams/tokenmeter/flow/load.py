@@ -1,0 +1,81 @@
+"""The loader: one partition of any topic of ours, a page at a time, into its ClickHouse table.
+
+Its transaction is insert, then commit. A page that was inserted but not committed is inserted again after a crash, and
+the tables are keyed so that twice is once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE
+from tokenmeter.events.errors import Fatal
+from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.flow.judge import APPENDED_AT_MS, judge
+from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+
+TABLES: dict[str, tuple[str, str]] = {
+    EVENTS: ("usage_event", "usage_events"),
+    BILLING: ("billing_line", "usage_billing"),
+    MARKET: ("market_line", "usage_market"),
+    PAGES: ("page", "usage_pages"),
+    QUARANTINE: ("quarantined_event", "quarantine"),
+}
+"""Topic: (record, table)."""
+
+Insert = Callable[[str, pl.DataFrame], None]
+"""Puts rows into a table; returns once they are durable, raises Transient or Fatal."""
+
+
+@dataclass
+class Loader:
+    """A page processor for one partition of ``topic``; see ``tokenmeter.flow.page.Processor``."""
+
+    topic: str
+    partition: int
+    insert: Insert
+    _frames: list[pl.DataFrame] = field(default_factory=list)
+
+    def restore(self, position: int) -> None:
+        """There is no state: the table is it. See Processor."""
+
+    def add(self, batch: RecordBatch) -> Demand:
+        """Decode a batch. See Processor; unusable events are the meter's to quarantine and are left out here."""
+        record, table = TABLES[self.topic]
+        decoded = decode(batch.values, record)
+        index = decoded.frame[INDEX].to_numpy()
+        if self.topic == EVENTS:
+            usable, _ = judge(decoded.frame, batch.appended_at_ms()[index])
+            offsets = batch.offsets()[usable[INDEX].to_numpy()]
+            self._frames.append(
+                usable.drop(INDEX, APPENDED_AT_MS).with_columns(
+                    pl.lit(self.partition, pl.Int32).alias("partition"),
+                    pl.Series("offset", offsets),
+                    usable[APPENDED_AT_MS].cast(pl.Datetime("ms", "UTC")).alias("appended_at"),
+                )
+            )
+        else:
+            if decoded.rejected:
+                bad = decoded.rejected[0]
+                raise Fatal(
+                    f"{self.topic}/{self.partition}: offset {batch.offsets()[bad.index]} is not a {record} "
+                    f"({bad.reason}: {bad.detail}), so {table} would lack it",
+                    hint="find who else writes to this topic",
+                )
+            self._frames.append(decoded.frame.drop(INDEX))
+        return Demand.NOTHING
+
+    def close(self, bounds: PageBounds) -> list[Outgoing]:
+        """Insert the page; the transaction itself carries only the position. See Processor."""
+        frame = pl.concat(self._frames) if self._frames else pl.DataFrame()
+        if frame.height:
+            self.insert(TABLES[self.topic][1], frame)
+        return []
+
+    def committed(self, bounds: PageBounds) -> None:
+        """Begin the next page. See Processor."""
+        self._frames = []

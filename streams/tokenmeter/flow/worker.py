@@ -1,0 +1,208 @@
+"""Runs a page engine inside a Faust worker: agents feed it, timers close pages and watch, the web shows its health."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from tokenmeter.events.errors import Fatal, TokenmeterError
+from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.driver import Driver, KafkaDriver
+from tokenmeter.flow.engine import TICK_S, Engine
+from tokenmeter.flow.metrics import Metrics
+from tokenmeter.flow.page import PageLimits, Processor
+from tokenmeter.flow.transport import BatchApp, BatchSchema
+from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
+
+log = logging.getLogger(__name__)
+
+EXIT_CRASHED = 70
+"""The worker ended itself; a supervisor starts it again and it resumes at its last committed page."""
+QUEUE_BATCHES_MAX = 4
+"""Batches waiting in Faust's queue for one topic."""
+PARTITION_BATCHES_MAX = 2
+"""Batches of one partition in work or waiting for it."""
+SESSION_TIMEOUT_S = 10.0
+HEARTBEAT_S = 2.0
+FETCH_BYTES_MAX = 8 << 20
+WATCH_S = 1.0
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What every worker needs. ``client`` holds further settings of the Kafka clients (TLS, SASL).
+
+    ``instance_id`` makes the membership static: the replacement of a killed worker gets its partitions at once.
+    """
+
+    app_id: str
+    bootstrap_servers: str
+    topics: tuple[str, ...]
+    work_dir: Path
+    web_host: str = "127.0.0.1"
+    web_port: int = 6066
+    instance_id: str | None = None
+    limits: PageLimits = field(default_factory=PageLimits)
+    stall_seconds: float = STALL_SECONDS
+    client: Mapping[str, Any] = field(default_factory=dict)
+
+    def kafka(self) -> dict[str, Any]:
+        """Settings for confluent-kafka's clients."""
+        return {"bootstrap.servers": self.bootstrap_servers, **self.client}
+
+
+def die(error: BaseException) -> None:
+    """End the process at once: crash, restart and recover is the only recovery path."""
+    if isinstance(error, TokenmeterError):
+        log.critical("%s: %s", type(error).__name__, error)
+    else:
+        log.critical("unexpected error", exc_info=error)
+    logging.shutdown()
+    os._exit(EXIT_CRASHED)
+
+
+MakeProcessor = Callable[[str, int], Processor]
+MakeDriver = Callable[[WorkerConfig, str, int, Processor], Driver]
+
+
+def kafka_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
+    """The driver of production."""
+    return KafkaDriver(config.kafka(), config.app_id, topic, partition, processor)
+
+
+class Worker:
+    """A Faust app around an engine. ``make_driver`` is the seam at which tests break things on purpose."""
+
+    def __init__(
+        self, config: WorkerConfig, make_processor: MakeProcessor, make_driver: MakeDriver = kafka_driver
+    ) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.watchdog = Watchdog(config.stall_seconds)
+        self.waiting_s = 0.0
+
+        def make_owner(topic: str, partition: int) -> tuple[Driver, Processor]:
+            processor = make_processor(topic, partition)
+            return make_driver(config, topic, partition, processor), processor
+
+        self.engine = Engine(make_owner, config.limits, time.monotonic, die, self.metrics.closed)
+        self.app = self._new_app()
+        self._slots: dict[tuple[str, int], asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(PARTITION_BATCHES_MAX)
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self) -> None:
+        """Run until a signal stops the worker; never returns normally."""
+        sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
+        self.app.main()
+
+    def _new_app(self) -> BatchApp:
+        config = self.config
+        app = BatchApp(
+            config.app_id,
+            broker=[f"tokenmeter://{server}" for server in config.bootstrap_servers.split(",")],
+            store="memory://",
+            datadir=str(config.work_dir),
+            web_bind=config.web_host,
+            web_host=config.web_host,
+            web_port=config.web_port,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            worker_redirect_stdouts=False,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=FETCH_BYTES_MAX,
+            consumer_group_instance_id=config.instance_id,
+            broker_session_timeout=SESSION_TIMEOUT_S,
+            broker_heartbeat_interval=HEARTBEAT_S,
+        )
+        app.batch_topics = frozenset(config.topics)
+        app.on_failure = die
+        app.on_revoked = self._revoked
+        for name in config.topics:
+            topic = app.topic(name, schema=BatchSchema(), maxsize=QUEUE_BATCHES_MAX)
+            app.agent(topic, name=f"{config.app_id}:{name}")(self._consume)
+        app.timer(TICK_S)(self._close_due)
+        app.timer(WATCH_S)(self._watch)
+        app.page("/health")(self._health)
+        app.page("/metrics")(self._metrics)
+        return app
+
+    async def _consume(self, stream: Any) -> None:
+        """Hand each batch to the engine: partitions side by side, batches of one partition in order."""
+        async for event in stream.noack().events():
+            batch: RecordBatch = event.value
+            slot = self._slots[(batch.topic, batch.partition)]
+            await slot.acquire()
+            task = asyncio.create_task(self._add(batch, slot))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            event.ack()  # commits nothing: see BatchConsumer._new_offset
+
+    async def _add(self, batch: RecordBatch, slot: asyncio.Semaphore) -> None:
+        try:
+            await self.engine.add(batch, lambda: batch.generation == self.app.consumer_generation_id)
+        finally:
+            slot.release()
+
+    async def _revoked(self, partitions: set[Any]) -> None:
+        await self.engine.revoke([(tp.topic, tp.partition) for tp in partitions])
+
+    async def _close_due(self) -> None:
+        await self.engine.close_due()
+
+    async def _watch(self) -> None:
+        """Update lag; end the process when work stands still."""
+        consumer = self.app.consumer
+        owners = {(owner.topic, owner.partition): owner for owner in self.engine.owners}
+        assigned = {tp for tp in consumer.assignment() if tp.topic in self.app.batch_topics}
+        now = time.monotonic()
+        self.waiting_s = 0.0
+        for tp in assigned:
+            owner = owners.get((tp.topic, tp.partition))
+            highest = consumer.highwater(tp) or 0
+            if owner is not None:
+                owner.high_watermark = max(owner.high_watermark, highest)
+                lag, progressed_at = owner.lag, owner.progressed_at
+            else:
+                position = await consumer.position(tp)
+                lag, progressed_at = (highest - position if position is not None else 0), 0.0
+            self.metrics.lag.labels(tp.topic, str(tp.partition)).set(max(0, lag))
+            waiting_s = self.watchdog.observe(tp, lag, progressed_at, now)
+            self.waiting_s = max(self.waiting_s, waiting_s)
+            if waiting_s > self.config.stall_seconds:
+                die(
+                    Fatal(
+                        f"{tp.topic}/{tp.partition}: {lag} offsets wait, no page was committed for {waiting_s:.0f} s",
+                        hint="tokenmeter status",
+                    )
+                )
+        self.watchdog.forget(set(assigned))
+
+    async def _health(self, web: Any, request: Any) -> Any:
+        healthy = self.waiting_s <= self.config.stall_seconds / 2
+        body = {
+            "ok": healthy,
+            "app": self.config.app_id,
+            "waiting_seconds": round(self.waiting_s, 1),
+            "partitions": [
+                {"topic": o.topic, "partition": o.partition, "committed": o.committed, "lag": o.lag}
+                for o in self.engine.owners
+            ],
+        }
+        return web.json(body, status=200 if healthy else 503)
+
+    async def _metrics(self, web: Any, request: Any) -> Any:
+        return web.bytes(generate_latest(self.metrics.registry), content_type=CONTENT_TYPE_LATEST.split(";")[0])

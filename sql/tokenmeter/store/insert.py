@@ -1,0 +1,38 @@
+"""Inserts a page of rows as one ArrowStream request, retried while the network or the server is away."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from tokenmeter.events.errors import Fatal, Transient
+
+RETRY_FOR_S = 60.0
+"""Longer outages end the worker; it resumes at its last committed page."""
+RETRY_WAIT_MAX_S = 5.0
+SETTINGS = {"async_insert": 0}
+"""The answer must mean that the rows are durable."""
+
+
+@retry(
+    retry=retry_if_exception_type(Transient),
+    stop=stop_after_delay(RETRY_FOR_S),
+    wait=wait_exponential_jitter(0.1, RETRY_WAIT_MAX_S),
+    reraise=True,
+)
+def insert_arrow(client: Client, table: str, rows: pa.Table) -> None:
+    """Insert ``rows`` into ``table`` and return once they are durable. Repeating it changes nothing.
+
+    Raises Transient when the server stayed away for RETRY_FOR_S, Fatal when it refused the rows.
+    """
+    try:
+        client.insert_arrow(table, rows, settings=SETTINGS)
+    except DatabaseError as error:
+        reason = str(error).splitlines()[0][:500]
+        raise Fatal(
+            f"ClickHouse refused {rows.num_rows} rows for {table}: {reason}", hint="tokenmeter migrate"
+        ) from error
+    except (ClickHouseError, OSError) as error:
+        raise Transient(f"ClickHouse did not take {rows.num_rows} rows for {table}: {error}") from error

@@ -1,0 +1,70 @@
+"""Numbered migrations, one statement a file: applied in order, once, and never edited afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.store.queries import sql
+
+_DATABASE = "0001_database"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file: ``name`` without its ending, its statement and the SHA-256 of it."""
+
+    name: str
+    statement: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.statement.encode()).hexdigest()
+
+
+def bundled() -> list[Migration]:
+    """The migrations of this version, in order."""
+    found = [f for f in (files(__package__) / "migrations").iterdir() if f.name.endswith(".sql")]
+    return sorted((Migration(f.name[:-4], f.read_text("utf-8")) for f in found), key=lambda m: m.name)
+
+
+def migrate(client: Client, migrations: list[Migration] | None = None) -> list[str]:
+    """Apply what is new; returns its names. Running it again does nothing.
+
+    Raises Misconfigured when an applied migration was edited since, Fatal when a statement fails.
+    """
+    wanted = bundled() if migrations is None else migrations
+    applied: list[str] = []
+    try:
+        _prepare(client, wanted)
+        history = client.query("SELECT name, checksum FROM tokenmeter.schema_migrations FINAL")
+        done = dict(history.result_rows)
+        for migration in wanted:
+            if migration.name in done:
+                if done[migration.name] != migration.checksum:
+                    raise Misconfigured(
+                        f"migration {migration.name}.sql was applied with another text than it has now",
+                        hint="restore the file and put the change into a new migration",
+                    )
+                continue
+            client.command(migration.statement)
+            row = [[migration.name, migration.checksum]]
+            client.insert("tokenmeter.schema_migrations", row, column_names=["name", "checksum"])
+            applied.append(migration.name)
+    except ClickHouseError as error:
+        after = applied[-1] if applied else "the start"
+        raise Fatal(f"migrating ClickHouse failed after {after}: {str(error).splitlines()[0][:500]}") from error
+    return applied
+
+
+def _prepare(client: Client, migrations: list[Migration]) -> None:
+    """The history's own database and table come before the history can be read."""
+    for migration in migrations:
+        if migration.name == _DATABASE:
+            client.command(migration.statement)
+    client.command(sql("migration_history"))

@@ -1,0 +1,2 @@
+-- Everything tokenmeter stores is in one database; the boards read another, of views only.
+CREATE DATABASE IF NOT EXISTS tokenmeter

@@ -1,0 +1,42 @@
+-- The proof of every page; digests are raw bytes.
+CREATE TABLE IF NOT EXISTS tokenmeter.usage_pages
+(
+    partition             Int32,
+    first_offset          Int64,
+    last_offset           Int64,
+    events_in             Int64,
+    events                Int64,
+    duplicates            Int64,
+    quarantined           Int64,
+    unpriced              Int64,
+    lost                  Int64,
+    billing_lines         Int32,
+    market_lines          Int32,
+    input_tokens          Int64,
+    cached_input_tokens   Int64,
+    cache_write_tokens    Int64,
+    cache_write_1h_tokens Int64,
+    input_audio_tokens    Int64,
+    input_image_tokens    Int64,
+    output_tokens         Int64,
+    reasoning_tokens      Int64,
+    output_audio_tokens   Int64,
+    output_image_tokens   Int64,
+    images_in             Int64,
+    images_out            Int64,
+    video_seconds         Int64,
+    tool_calls            Int64,
+    tool_call_errors      Int64,
+    web_searches          Int64,
+    charge                Nullable(Decimal(38, 12)),
+    cost                  Nullable(Decimal(38, 12)),
+    earliest_occurred_at  Nullable(DateTime64(6, 'UTC')),
+    latest_occurred_at    Nullable(DateTime64(6, 'UTC')),
+    misrouted_customers   Int64,
+    closed_at             DateTime64(6, 'UTC'),
+    meter                 LowCardinality(String),
+    previous_digest       String,
+    digest                String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (partition, first_offset)

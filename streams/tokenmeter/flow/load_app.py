@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-from tokenmeter.store.client import connect
-from tokenmeter.store.insert import insert_arrow
 
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.store.client import connect
+from tokenmeter.store.insert import insert_arrow
 
 APP_ID = "tokenmeter-load"
 PAGE_SECONDS = 1.0

@@ -1,0 +1,93 @@
+"""A child process with a log file, that cannot outlive its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tokenmeter.events.errors import Fatal
+
+STOP_TIMEOUT_S = 20.0
+LOG_TAIL_BYTES = 800
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before exec: the kernel kills it when the parent ends, however the parent ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Child:
+    """One process; its output goes to ``log``. Start it from the main thread: the kernel's rule is per thread."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self._command = list(command)
+        self.log = log
+        self._env = {**os.environ, **(env or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return None if self._process is None else self._process.poll()
+
+    def start(self) -> None:
+        """Start it. Raises Fatal naming the program or the log that cannot be used."""
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    env=self._env,
+                    preexec_fn=_die_with_parent,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise Fatal(
+                f"cannot start {self.name}: {error}", hint="free disk space or mend the path, then try again"
+            ) from error
+
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """Ask it to end, then make it."""
+        self.signal(signal.SIGTERM)
+        self._wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self._wait(STOP_TIMEOUT_S)
+
+    def _wait(self, timeout_s: float) -> None:
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def log_tail(self) -> str:
+        """The end of its log, for an error message."""
+        try:
+            return self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+        except OSError:
+            return "(no log)"

@@ -1,0 +1,173 @@
+"""The SDK's client: usage events into Kafka, each acknowledged or reported.
+
+with Emitter("localhost:9092") as emitter:
+    emitter.emit(UsageEvent(event_id=..., occurred_at=..., customer_id=..., model=..., provider=...))
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from confluent_kafka import KafkaError, Producer
+
+from tokenmeter.events import UsageEvent
+from tokenmeter.events.contract import EVENT_BYTES_MAX, EVENTS
+from tokenmeter.events.errors import BufferFull, Poison, Undelivered
+from tokenmeter.events.wire import encode
+
+BUFFER_EVENTS = 100_000
+FLUSH_TIMEOUT_S = 30.0
+DELIVERY_TIMEOUT_S = 120.0
+"""How long Kafka is tried before an event is reported undelivered."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Events taken by emit(), acknowledged by every in-sync replica, and given up."""
+
+    accepted: int
+    acknowledged: int
+    failed: int
+
+    @property
+    def pending(self) -> int:
+        return self.accepted - self.acknowledged - self.failed
+
+
+class Emitter:
+    """Thread-safe. At most ``buffer_events`` unacknowledged events are held; then emit() blocks or raises BufferFull.
+
+    ``source`` names this emitter; with ``sequence`` (+1 each) it shows events lost before Kafka. Both are stamped only
+    on events that carry none. ``client_config`` adds settings of confluent-kafka (TLS, SASL).
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        source: str | None = None,
+        topic: str = EVENTS,
+        buffer_events: int = BUFFER_EVENTS,
+        on_full: Literal["block", "raise"] = "block",
+        client_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.source = source or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._topic = topic
+        self._buffer_events = buffer_events
+        self._on_full = on_full
+        self._lock = threading.Lock()
+        self._sequence = 0
+        self._accepted = self._acknowledged = self._failed = 0
+        self._first_error: str | None = None
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": "lz4",
+                "partitioner": "murmur2_random",
+                "linger.ms": 20,
+                "batch.size": 1 << 20,
+                "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
+                "message.max.bytes": EVENT_BYTES_MAX + 4096,
+                "queue.buffering.max.messages": buffer_events + 1,
+                "queue.buffering.max.kbytes": 1 << 20,
+                "log_level": 2,
+                **(client_config or {}),
+            }
+        )
+
+    @property
+    def stats(self) -> Stats:
+        """Counts so far."""
+        self._producer.poll(0)
+        return Stats(self._accepted, self._acknowledged, self._failed)
+
+    def emit(self, event: UsageEvent) -> None:
+        """Take one event. Raises Poison if it is too large, BufferFull if it has no room and may not wait.
+
+        Returning means it will be sent; only flush() says that it arrived.
+        """
+        with self._lock:
+            self._make_room()
+            value = self._encode(event)
+            self._producer.produce(self._topic, value, event.customer_id.encode(), on_delivery=self._delivered)
+            self._accepted += 1
+            self._producer.poll(0)
+
+    def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> None:
+        """Wait until everything accepted is acknowledged.
+
+        Raises Undelivered, naming how many events are not and the first cause.
+        """
+        waiting = self._producer.flush(timeout_s)
+        missing = self._failed + waiting
+        if missing:
+            cause = self._first_error or f"no acknowledgement within {timeout_s:g} s"
+            raise Undelivered(
+                missing,
+                f"{missing} of {self._accepted} events did not reach {self._topic}: {cause}",
+                hint="check the brokers, then emit the same events again: an event id counts once",
+            )
+
+    def close(self) -> None:
+        """flush(), as the end of a ``with`` block does."""
+        self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.flush()
+        else:  # the body's own error is the one to report
+            self._producer.flush(FLUSH_TIMEOUT_S)
+
+    def _make_room(self) -> None:
+        while self._accepted - self._acknowledged - self._failed >= self._buffer_events:
+            if self._on_full == "raise":
+                self._producer.poll(0)
+                if self._accepted - self._acknowledged - self._failed >= self._buffer_events:
+                    raise BufferFull(
+                        f"{self._buffer_events} events wait for Kafka's acknowledgement",
+                        hint="call flush(), or slow down",
+                    )
+                return
+            self._producer.poll(0.05)
+
+    def _encode(self, event: UsageEvent) -> bytes:
+        record = event.to_record()
+        if not record["source"]:
+            record["source"] = self.source
+        if record["sequence"] is None:
+            record["sequence"] = self._sequence
+        value = encode("usage_event", record)
+        if len(value) > EVENT_BYTES_MAX:
+            raise Poison("too_large", f"event {event.event_id} has {len(value)} bytes, {EVENT_BYTES_MAX} are allowed")
+        self._sequence += 1
+        return value
+
+    def _delivered(self, error: KafkaError | None, message: Any) -> None:
+        if error is None:
+            self._acknowledged += 1
+        else:
+            self._failed += 1
+            self._first_error = self._first_error or error.str()
+
+
+def paced(began: float, elapsed_in_trace_s: float, speed: float | None) -> None:
+    """Sleep until the trace's clock, run at ``speed`` times real time, has come this far; None means no pacing."""
+    if speed is not None:
+        ahead = elapsed_in_trace_s / speed - (time.monotonic() - began)
+        if ahead > 0:
+            time.sleep(ahead)

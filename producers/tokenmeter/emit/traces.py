@@ -1,0 +1,142 @@
+"""Reads usage traces as events: ``azure`` (CSV), ``mooncake`` (JSON lines) and ``jsonl`` (our own events).
+
+Ids, source and sequence come from the file's content and the line, so replaying a file twice counts once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tokenmeter.emit.catalogue import CHAT_MODELS, CODE_MODELS, attribute
+from tokenmeter.events import UsageEvent
+from tokenmeter.events.errors import Misconfigured
+
+PREFIX_BLOCK_TOKENS = 512
+AZURE_COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+
+BadLine = Callable[[Misconfigured], None]
+
+
+def yesterday(now: datetime) -> datetime:
+    """00:00 UTC of the day before: where a trace begins unless told otherwise."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+def format_of(path: Path) -> str:
+    """The format a file's first line shows. Raises Misconfigured naming the file when it shows none."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            first = lines.readline()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"cannot read trace {path}: {error}", hint="tokenmeter replay --help") from error
+    if first.startswith(",".join(AZURE_COLUMNS)):
+        return "azure"
+    if first.lstrip().startswith("{"):
+        return "mooncake" if '"hash_ids"' in first else "jsonl"
+    raise Misconfigured(f"{path} is no trace: its first line is {first[:60]!r}", hint="tokenmeter replay --help")
+
+
+def read(path: Path, start: datetime, kind: str | None = None, on_bad: BadLine | None = None) -> Iterator[UsageEvent]:
+    """The events of a trace, its first call at ``start`` (jsonl: its own times).
+
+    An unreadable line raises Misconfigured naming file, line and cause, or goes to ``on_bad`` and is left out.
+    """
+    kind = kind or format_of(path)
+    readers = {"azure": _azure, "mooncake": _mooncake, "jsonl": _jsonl}
+    if kind not in readers:
+        raise Misconfigured(f"{kind!r} is no trace format", hint=f"one of {', '.join(readers)}")
+    reader = readers[kind](start, _identity(path))
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                event = reader(number, line)
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{error}"
+                bad = Misconfigured(
+                    f"{path} line {number} cannot be read as {kind}: {reason}", hint="mend the line, or use --skip-bad"
+                )
+                if on_bad is None:
+                    raise bad from error
+                on_bad(bad)
+                continue
+            if event is not None:
+                yield event
+
+
+def _identity(path: Path) -> str:
+    """Names a trace by its content, wherever the file lies."""
+    with path.open("rb") as content:
+        return f"{path.stem}-{hashlib.file_digest(content, 'sha256').hexdigest()[:12]}"
+
+
+def _call(identity: str, number: int, models: tuple[tuple[str, str], ...], **figures: Any) -> UsageEvent:
+    origin = f"{identity}:{number}"
+    return UsageEvent(
+        event_id=hashlib.blake2b(origin.encode(), digest_size=16).hexdigest(),
+        source=identity,
+        sequence=number,
+        **vars(attribute(origin, models)),
+        **figures,
+    )
+
+
+def _azure(start: datetime, identity: str) -> Callable[[int, str], UsageEvent | None]:
+    first: list[datetime] = []
+
+    def event(number: int, line: str) -> UsageEvent | None:
+        if number == 1 or not line.strip():
+            return None
+        row = next(csv.reader([line]))
+        if len(row) != len(AZURE_COLUMNS):
+            raise ValueError(f"{len(row)} columns, expected {len(AZURE_COLUMNS)}")
+        # Seven digits of fraction; Python's clock has six.
+        at = datetime.fromisoformat(row[0][:26]).replace(tzinfo=UTC)
+        first.append(at) if not first else None
+        return _call(
+            identity,
+            number,
+            CODE_MODELS,
+            occurred_at=start + (at - first[0]),
+            input_tokens=int(row[1]),
+            output_tokens=int(row[2]),
+        )
+
+    return event
+
+
+def _mooncake(start: datetime, identity: str) -> Callable[[int, str], UsageEvent | None]:
+    seen: set[int] = set()
+
+    def event(number: int, line: str) -> UsageEvent | None:
+        if not line.strip():
+            return None
+        call = json.loads(line)
+        blocks: list[int] = call["hash_ids"]
+        reused = next((i for i, block in enumerate(blocks) if block not in seen), len(blocks))
+        seen.update(blocks)
+        return _call(
+            identity,
+            number,
+            CHAT_MODELS,
+            occurred_at=start + timedelta(milliseconds=call["timestamp"]),
+            input_tokens=int(call["input_length"]),
+            cached_input_tokens=min(reused * PREFIX_BLOCK_TOKENS, int(call["input_length"])),
+            output_tokens=int(call["output_length"]),
+        )
+
+    return event
+
+
+def _jsonl(start: datetime, identity: str) -> Callable[[int, str], UsageEvent | None]:
+    def event(number: int, line: str) -> UsageEvent | None:
+        return UsageEvent.model_validate_json(line) if line.strip() else None
+
+    return event

@@ -35,7 +35,7 @@ def locked() -> list[Jar]:
     """The jars of the bundled lock file, ``group:artifact:version sha256`` a line."""
     text = (files(__package__) / LOCK).read_text("utf-8")
     rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return [Jar(*coordinate.split(":", 2), sha256=digest) for coordinate, digest in rows]
+    return [Jar(*(*coordinate.split(":", 2), digest)) for coordinate, digest in rows]
 
 
 def cache_path() -> Path:

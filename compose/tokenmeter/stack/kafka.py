@@ -19,7 +19,6 @@ from tokenmeter.stack.jars import kafka_jars
 
 HEAP_MB = 768
 START_TIMEOUT_S = 60.0
-FREE_DISK_BYTES_MIN = 512 << 20
 _LOG4J = """rootLogger.level=WARN
 rootLogger.appenderRefs=console
 rootLogger.appenderRef.console.ref=Console

@@ -1,7 +1,7 @@
 """Generated calls for the default demo, shaped like two production traces: a coding service and a chat service.
 
-The parameters were fitted to the traces named in tests/unit/emit/test_synthetic_calls.py: log-normal lengths (mean and standard
-deviation of the logarithm), and the share of a chat prompt that repeats an earlier prefix.
+The parameters were fitted to the traces that tests/unit/emit/test_traces.py reads: log-normal lengths (mean and
+standard deviation of the logarithm), and the mean share of a chat prompt that repeats an earlier prefix.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Shape:
     cached_share: float
 
 
-CODE = Shape(input_log=(7.10, 1.24), output_log=(2.86, 0.92), cached_share=0.0)
-CHAT = Shape(input_log=(8.92, 1.24), output_log=(5.39, 1.11), cached_share=0.374)
+CODE = Shape(input_log=(7.00, 1.36), output_log=(2.79, 0.85), cached_share=0.0)
+CHAT = Shape(input_log=(8.74, 1.20), output_log=(5.34, 1.36), cached_share=0.455)
 CODE_SHARE = 0.42
 ERROR_SHARE = 0.015
 RATE_LIMIT_SHARE = 0.01

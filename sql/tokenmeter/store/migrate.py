@@ -43,7 +43,7 @@ def migrate(client: Client, migrations: list[Migration] | None = None) -> list[s
     try:
         _prepare(client, wanted)
         history = client.query("SELECT name, checksum FROM tokenmeter.schema_migrations FINAL")
-        done = dict(history.result_rows)
+        done: dict[str, str] = {row[0]: row[1] for row in history.result_rows}
         for migration in wanted:
             if migration.name in done:
                 if done[migration.name] != migration.checksum:

@@ -1,0 +1,263 @@
+"""The ``tokenmeter`` command: one function a verb, each thin over the module that does the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tokenmeter.emit.emitter import Emitter
+from tokenmeter.emit.replay import Sent, send
+from tokenmeter.emit.traces import read, yesterday
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.errors import Misconfigured, TokenmeterError
+from tokenmeter.flow import load_app, meter_app
+from tokenmeter.flow.meter import MeterRules
+from tokenmeter.flow.page import PageLimits
+from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.stack.demo import run_demo
+from tokenmeter.stack.local import LocalStack
+from tokenmeter.stack.settings import Settings, load
+from tokenmeter.stack.state import Stack
+from tokenmeter.stack.topics import ensure_topics
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Meter LLM token usage, exactly once.")
+console = Console()
+
+DEMO_CALLS = 20_000
+DOWN_TIMEOUT_S = 90.0
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
+PortOption = Annotated[int, typer.Option(help="port of /health and /metrics")]
+SlotOption = Annotated[str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")]
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _local(settings: Settings) -> Iterator[LocalStack]:
+    """A running stack; whatever ends the block, SIGTERM included, stops it."""
+    stack = LocalStack(settings, _say)
+    signal.signal(signal.SIGTERM, _interrupt)
+    stack.start()
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+def _until_interrupted(stack: LocalStack) -> None:
+    try:
+        while True:
+            stack.watch()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        _say("stopping")
+
+
+def _bootstrap(settings: Settings) -> str:
+    part = Stack.load(settings.data).parts.get("kafka")
+    found = settings.kafka_bootstrap or (part.url if part is not None and part.state != "stopped" else None)
+    if found is None:
+        raise Misconfigured(
+            f"no Kafka: TOKENMETER_KAFKA_BOOTSTRAP is not set and no stack runs on {settings.data}",
+            hint="tokenmeter up",
+        )
+    return found
+
+
+def _clickhouse(settings: Settings) -> tuple[str, str, str]:
+    """(URL, user, password) as set, or of the stack that runs here."""
+    if settings.clickhouse_url:
+        password = settings.clickhouse_password.get_secret_value() if settings.clickhouse_password else ""
+        return settings.clickhouse_url, settings.clickhouse_user, password
+    part = Stack.load(settings.data).parts.get("clickhouse")
+    if part is None or part.url is None or part.state == "stopped":
+        raise Misconfigured(
+            f"no ClickHouse: TOKENMETER_CLICKHOUSE_URL is not set and no stack runs on {settings.data}",
+            hint="tokenmeter up",
+        )
+    return part.url, part.user or "", part.password or ""
+
+
+@app.command(epilog="Example: tokenmeter up --data /var/lib/tokenmeter")
+def up(data: DataOption = None) -> None:
+    """Run Kafka, ClickHouse and the workers here until Ctrl-C."""
+    with _local(load(data=data)) as stack:
+        _say("running; Ctrl-C stops everything")
+        _until_interrupted(stack)
+
+
+@app.command(epilog="Example: tokenmeter status --json")
+def status(data: DataOption = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show each part: state, pid, URL, log (passwords only with --json)."""
+    parts = Stack.load(load(data=data).data)
+    if as_json:
+        sys.stdout.write(json.dumps(parts.as_dict(), indent=2) + "\n")
+        return
+    if not parts.parts:
+        _say("nothing has run here yet (next: tokenmeter up)")
+        return
+    table = Table("part", "state", "pid", "url", "log")
+    for name, part in parts.parts.items():
+        table.add_row(name, part.state, str(part.pid or ""), part.url or "", part.log or "")
+    console.print(table)
+
+
+@app.command(epilog="Example: tokenmeter down")
+def down(data: DataOption = None) -> None:
+    """Stop the local stack; harmless when none runs."""
+    parent = Stack.load(load(data=data).data).parts.get("tokenmeter")
+    if parent is None or parent.pid is None:
+        _say("no stack is running")
+        return
+    os.kill(parent.pid, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_TIMEOUT_S
+    while Path(f"/proc/{parent.pid}").exists():
+        if time.monotonic() > deadline:
+            raise Misconfigured(f"process {parent.pid} did not stop", hint=f"kill -9 {parent.pid}")
+        time.sleep(0.1)
+    _say("stopped")
+
+
+@app.command(epilog="Example: tokenmeter topics")
+def topics(data: DataOption = None) -> None:
+    """Create the topics that are missing and verify the others."""
+    settings = load(data=data)
+    created = ensure_topics({"bootstrap.servers": _bootstrap(settings)}, settings.partitions, settings.replication)
+    _say(f"created: {', '.join(created) or 'nothing'}; every topic is as it must be")
+
+
+@app.command(name="migrate", epilog="Example: tokenmeter migrate")
+def migrate_tables(data: DataOption = None) -> None:
+    """Bring ClickHouse's tables to this version."""
+    _say(f"applied: {', '.join(migrate(connect(*_clickhouse(load(data=data))))) or 'nothing new'}")
+
+
+@app.command(epilog="Example: tokenmeter meter --slot 1")
+def meter(port: PortOption = 6066, slot: SlotOption = None, data: DataOption = None) -> None:
+    """Run a meter: usage.events into billing and market lines."""
+    settings = load(data=data)
+    worker = WorkerConfig(
+        meter_app.APP_ID,
+        _bootstrap(settings),
+        (EVENTS,),
+        settings.data / "meter",
+        web_port=port,
+        instance_id=slot and f"meter-{slot}",
+        limits=PageLimits(seconds=settings.page_seconds, events=settings.page_events),
+    )
+    rules = MeterRules(settings.dedup_horizon_minutes * 60_000, settings.quarantine_ratio_max)
+    meter_app.run(meter_app.MeterConfig(worker, rules))
+
+
+@app.command(name="load", epilog="Example: tokenmeter load --slot 1")
+def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOption = None) -> None:
+    """Run a loader: every topic into ClickHouse."""
+    settings = load(data=data)
+    worker = WorkerConfig(
+        load_app.APP_ID,
+        _bootstrap(settings),
+        load_app.TOPICS,
+        settings.data / "load",
+        web_port=port,
+        instance_id=slot and f"load-{slot}",
+        limits=PageLimits(seconds=load_app.PAGE_SECONDS, events=load_app.PAGE_EVENTS),
+    )
+    load_app.run(load_app.LoadConfig(worker, *_clickhouse(settings)))
+
+
+@app.command(epilog="Example: tokenmeter replay calls.csv --speed max")
+def replay(
+    traces: Annotated[list[Path], typer.Argument(help="trace files: azure, mooncake or jsonl")],
+    speed: Annotated[str, typer.Option(help="max, or N times real time")] = "max",
+    start: Annotated[datetime | None, typer.Option(help="when the first call ended, UTC (default: yesterday)")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unreadable lines out and count them")] = False,
+    data: DataOption = None,
+) -> None:
+    """Send usage traces through the SDK. Replaying a file twice counts once."""
+    begin = start.replace(tzinfo=UTC) if start else yesterday(datetime.now(UTC))
+    bad: list[Misconfigured] = []
+    sent = Sent()
+    with Emitter(_bootstrap(load(data=data))) as emitter:
+        for trace in traces:
+            with _bar(trace.name, None) as advance:
+                events = read(trace, begin, on_bad=bad.append if skip_bad else None)
+                send(events, emitter, sent, _speed(speed), advance)
+    _say(f"{sent.events} events acknowledged" + (f", {len(bad)} unreadable lines left out" if bad else ""))
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if factor <= 0:
+        raise Misconfigured(f"--speed {text!r} is neither max nor a number above 0", hint="tokenmeter replay --help")
+    return factor
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.update(task, completed=count)
+
+
+@app.command(epilog="Example: tokenmeter demo --once --trace calls.csv")
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="stop everything afterwards; exit 0 only if all agrees")] = False,
+    trace: Annotated[list[Path] | None, typer.Option(help="replay this trace instead of generated calls")] = None,
+    calls: Annotated[int, typer.Option(help="generated calls")] = DEMO_CALLS,
+    data: DataOption = None,
+) -> None:
+    """Run everything, send calls through the SDK twice, and prove that all four places agree."""
+    settings = load(data=data)
+    if "data" not in settings.model_fields_set:
+        # Figures are compared from empty, so each demo has a directory of its own.
+        settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    with _local(settings) as stack:
+        holds = run_demo(stack, settings, trace or [], calls, console, _bar)
+        if not once:
+            _say(f"still running on {settings.data}; Ctrl-C stops everything")
+            _until_interrupted(stack)
+    if once and not holds:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one message and exit code 1."""
+    try:
+        app()
+    except TokenmeterError as error:
+        Console(stderr=True).print(f"tokenmeter: {error}", style="red", highlight=False, markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

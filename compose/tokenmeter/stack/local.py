@@ -1,0 +1,174 @@
+"""The local stack: starts the parts in their order, restarts what dies, stops them in reverse."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.stack.children import Child
+from tokenmeter.stack.kafka import KafkaNode, free_port
+from tokenmeter.stack.settings import Settings
+from tokenmeter.stack.state import Part, Stack, write_private
+from tokenmeter.stack.topics import ensure_topics
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+from tokenmeter.store.users import sha256
+
+HEALTH_TIMEOUT_S = 60.0
+RESTART_WAIT_S = 1.0
+RESTARTS_MAX = 20
+"""A part that ends this often has something to tell; the stack stops and points at its log."""
+PASSWORD_BYTES = 18
+
+Say = Callable[[str], None]
+
+
+class LocalStack:
+    """Kafka, ClickHouse and the workers as children of this process; a part given by URL is used instead."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self._settings = settings
+        self._say = say
+        self._data = settings.data.absolute()
+        self._logs = self._data / "logs"
+        self._stack = Stack()
+        self._children: dict[str, Child] = {}
+        self._restarts: dict[str, int] = {}
+        self.bootstrap = settings.kafka_bootstrap or ""
+        self.clickhouse_url = settings.clickhouse_url or ""
+        self.clickhouse_password = ""
+
+    def start(self) -> None:
+        """Start everything. On any failure what was started is stopped again."""
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+            self._lock = (self._data / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Misconfigured(f"a stack is already running on {self._data}", hint="tokenmeter status") from error
+        except OSError as error:
+            raise Misconfigured(f"cannot use the data directory {self._data}: {error}", hint="--data DIR") from error
+        try:
+            self._step("Apache Kafka", self._start_kafka)
+            self._step("ClickHouse", self._start_clickhouse)
+            self._step("workers", self._start_workers)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _step(self, name: str, work: Callable[[], None]) -> None:
+        began = time.monotonic()
+        work()
+        self._say(f"{name} ready after {time.monotonic() - began:.1f} s")
+
+    def _start_kafka(self) -> None:
+        if self._settings.kafka_bootstrap is None:
+            kafka = KafkaNode(self._data / "kafka", self._logs / "kafka.log")
+            kafka.start()
+            assert kafka.child is not None
+            self.bootstrap = kafka.bootstrap
+            self._children["kafka"] = kafka.child
+        self._note("kafka", self.bootstrap)
+        ensure_topics({"bootstrap.servers": self.bootstrap}, self._settings.partitions, self._settings.replication)
+
+    def _start_clickhouse(self) -> None:
+        user = self._settings.clickhouse_user
+        if self._settings.clickhouse_url is None:
+            self.clickhouse_password = secrets.token_urlsafe(PASSWORD_BYTES)
+            users = self._data / "clickhouse-users.json"
+            write_private(users, {user: {"password_sha256": sha256(self.clickhouse_password)}})
+            port = free_port()
+            self.clickhouse_url = f"http://127.0.0.1:{port}"
+            command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
+            command += ["--data", str(self._data / "clickhouse"), "--users", str(users)]
+            self._start_child("clickhouse", command, {}, f"{self.clickhouse_url}/ping")
+        elif self._settings.clickhouse_password is not None:
+            self.clickhouse_password = self._settings.clickhouse_password.get_secret_value()
+        self._note("clickhouse", self.clickhouse_url, user, self.clickhouse_password)
+        migrate(connect(self.clickhouse_url, user, self.clickhouse_password))
+
+    def _start_workers(self) -> None:
+        for name in ("meter", "load"):
+            port = free_port()
+            env = {
+                "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap,
+                "TOKENMETER_CLICKHOUSE_URL": self.clickhouse_url,
+                "TOKENMETER_CLICKHOUSE_USER": self._settings.clickhouse_user,
+                "TOKENMETER_CLICKHOUSE_PASSWORD": self.clickhouse_password,
+                "TOKENMETER_PAGE_SECONDS": str(self._settings.page_seconds),
+                "TOKENMETER_PAGE_EVENTS": str(self._settings.page_events),
+                "TOKENMETER_DEDUP_HORIZON_MINUTES": str(self._settings.dedup_horizon_minutes),
+                "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),
+                "TOKENMETER_DATA": str(self._data),
+            }
+            command = [sys.executable, "-m", "tokenmeter.stack.cli", name, "--port", str(port), "--slot", "1"]
+            self._start_child(name, command, env, f"http://127.0.0.1:{port}/health")
+            self._note(name, f"http://127.0.0.1:{port}")
+
+    def _start_child(self, name: str, command: list[str], env: dict[str, str], health: str) -> None:
+        child = Child(name, command, self._logs / f"{name}.log", env)
+        child.start()
+        self._children[name] = child
+        _healthy(child, health)
+
+    def _note(self, name: str, url: str, user: str | None = None, password: str | None = None) -> None:
+        child = self._children.get(name)
+        if child is None:
+            self._stack.parts[name] = Part("external", None, url, user, password)
+        else:
+            self._stack.parts[name] = Part("running", child.pid, url, user, password, str(child.log))
+        self._stack.parts["tokenmeter"] = Part("running", os.getpid())
+        self._stack.save(self._data)
+
+    def watch(self) -> None:
+        """Restart what died, a bounded number of times. Call it every second or so."""
+        for name, child in self._children.items():
+            if child.is_alive():
+                continue
+            self._restarts[name] = self._restarts.get(name, 0) + 1
+            if self._restarts[name] > RESTARTS_MAX:
+                raise Fatal(f"{name} ended {RESTARTS_MAX} times; last: {child.log_tail()}", hint=f"see {child.log}")
+            self._say(f"{name} ended with {child.returncode}; starting it again")
+            time.sleep(RESTART_WAIT_S)
+            child.start()
+            self._stack.parts[name].pid = child.pid
+            self._stack.save(self._data)
+
+    def stop(self) -> None:
+        """Stop the children, last started first."""
+        for child in reversed(self._children.values()):
+            child.stop()
+        for part in self._stack.parts.values():
+            if part.state == "running":
+                part.state, part.pid = "stopped", None
+        if self._stack.parts:
+            self._stack.save(self._data)
+        self._lock.close()
+
+
+@retry(
+    retry=retry_if_exception_type(httpx.HTTPError),
+    stop=stop_after_delay(HEALTH_TIMEOUT_S),
+    wait=wait_fixed(0.1),
+    reraise=True,
+)
+def _answers(child: Child, url: str) -> None:
+    if not child.is_alive():
+        tail = child.log_tail()
+        raise Fatal(f"{child.name} ended while starting; its log ends with: {tail}", hint=f"see {child.log}")
+    httpx.get(url, timeout=2).raise_for_status()
+
+
+def _healthy(child: Child, url: str) -> None:
+    try:
+        _answers(child, url)
+    except httpx.HTTPError as error:
+        raise Fatal(f"{child.name} did not answer at {url}: {error}", hint=f"see {child.log}") from error

@@ -1,0 +1,60 @@
+"""Settings of every verb: from TOKENMETER_* variables, or tokenmeter.toml beside where the command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.flow.dedup import HORIZON_MINUTES
+from tokenmeter.flow.meter import QUARANTINE_RATIO_MAX
+from tokenmeter.flow.page import PAGE_EVENTS, PAGE_SECONDS
+
+
+class Settings(BaseSettings):
+    """A part given by URL is used instead of a local child. Secrets are never printed."""
+
+    model_config = SettingsConfigDict(env_prefix="TOKENMETER_", toml_file="tokenmeter.toml", extra="forbid")
+
+    data: Path = Path(".tokenmeter")
+    kafka_bootstrap: str | None = None
+    clickhouse_url: str | None = None
+    clickhouse_user: str = "tokenmeter"
+    clickhouse_password: SecretStr | None = None
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 4
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    page_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_SECONDS
+    page_events: Annotated[int, Field(ge=1, le=5_000_000)] = PAGE_EVENTS
+    dedup_horizon_minutes: Annotated[int, Field(ge=1, le=1440)] = HORIZON_MINUTES
+    quarantine_ratio_max: Annotated[float, Field(ge=0, le=1)] = QUARANTINE_RATIO_MAX
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(**given: Any) -> Settings:
+    """The settings in force. Raises Misconfigured naming the setting and what is wrong with it."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TOKENMETER_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise Misconfigured(
+            f"setting {name} is wrong: {first['msg']}", hint="correct it and run the command again"
+        ) from error

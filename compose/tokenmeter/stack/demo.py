@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.synthetic import calls as generated
 from tokenmeter.emit.traces import read, yesterday
+from tokenmeter.events import UsageEvent
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.proof import settle
 from tokenmeter.stack.settings import Settings
@@ -28,6 +29,7 @@ Bar = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: int, console: Console, bar: Bar) -> bool:
     """Send, wait until every place has caught up, print the table; whether all rows agree."""
     start = yesterday(datetime.now(UTC))
+    sources: list[tuple[str, int | None, Callable[[], Iterable[UsageEvent]]]]
     sources = [(trace.name, None, partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
     sent = Sent()

@@ -136,8 +136,16 @@ class Worker:
             app.agent(topic, name=f"{config.app_id}:{name}")(self._consume)
         app.timer(TICK_S)(self._close_due)
         app.timer(WATCH_S)(self._watch)
-        app.page("/health")(self._health)
-        app.page("/metrics")(self._metrics)
+
+        # Faust makes a view's method of what it is given, so a bound method would be bound twice.
+        async def health(web: Any, request: Any) -> Any:
+            return self._health(web)
+
+        async def metrics(web: Any, request: Any) -> Any:
+            return self._metrics(web)
+
+        app.page("/health")(health)
+        app.page("/metrics")(metrics)
         return app
 
     async def _consume(self, stream: Any) -> None:
@@ -191,7 +199,7 @@ class Worker:
                 )
         self.watchdog.forget(set(assigned))
 
-    async def _health(self, web: Any, request: Any) -> Any:
+    def _health(self, web: Any) -> Any:
         healthy = self.waiting_s <= self.config.stall_seconds / 2
         body = {
             "ok": healthy,
@@ -204,5 +212,5 @@ class Worker:
         }
         return web.json(body, status=200 if healthy else 503)
 
-    async def _metrics(self, web: Any, request: Any) -> Any:
+    def _metrics(self, web: Any) -> Any:
         return web.bytes(generate_latest(self.metrics.registry), content_type=CONTENT_TYPE_LATEST.split(";")[0])

@@ -19,7 +19,7 @@ SETTINGS = {"async_insert": 0}
 @retry(
     retry=retry_if_exception_type(Transient),
     stop=stop_after_delay(RETRY_FOR_S),
-    wait=wait_exponential_jitter(0.1, RETRY_WAIT_MAX_S),
+    wait=wait_exponential_jitter(multiplier=0.1, max=RETRY_WAIT_MAX_S),
     reraise=True,
 )
 def insert_arrow(client: Client, table: str, rows: pa.Table) -> None:

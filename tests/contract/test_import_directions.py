@@ -1,0 +1,48 @@
+"""Each folder is one step of the flow and may import only what DESIGN allows it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = {
+    "events": set(),
+    "emit": {"events"},
+    "flow": {"events"},
+    "store": {"events"},
+    "boards": {"store"},
+    "stack": {"events", "emit", "flow", "store", "boards"},
+}
+FOLDERS = ("schemas", "producers", "streams", "sql", "dashboards", "compose")
+LOADER = "load_app.py"
+"""The one file of flow that may import store."""
+
+
+def imported_packages(source: str) -> set[str]:
+    """The tokenmeter packages a source imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        found |= {name.split(".")[1] for name in names if name.startswith("tokenmeter.")}
+    return found
+
+
+def forbidden(package: str, file_name: str, source: str) -> set[str]:
+    allowed = ALLOWED[package] | {package} | ({"store"} if file_name == LOADER else set())
+    return imported_packages(source) - allowed
+
+
+def test_no_package_imports_against_the_flow() -> None:
+    checked = 0
+    for folder in FOLDERS:
+        for path in (ROOT / folder / "tokenmeter").rglob("*.py"):
+            package = path.relative_to(ROOT / folder / "tokenmeter").parts[0]
+            assert forbidden(package, path.name, path.read_text()) == set(), path
+            checked += 1
+    assert checked > 40
+
+
+def test_the_check_sees_a_hidden_import() -> None:
+    assert forbidden("emit", "x.py", "def f():\n    from tokenmeter.flow.page import PageBounds\n") == {"flow"}

@@ -1,0 +1,120 @@
+"""clickhouse-connect, unchanged, against the embedded server: what a real server does, this one does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from support.clickhouse import Server
+from support.events import NOW, value
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.store.client import connect
+from tokenmeter.store.insert import insert_arrow
+from tokenmeter.store.migrate import Migration, bundled, migrate
+from tokenmeter.store.queries import totals
+
+ROWS = 500
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("store"))
+    server.start()
+    migrate(connect(server.url, "writer", "secret"))
+    yield server
+    server.child.stop()
+
+
+def rows() -> pl.DataFrame:
+    frame = decode([value(number) for number in range(ROWS)]).frame.drop(INDEX)
+    return frame.with_columns(
+        pl.lit(0, pl.Int32).alias("partition"),
+        pl.int_range(ROWS, dtype=pl.Int64).alias("offset"),
+        pl.lit(NOW).dt.cast_time_unit("ms").alias("appended_at"),
+    )
+
+
+def test_inserting_a_page_twice_equals_once(server: Server) -> None:
+    client = connect(server.url, "writer", "secret")
+    arrow = rows().to_arrow(compat_level=pl.CompatLevel.oldest())
+    client.command("TRUNCATE TABLE tokenmeter.usage_events")
+    insert_arrow(client, "tokenmeter.usage_events", arrow)
+    once = totals(client, "events")
+    insert_arrow(client, "tokenmeter.usage_events", arrow)
+    assert totals(client, "events") == once
+    assert once["events"] == ROWS
+    assert once["input_tokens"] == rows()["input_tokens"].sum()
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd", "gzip"])
+def test_queries_parameters_inserts_and_streams(server: Server, compression: str | None) -> None:
+    import clickhouse_connect
+
+    port = int(server.url.rsplit(":", 1)[1])
+    client = clickhouse_connect.get_client(
+        host="127.0.0.1", port=port, username="writer", password="secret", compress=compression or False
+    )
+    client.command("CREATE OR REPLACE TABLE t (a Int64, b String) ENGINE = MergeTree ORDER BY a")
+    client.insert("t", [[n, f"it's {n}"] for n in range(2_000)], column_names=["a", "b"])
+    assert client.query("SELECT {x:Int64} + 1", parameters={"x": 41}).result_rows == [(42,)]
+    assert client.query("SELECT count(), sum(a) FROM t").result_rows == [(2_000, 1_999_000)]
+    assert client.query_arrow("SELECT a FROM t ORDER BY a").num_rows == 2_000
+    with client.query_row_block_stream("SELECT a FROM t") as blocks:
+        assert sum(len(block) for block in blocks) == 2_000
+    assert client.query("SELECT sum(number) FROM numbers(10)", settings={"max_threads": 1}).result_rows == [(45,)]
+    client.raw_insert("t", ["a", "b"], "7\tseven\n", fmt="TabSeparated")
+    assert client.query("SELECT b FROM t WHERE a = 7 AND b = 'seven'").result_rows == [("seven",)]
+
+
+def test_errors_carry_clickhouse_s_codes(server: Server) -> None:
+    client = connect(server.url, "writer", "secret")
+    with pytest.raises(DatabaseError, match=r"[Cc]ode:? 60"):
+        client.query("SELECT * FROM nowhere")
+    with pytest.raises(DatabaseError, match=r"[Cc]ode:? 62"):
+        client.query("SELEC 1")
+    with pytest.raises(DatabaseError, match=r"[Cc]ode:? 48"):
+        client.command("CREATE TABLE k (a Int64) ENGINE = Kafka()")
+
+
+def test_a_wrong_password_is_refused_and_a_reader_cannot_write(server: Server) -> None:
+    with pytest.raises(Misconfigured, match="516"):
+        connect(server.url, "writer", "wrong")
+    reader = connect(server.url, "reader", "look")
+    assert reader.query("SELECT 1").result_rows == [(1,)]
+    for statement in (
+        "CREATE TABLE x (a Int64) ENGINE = Memory",
+        "INSERT INTO tokenmeter.usage_pages (partition) VALUES (1)",
+        "DROP TABLE tokenmeter.usage_pages",
+        "SET readonly = 0",
+    ):
+        with pytest.raises(DatabaseError, match="164"):
+            reader.command(statement)
+
+
+def test_migrations_run_once_and_refuse_an_edited_file(server: Server) -> None:
+    client = connect(server.url, "writer", "secret")
+    assert migrate(client) == []
+    first = bundled()[2]
+    with pytest.raises(Misconfigured, match=first.name):
+        migrate(client, [Migration(first.name, first.statement + "-- edited")])
+
+
+def test_kill_9_loses_no_acknowledged_insert_and_a_second_owner_is_refused(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    client = connect(server.url, "writer", "secret")
+    migrate(client)
+    insert_arrow(client, "tokenmeter.usage_events", rows().to_arrow(compat_level=pl.CompatLevel.oldest()))
+    second = Server(tmp_path)
+    second.child.start()
+    second.child._wait(30)
+    assert "one process owns" in second.child.log_tail()
+    server.child.kill()
+    server.start()
+    assert totals(connect(server.url, "writer", "secret"), "events")["events"] == ROWS
+    server.child.stop()

@@ -1,0 +1,92 @@
+"""One damaged value in a batch never changes a neighbour's row, and is itself rejected or read as every reader would.
+
+The control reads the same batches without sentinel and without prefix check, and must be caught changing neighbours.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+
+import polars as pl
+
+from support.events import value
+from tokenmeter.events import Poison, wire
+from tokenmeter.events.contract import latest
+from tokenmeter.flow.decode import _SYNC, INDEX, _format, _varint, decode
+
+BATCHES = 4_000
+CONTROL_BATCHES = 300
+SIZE = 40
+VALUES = [value(number) for number in range(SIZE)]
+CLEAN = decode(VALUES).frame
+
+
+def damaged(chance: random.Random, original: bytes) -> bytes:
+    """Flip a bit, cut, drop, insert or overwrite bytes, or replace everything."""
+    data = bytearray(original)
+    at = chance.randrange(len(data))
+    match chance.randrange(6):
+        case 0:
+            data[at] ^= 1 << chance.randrange(8)
+        case 1:
+            del data[at:]
+        case 2:
+            del data[at : at + chance.randrange(1, 9)]
+        case 3:
+            data[at:at] = chance.randbytes(chance.randrange(1, 9))
+        case 4:
+            data[at : at + 8] = chance.randbytes(8)
+        case _:
+            data = bytearray(chance.randbytes(chance.randrange(300)))
+    return bytes(data)
+
+
+def test_no_neighbour_changes_and_both_decoders_agree() -> None:
+    chance = random.Random(20261124)
+    rejected = 0
+    for _ in range(BATCHES):
+        place = chance.randrange(SIZE)
+        batch = [*VALUES]
+        batch[place] = damaged(chance, VALUES[place])
+        decoded = decode(batch)
+        others = pl.col(INDEX) != place
+        assert decoded.frame.filter(others).equals(CLEAN.filter(others)), batch[place]
+        assert {bad.index for bad in decoded.rejected} <= {place}
+        try:
+            wire.decode(batch[place], expect="usage_event")
+            readable = True
+        except Poison:
+            readable = False
+        if decoded.rejected:
+            rejected += 1
+            assert not readable or decoded.rejected[0].reason == "range"
+        else:
+            assert readable, batch[place]
+    assert rejected > BATCHES / 2
+
+
+def read_without_proof(values: list[bytes]) -> pl.DataFrame | None:
+    """The wrong twin: believes whatever the block reader says."""
+    header = _format(latest("usage_event")).header
+    body = b"".join(values)
+    try:
+        return pl.read_avro(io.BytesIO(header + _varint(len(values)) + _varint(len(body)) + body + _SYNC))
+    except (Exception, pl.exceptions.PanicException):
+        return None
+
+
+def test_the_control_without_proofs_lets_neighbours_change() -> None:
+    chance = random.Random(7)
+    clean = read_without_proof(VALUES)
+    assert clean is not None
+    changed = 0
+    for _ in range(CONTROL_BATCHES):
+        place = chance.randrange(SIZE)
+        batch = [*VALUES]
+        batch[place] = damaged(chance, VALUES[place])
+        frame = read_without_proof(batch)
+        if frame is not None and frame.height == SIZE:
+            keep = pl.Series([row != place for row in range(SIZE)])
+            changed += not frame.filter(keep).equals(clean.filter(keep))
+    assert changed > 0

@@ -1,0 +1,43 @@
+"""The embedded ClickHouse server as a real child process."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tokenmeter.stack.children import Child
+from tokenmeter.stack.kafka import free_port
+from tokenmeter.store.users import sha256
+
+START_TIMEOUT_S = 30.0
+
+
+class Server:
+    """Users: ``writer`` / ``secret`` and the read-only ``reader`` / ``look``."""
+
+    def __init__(self, folder: Path) -> None:
+        users = folder / "users.json"
+        writer, reader = {"password_sha256": sha256("secret")}, {"password_sha256": sha256("look"), "readonly": True}
+        users.write_text(json.dumps({"writer": writer, "reader": reader}))
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.data = folder / "data"
+        command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
+        command += ["--data", str(self.data), "--users", str(users)]
+        self.child = Child("clickhouse", command, folder / "clickhouse.log")
+
+    def start(self) -> None:
+        self.child.start()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                httpx.get(f"{self.url}/ping").raise_for_status()
+                return
+            except httpx.HTTPError:
+                assert self.child.is_alive(), self.child.log_tail()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)

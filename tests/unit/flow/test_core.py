@@ -1,0 +1,160 @@
+"""The pure core of the meter: decode, judge, dedup, totals and the columnar encoder against slow, obvious twins."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from support.events import NOW, NOW_MS, event, value
+from tokenmeter.events import accept, wire
+from tokenmeter.events.contract import QUANTITY_FIELDS
+from tokenmeter.flow import columnar_avro, steps, totals
+from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
+from tokenmeter.flow.judge import REASON, judge
+from tokenmeter.flow.page import Admission, OpenPage, PageBounds, PageLimits, admit
+from tokenmeter.flow.watchdog import Watchdog
+
+HORIZON_MS = 1_000
+
+
+def test_judging_columns_gives_the_reason_judging_one_event_gives() -> None:
+    chance = random.Random(3)
+    records = []
+    for number in range(300):
+        record = event(number).to_record()
+        name = chance.choice([*QUANTITY_FIELDS, *accept.INT_FIELDS, "occurred_at", "kind", "customer_id", "none"])
+        if name in QUANTITY_FIELDS:
+            record[name] = chance.choice([-1, 0, 10**6, 10**13])
+        elif name == "occurred_at":
+            record[name] = NOW + timedelta(days=chance.choice([-36, -34, 0, 1]))
+        elif name == "kind":
+            record[name] = "CORRECTION"
+        elif name == "customer_id":
+            record[name] = chance.choice(["", "x" * 300])
+        records.append(record)
+    frame = decode([wire.encode("usage_event", record) for record in records]).frame
+    usable, refused = judge(frame, np.full(frame.height, NOW_MS))
+    found = {**dict.fromkeys(usable[INDEX]), **dict(refused.select(INDEX, REASON).iter_rows())}
+    wanted = {i: accept.reason_against(record, NOW_MS * 1000) for i, record in enumerate(records)}
+    assert found == wanted
+    assert len(set(wanted.values())) > 5
+
+
+def slow_marks(rows: list[tuple[int, int, int]]) -> list[int]:
+    """Dedup as one would explain it: the most recent event of an identity, if it is within the horizon."""
+    newest: dict[int, tuple[int, int]] = {}
+    answers = []
+    for identity, payload, at in rows:
+        before = newest.get(identity)
+        if before is None or at - before[1] > HORIZON_MS:
+            answers.append(FRESH)
+        else:
+            answers.append(DUPLICATE if before[0] == payload else CONFLICT)
+        newest[identity] = (payload, at)
+    return answers
+
+
+def as_marks(rows: list[tuple[int, int, int]]) -> Marks:
+    identity, payload, at = (np.array(column) for column in zip(*rows, strict=True))
+    # Identities share their high halves in fours, so that the walk over equal ones is used.
+    return Marks((identity // 4).astype(np.uint64), identity.astype(np.uint64), payload.astype(np.uint64), at)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_dedup_is_exact_however_the_log_is_cut_and_wherever_it_is_rebuilt(seed: int) -> None:
+    chance = random.Random(seed)
+    at, rows = 0, []
+    for _ in range(2_000):
+        at += chance.randrange(4)
+        rows.append((chance.randrange(400), chance.randrange(2), at))
+    wanted = slow_marks(rows)
+    assert len(set(wanted)) == 3
+    horizon, begin, found = Horizon(HORIZON_MS), 0, []
+    while begin < len(rows):
+        end = begin + chance.randrange(1, 200)
+        if chance.random() < 0.2:  # the worker died: its horizon is rebuilt from the log
+            horizon = Horizon(HORIZON_MS)
+            last = rows[begin - 1][2] if begin else 0
+            window = [row for row in rows[:begin] if last - row[2] <= HORIZON_MS]
+            if window:
+                horizon.mark(as_marks(window))
+        found += horizon.mark(as_marks(rows[begin:end])).tolist()
+        begin = end
+    assert found == wanted
+
+
+def test_the_columnar_encoder_writes_what_the_record_encoder_writes() -> None:
+    frame = decode([value(number) for number in range(500)]).frame
+    events = totals.derive(frame)
+    lines = totals.merge([totals.billing(events)], totals.BILLING_KEYS, totals.BILLING_MEASURES).with_columns(
+        pl.lit(3).alias("partition"),
+        pl.lit(2**40).alias("first_offset"),
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("line"),
+    )
+    encoded = columnar_avro.encode("billing_line", lines)
+    assert encoded == [wire.encode("billing_line", row) for row in lines.iter_rows(named=True)]
+    assert sum(wire.decode(v).record["input_tokens"] for v in encoded) == sum(event(n).input_tokens for n in range(500))
+
+
+def test_totals_do_not_depend_on_how_a_page_was_cut() -> None:
+    frame = totals.derive(decode([value(number) for number in range(400)]).frame)
+    whole = totals.merge([totals.market(frame)], totals.MARKET_KEYS, totals.MARKET_MEASURES)
+    parts = [totals.market(frame[begin : begin + 70]) for begin in range(0, 400, 70)]
+    assert whole.equals(totals.merge(parts, totals.MARKET_KEYS, totals.MARKET_MEASURES))
+
+
+@pytest.mark.parametrize(
+    ("batch", "answer"),
+    [((0, 10), Admission.SKIP), ((5, 11), Admission.TRIM), ((10, 20), Admission.TAKE), ((11, 20), Admission.GAP)],
+)
+def test_only_the_next_contiguous_offset_is_admitted(batch: tuple[int, int], answer: Admission) -> None:
+    assert admit(10, *batch) is answer
+
+
+def test_trimming_a_batch_keeps_offsets_and_values_together() -> None:
+    batch = RecordBatch("t", 0, 5, 15, [b"5", b"6", b"9", b"10"], [Run(5, 2, 1), Run(9, 2, 2)], 4)
+    rest = batch.from_offset(6)
+    assert (rest.values, rest.offsets().tolist()) == ([b"6", b"9", b"10"], [6, 9, 10])
+    assert rest.appended_at_ms().tolist() == [1, 2, 2]
+
+
+def test_a_page_closes_by_age_size_or_demand() -> None:
+    limits = PageLimits(seconds=5, events=10, bytes=100, demand_interval_s=0.2)
+    assert not OpenPage(0, events=9, bytes=99).is_due(4.9, 0, limits)
+    assert OpenPage(0).is_due(5, 0, limits)
+    assert OpenPage(0, events=10).is_due(0, 0, limits)
+    assert OpenPage(0, bytes=100).is_due(0, 0, limits)
+    assert OpenPage(0, demanded=True).is_due(1, 0.5, limits)
+    assert not OpenPage(0, demanded=True).is_due(0.6, 0.5, limits)
+
+
+def test_the_fence_comes_before_the_position_and_the_commit_last() -> None:
+    order = []
+    owning = steps.own()
+    effect: steps.Effect = next(owning)
+    try:
+        while True:
+            order.append(type(effect).__name__)
+            effect = owning.send(7)
+    except StopIteration as stop:
+        assert stop.value == 7
+    assert order == ["Fence", "ReadPosition", "Restore"]
+    committing = steps.commit(PageBounds("t", 0, 0, 5))
+    order = [type(next(committing)).__name__]
+    order += [type(committing.send([])).__name__ for _ in range(5)]
+    assert order == ["Close", "Begin", "Produce", "SendOffsets", "Commit", "Committed"]
+
+
+def test_the_watchdog_counts_only_time_with_work_and_without_progress() -> None:
+    dog = Watchdog(10)
+    assert dog.observe("p", 0, 0, 100) == 0
+    assert dog.observe("p", 5, 0, 100) == 0
+    assert dog.observe("p", 5, 0, 108) == 8
+    assert dog.observe("p", 5, 105, 108) == 3
+    assert dog.observe("p", 0, 105, 120) == 0

@@ -13,10 +13,11 @@ import polars as pl
 from support.events import value
 from tokenmeter.events import Poison, wire
 from tokenmeter.events.contract import latest
-from tokenmeter.flow.decode import _SYNC, INDEX, _format, _varint, decode
+from tokenmeter.flow.decode import _SYNC, INDEX, _header, _varint, decode
+from tokenmeter.flow.judge import judge
 
 BATCHES = 4_000
-CONTROL_BATCHES = 300
+CONTROL_BATCHES = 1_000
 SIZE = 40
 VALUES = [value(number) for number in range(SIZE)]
 CLEAN = decode(VALUES).frame
@@ -62,14 +63,16 @@ def test_no_neighbour_changes_and_both_decoders_agree() -> None:
             rejected += 1
             assert not readable or decoded.rejected[0].reason == "range"
         else:
-            assert readable, batch[place]
+            # A time beyond what Python can hold is left to the judge, which refuses it.
+            refused = judge(decoded.frame, np.full(SIZE, NOW_MS))[1][INDEX].to_list()
+            assert readable or place in refused, batch[place]
     assert rejected > BATCHES / 2
 
 
 def read_without_proof(values: list[bytes]) -> pl.DataFrame | None:
     """The wrong twin: believes whatever the block reader says."""
-    header = _format(latest("usage_event")).header
-    body = b"".join(values)
+    header = _header(latest("usage_event"), ())
+    body = b"".join(value[wire.PREFIX_BYTES :] for value in values)
     try:
         return pl.read_avro(io.BytesIO(header + _varint(len(values)) + _varint(len(body)) + body + _SYNC))
     except (Exception, pl.exceptions.PanicException):

@@ -253,7 +253,7 @@ def main() -> None:
     try:
         app()
     except TokenmeterError as error:
-        Console(stderr=True).print(f"tokenmeter: {error}", style="red", highlight=False, markup=False)
+        Console(stderr=True).print(f"tokenmeter: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,6 +11,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -76,6 +77,17 @@ def compressed(body: bytes, accepted: str) -> tuple[bytes, str]:
     return body, ""
 
 
+_INSERT_HEAD = re.compile(rb"^\s*INSERT\s+INTO\s.{0,65536}?\sFORMAT\s+\w+[ \t]*;?\r?\n", re.IGNORECASE | re.DOTALL)
+
+
+def _split_insert(body: bytes) -> tuple[str, bytes]:
+    """(query, data) of a body that carries both: the data of an insert begins on the line after FORMAT, in any bytes."""
+    head = _INSERT_HEAD.match(body)
+    if head is None:
+        return body.decode(), b""
+    return head.group().decode(), body[head.end() :]
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection; ``engine`` and ``users`` are set on the class by ``serve``."""
 
@@ -127,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
     def _query(self, url: Mapping[str, str], body: bytes, user: User) -> Query:
         text = url.get("query", "")
         if not text.strip():
-            text, body = body.decode(), b""
+            text, body = _split_insert(body)
         elif body and text.lstrip()[:6].upper() != "INSERT":
             text, body = text + "\n" + body.decode(), b""
         return Query(

@@ -87,6 +87,8 @@ def _strings(column: pl.Series) -> tuple[I64, U8]:
 
 def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
     base = kind["type"] if isinstance(kind, dict) else kind
+    if not len(column):  # a page of nothing but repeats has no lines, and its columns no types
+        return np.empty(0, np.int64), np.empty(0, np.uint8)
     if base in ("int", "long"):
         return _varints(column.to_physical().cast(pl.Int64).to_numpy())
     if base == "string":

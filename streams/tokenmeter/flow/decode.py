@@ -84,18 +84,23 @@ class _Format:
     proof: dict[str, str | int]
 
 
-@cache
-def _format(schema: Schema) -> _Format:
-    """The container header and sentinel for one schema version; Poison if polars cannot read its own trial block."""
-    document = dict(schema.document)
-    fields: list[dict[str, Any]] = [{"name": name, "type": "int"} for name in PREFIX]
+def _header(schema: Schema, prefix: tuple[str, ...]) -> bytes:
+    """The head of an object container file whose records begin with the ints ``prefix``."""
+    fields: list[dict[str, Any]] = [{"name": name, "type": "int"} for name in prefix]
     # polars refuses a header with defaults, which the data does not need, and wraps an int that is too large.
-    fields += [{"name": field["name"], "type": _widened(field["type"])} for field in document["fields"]]
-    text = json.dumps({**document, "fields": fields}).encode()
+    fields += [{"name": field["name"], "type": _widened(field["type"])} for field in schema.document["fields"]]
+    text = json.dumps({**schema.document, "fields": fields}).encode()
     header = b"Obj\x01" + _varint(2)
     for key, value in ((b"avro.schema", text), (b"avro.codec", b"null")):
         header += _varint(len(key)) + key + _varint(len(value)) + value
-    header += _varint(0) + _SYNC
+    return header + _varint(0) + _SYNC
+
+
+@cache
+def _format(schema: Schema) -> _Format:
+    """The container header and sentinel for one schema version; Poison if polars cannot read its own trial block."""
+    document = schema.document
+    header = _header(schema, PREFIX)
     record = {field["name"]: _sentinel_value(field["type"]) for field in document["fields"]}
     proof = {name: value for name, value in record.items() if isinstance(value, str | int)}
     enums = [field["name"] for field in document["fields"] if _base(field["type"]) == "enum"]

@@ -102,6 +102,13 @@ def test_the_columnar_encoder_writes_what_the_record_encoder_writes() -> None:
     assert sum(wire.decode(v).record["input_tokens"] for v in encoded) == sum(event(n).input_tokens for n in range(500))
 
 
+def test_a_page_of_nothing_but_repeats_has_no_lines() -> None:
+    lines = totals.merge([], totals.BILLING_KEYS, totals.BILLING_MEASURES).with_columns(
+        pl.lit(3).alias("partition"), pl.lit(0).alias("first_offset"), pl.int_range(pl.len()).alias("line")
+    )
+    assert columnar_avro.encode("billing_line", lines) == []
+
+
 def test_totals_do_not_depend_on_how_a_page_was_cut() -> None:
     frame = totals.derive(decode([value(number) for number in range(400)]).frame)
     whole = totals.merge([totals.market(frame)], totals.MARKET_KEYS, totals.MARKET_MEASURES)

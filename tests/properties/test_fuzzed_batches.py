@@ -8,9 +8,10 @@ from __future__ import annotations
 import io
 import random
 
+import numpy as np
 import polars as pl
 
-from support.events import value
+from support.events import NOW_MS, value
 from tokenmeter.events import Poison, wire
 from tokenmeter.events.contract import latest
 from tokenmeter.flow.decode import _SYNC, INDEX, _header, _varint, decode

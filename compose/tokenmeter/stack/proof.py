@@ -66,7 +66,7 @@ class Proof:
         """For a terminal."""
         table = Table(title="sent = metered = on usage.billing = in ClickHouse")
         for name in ("", "sent", "metered", "usage.billing", "ClickHouse", " "):
-            table.add_column(name, justify="left" if not name.strip() else "right")
+            table.add_column(name, justify="left" if not name.strip() else "right", no_wrap=True)
         for name, *places in self.rows:
             table.add_row(name, *(f"{place:,}" for place in places), "equal" if len(set(places)) == 1 else "DIFFERENT")
         sent, metered = self.duplicates

@@ -81,7 +81,7 @@ _INSERT_HEAD = re.compile(rb"^\s*INSERT\s+INTO\s.{0,65536}?\sFORMAT\s+\w+[ \t]*;
 
 
 def _split_insert(body: bytes) -> tuple[str, bytes]:
-    """(query, data) of a body that carries both: the data of an insert begins on the line after FORMAT, in any bytes."""
+    """(query, data) of a body that carries both: the data of an insert begins on the line after FORMAT."""
     head = _INSERT_HEAD.match(body)
     if head is None:
         return body.decode(), b""

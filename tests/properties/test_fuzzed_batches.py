@@ -25,10 +25,10 @@ CLEAN = decode(VALUES).frame
 
 
 def damaged(chance: random.Random, original: bytes) -> bytes:
-    """Flip a bit, cut, drop, insert or overwrite bytes, or replace everything."""
+    """Flip a bit, cut, drop, insert or overwrite bytes, add a second record, or replace everything."""
     data = bytearray(original)
     at = chance.randrange(len(data))
-    match chance.randrange(6):
+    match chance.randrange(7):
         case 0:
             data[at] ^= 1 << chance.randrange(8)
         case 1:
@@ -39,6 +39,8 @@ def damaged(chance: random.Random, original: bytes) -> bytes:
             data[at:at] = chance.randbytes(chance.randrange(1, 9))
         case 4:
             data[at : at + 8] = chance.randbytes(8)
+        case 5:  # a second record behind the first: every later row of an unproved block is another's
+            data += original[wire.PREFIX_BYTES :]
         case _:
             data = bytearray(chance.randbytes(chance.randrange(300)))
     return bytes(data)

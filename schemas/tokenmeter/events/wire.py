@@ -83,34 +83,40 @@ def decode(value: bytes | None, *, expect: str | None = None) -> Decoded:
     assert value is not None
     if expect is not None and schema.name != expect:
         raise Poison("schema", f"schema id {schema.id} is {schema.name}, not {expect}")
+    try:
+        record = _read(value, schema)
+    except Poison:
+        # fastavro refuses a branch beyond ["null", X], or counts a negative one from the end. The columnar decoder
+        # reads every such branch as X and cannot tell; a value must mean the same beside any neighbour.
+        repaired = _repaired(value, schema)
+        if repaired is None or repaired == value:
+            raise
+        record = _read(repaired, schema)
+    return Decoded(schema, {**_defaults(schema.name), **record} if schema != latest(schema.name) else record)
+
+
+def _repaired(value: bytes, schema: Schema) -> bytes | None:
+    try:
+        return with_known_branches(value, schema)
+    except EOFError:
+        return None
+
+
+def _read(value: bytes, schema: Schema) -> dict[str, Any]:
+    """Decode with fastavro; Poison unless the value is one whole record and nothing else."""
     body = io.BytesIO(value)
     body.seek(PREFIX_BYTES)
     try:
-        record = _read(body, schema)
+        record = schemaless_reader(body, schema.parsed, None)
     except EOFError as error:
         raise Poison("truncated", f"{schema.name} ends early: {len(value)} bytes") from error
     except Exception as error:  # fastavro raises many kinds on damaged bytes; each is the value's own fault
         raise Poison("avro", f"{schema.name}: {type(error).__name__}: {error}") from error
-    left_over = len(body.getvalue()) - body.tell()
-    if left_over:
-        raise Poison("avro", f"{schema.name}: {left_over} bytes are left over")
+    if body.tell() != len(value):
+        raise Poison("avro", f"{schema.name}: {len(value) - body.tell()} bytes are left over")
     if not isinstance(record, dict):
         raise Poison("avro", f"{schema.name}: not a record")
-    return Decoded(schema, {**_defaults(schema.name), **record} if schema != latest(schema.name) else record)
-
-
-def _read(body: io.BytesIO, schema: Schema) -> Any:
-    try:
-        return schemaless_reader(body, schema.parsed, None)
-    except IndexError:
-        # A branch or symbol beyond the schema. The columnar decoder reads such a branch of ["null", X] as X and
-        # cannot tell; a value must mean the same beside any neighbour, so it is read as X here too.
-        repaired = with_known_branches(body.getvalue(), schema)
-        body.seek(0)
-        body.truncate()
-        body.write(repaired)
-        body.seek(PREFIX_BYTES)
-        return schemaless_reader(body, schema.parsed, None)
+    return record
 
 
 @cache

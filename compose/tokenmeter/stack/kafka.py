@@ -102,7 +102,9 @@ class KafkaNode:
     def _format(self, properties: Path) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = [*self._java(), "kafka.tools.StorageTool", "format", "--standalone"]
-        done = subprocess.run([*command, "-t", cluster_id, "-c", str(properties)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, f"--cluster-id={cluster_id}", "--config", str(properties)], capture_output=True, text=True
+        )
         if done.returncode:
             raise Fatal(f"cannot format Kafka's storage in {self._data}: {(done.stderr or done.stdout).strip()[-500:]}")
 

@@ -1,8 +1,7 @@
 """The page engine: hands batches to the owners of their partitions and closes pages when they are due.
 
 It knows nothing of tokens or transactions. Each owned partition has one owner and one batch at a time; blocking work
-runs on worker threads, decisions on the event loop. Any error that is not a revoke's own doing goes to ``on_failure``,
-which ends the process.
+runs on worker threads, decisions on the event loop. Any error goes to ``on_failure``, which ends the process.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tokenmeter.events.errors import Fenced
 from tokenmeter.flow import steps
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, run
@@ -103,7 +101,7 @@ class Engine:
             driver, processor = self._make_owner(*key)
             owner = self._owners[key] = Owner(*key, driver, processor, progressed_at=self._clock())
         async with owner.lock:
-            await self._guard(owner, lambda: self._fold(owner, batch, is_current))
+            await self._guard(lambda: self._fold(owner, batch, is_current))
 
     async def close_due(self) -> None:
         """Close every page whose time has come; partitions busy with a batch look for themselves."""
@@ -164,7 +162,7 @@ class Engine:
             if owner.page is None or owner.revoked:
                 return
             if owner.page.is_due(self._clock(), owner.closed_at, self._limits):
-                await self._guard(owner, lambda: self._close(owner))
+                await self._guard(lambda: self._close(owner))
 
     async def _close(self, owner: Owner) -> None:
         page = owner.page
@@ -189,13 +187,14 @@ class Engine:
             return
         log.info("%s/%d: given up at offset %d", owner.topic, owner.partition, owner.committed)
 
-    async def _guard(self, owner: Owner, work: Callable[[], Awaitable[None]]) -> None:
-        """Run the work of an owner; its failure ends the process, unless it lost the partition in the meantime."""
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run the work of an owner; its failure ends the process.
+
+        Also when the partition was revoked meanwhile: only a meter frozen past its session is fenced by its successor,
+        and what else it holds is as stale.
+        """
         try:
             await work()
-        except Fenced as error:
-            if not owner.revoked:
-                self._on_failure(error)
         except Exception as error:
             self._on_failure(error)
 

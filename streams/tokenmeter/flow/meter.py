@@ -197,10 +197,8 @@ class Meter:
         billing_values = columnar_avro.encode("billing_line", billing)
         market_values = columnar_avro.encode("market_line", market)
         closed_at = self._now()
-        quarantined = [
-            wire.encode("quarantined_event", {**q, "quarantined_at": closed_at})
-            for q in sorted(page.quarantined, key=lambda q: q["offset"])
-        ]
+        page.quarantined.sort(key=lambda q: q["offset"])
+        quarantined = [wire.encode("quarantined_event", {**q, "quarantined_at": closed_at}) for q in page.quarantined]
         record = {
             "partition": self._partition,
             "first_offset": bounds.first_offset,

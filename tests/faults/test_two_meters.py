@@ -1,0 +1,88 @@
+"""Fault: meters join, leave, are killed, or are frozen past their session and continued.
+
+Invariant: every event is metered exactly once, and a frozen meter whose partitions went to another dies fenced.
+The twin owns its partitions without a fence; the same check must find what its zombie doubles.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from support import oracle
+from support.broker import broker, eventually, lag
+from support.worker_main import Point
+from support.workers import WorkerProcess
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.flow.worker import EXIT_CRASHED
+
+PARTITIONS = {0, 1}
+
+
+def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path: Path) -> None:
+    with broker(tmp_path) as kafka:
+        load = oracle.Load(kafka.bootstrap)
+        one = WorkerProcess(tmp_path, "one", "meter", kafka.bootstrap)
+        load.wave()
+        eventually("the first meter owns everything", lambda: one.owned() == PARTITIONS)
+        two = WorkerProcess(tmp_path, "two", "meter", kafka.bootstrap)
+
+        def both_work() -> bool:
+            load.wave()  # a partition is taken with its first batch
+            return len(one.owned()) == 1 and len(two.owned()) == 1
+
+        eventually("both meters work", both_work, 60, 0.5)
+        load.wave()
+        one.child.signal(signal.SIGTERM)
+        load.wave()
+        one.wait_ended()
+
+        def other_works_alone() -> bool:
+            load.wave()
+            return two.owned() == PARTITIONS
+
+        eventually("the other meter has taken over", other_works_alone, 60, 0.5)
+        three = WorkerProcess(tmp_path, "three", "meter", kafka.bootstrap)
+        load.wave()
+        two.kill()
+        load.wave()
+        try:
+            eventually("all is metered", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
+        finally:
+            three.kill()
+        assert load.problems() == []
+
+
+def freeze_and_continue(folder: Path, twin: str | None) -> tuple[list[str], WorkerProcess]:
+    """Freeze a meter between its lines and its offset until another has done its work, then let it go on."""
+    with broker(folder) as kafka:
+        load = oracle.Load(kafka.bootstrap)
+        point = Point("SendOffsets", "before", 2, "STOP")
+        zombie = WorkerProcess(folder, "zombie", "meter", kafka.bootstrap, slot="1", point=point, twin=twin)
+        eventually("the zombie is frozen", lambda: load.wave() and zombie.is_stopped(), every_s=0.3)
+        other = WorkerProcess(folder, "other", "meter", kafka.bootstrap, slot="2", twin=twin)
+        try:
+            eventually("the other meter finishes", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, 90)
+            zombie.resume()
+            if twin is None:
+                assert zombie.wait_ended() == EXIT_CRASHED
+            else:
+                committed = "on_partitions_revoked"  # the page in hand is finished before the partition is given up
+                eventually("the zombie noticed", lambda: committed in zombie.log.read_text() or zombie.owned(), 30)
+            eventually("nothing is left", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, 60)
+        finally:
+            zombie.kill()
+            other.kill()
+        return load.problems(), zombie
+
+
+def test_a_meter_frozen_past_its_session_dies_fenced_and_changes_nothing(tmp_path: Path) -> None:
+    found, zombie = freeze_and_continue(tmp_path, None)
+    assert found == []
+    assert "Fenced" in zombie.log.read_text()
+
+
+def test_the_same_check_finds_what_a_zombie_doubles_when_nothing_fences_it(tmp_path: Path) -> None:
+    found, _ = freeze_and_continue(tmp_path, "no_fence")
+    assert any(problem.startswith("doubled") for problem in found), found

@@ -1,0 +1,100 @@
+"""A real broker of a test's own, with the topics of the contract."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from tokenmeter.stack.kafka import KafkaNode
+from tokenmeter.stack.topics import ensure_topics
+
+READ_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as a read_committed reader sees it."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes
+
+
+@contextmanager
+def broker(folder: Path, partitions: int = 2) -> Iterator[KafkaNode]:
+    """A broker that is killed at the end; its log is ``folder/kafka.log``."""
+    node = KafkaNode(folder / "kafka", folder / "kafka.log")
+    node.start()
+    try:
+        ensure_topics({"bootstrap.servers": node.bootstrap}, partitions)
+        yield node
+    finally:
+        node.kill()
+
+
+def read_all(bootstrap: str, topic: str) -> list[Record]:
+    """Every committed record of a topic, partition by partition, in order."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "test-reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        records, ended = [], set()
+        deadline = time.monotonic() + READ_TIMEOUT_S
+        while len(ended) < len(partitions):
+            assert time.monotonic() < deadline, f"{topic} could not be read to its end"
+            for message in consumer.consume(10_000, 0.2):
+                error = message.error()
+                if error is None:
+                    stamp = message.timestamp()[1]
+                    records.append(
+                        Record(message.partition(), message.offset(), stamp, message.key(), message.value() or b"")
+                    )
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+                else:
+                    raise KafkaException(error)
+        return sorted(records, key=lambda record: (record.partition, record.offset))
+    finally:
+        consumer.close()
+
+
+def lag(bootstrap: str, group: str, topic: str) -> int:
+    """Offsets of ``topic`` that ``group`` has not committed yet."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        wanted = [TopicPartition(topic, partition) for partition in partitions]
+        behind = 0
+        for found in consumer.committed(wanted, 10):
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, found.partition), 10)
+            behind += high - (found.offset if found.offset >= 0 else low)
+        return behind
+    finally:
+        consumer.close()
+
+
+def eventually(what: str, holds: Callable[[], Any], timeout_s: float = 60.0, every_s: float = 0.1) -> Any:
+    """Poll until ``holds`` answers something true; fails naming ``what`` at the deadline."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = holds()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
+        time.sleep(every_s)

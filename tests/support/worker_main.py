@@ -1,0 +1,134 @@
+"""A meter or a loader with a driver that breaks on purpose: ``python -m support.worker_main SPEC.json``.
+
+The worker is production's; only the driver is wrapped. A crash point names an effect of ``tokenmeter.flow.steps``, a
+side of it and which occurrence; a twin does one thing wrongly, so that a test shows it would notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from confluent_kafka import Producer, TopicPartition
+from pydantic import TypeAdapter
+
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.flow import load_app, meter_app, steps
+from tokenmeter.flow.driver import Driver, KafkaDriver
+from tokenmeter.flow.page import PageLimits, Processor
+from tokenmeter.flow.worker import WorkerConfig
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where to break: at the ``occurrence``-th ``effect`` (1 is the first), ``before`` or ``after`` it."""
+
+    effect: str
+    side: Literal["before", "after"]
+    occurrence: int = 1
+    signal: Literal["KILL", "STOP"] = "KILL"
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.effect} {self.occurrence}"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
+    has a transactional id of its own), ack_first (the loader commits before it inserts)."""
+
+    kind: Literal["meter", "load"]
+    bootstrap: str
+    port: int
+    work_dir: Path
+    slot: str | None = None
+    page_seconds: float = 0.3
+    page_events: int = 1_000
+    point: Point | None = None
+    twin: Literal["commit_outside", "no_fence", "ack_first"] | None = None
+    clickhouse_url: str = ""
+
+    def as_json(self) -> bytes:
+        return TypeAdapter(Spec).dump_json(self)
+
+
+class BreakingDriver(KafkaDriver):
+    """Production's driver, with one point at which it sends itself a signal and at most one thing done wrongly."""
+
+    seen = 0
+    spec: Spec
+
+    def perform(self, effect: steps.Effect) -> Any:
+        point = self.spec.point
+        hit = False
+        if point is not None and type(effect).__name__ == point.effect:
+            BreakingDriver.seen += 1
+            hit = BreakingDriver.seen == point.occurrence
+        if hit and point is not None and point.side == "before":
+            self._break(point)
+        answer = self._perform_or_twin(effect)
+        if hit and point is not None and point.side == "after":
+            if isinstance(effect, steps.Produce):
+                self._tx.flush(10)  # the worst case: everything is in the log when the process ends
+            self._break(point)
+        return answer
+
+    def _break(self, point: Point) -> None:
+        os.kill(os.getpid(), getattr(signal, f"SIG{point.signal}"))
+
+    def _perform_or_twin(self, effect: steps.Effect) -> Any:
+        twin = self.spec.twin
+        if twin == "commit_outside" and isinstance(effect, steps.SendOffsets):
+            return self._commit_alone(effect.next_offset)
+        if twin == "ack_first" and isinstance(effect, steps.Close):
+            return []
+        if twin == "ack_first" and isinstance(effect, steps.Committed):
+            super().perform(steps.Close(effect.bounds))
+        return super().perform(effect)
+
+    def _commit_alone(self, next_offset: int) -> None:
+        other = Producer({**self._client, "transactional.id": f"{super().transactional_id()}-offsets"})
+        other.init_transactions(10)
+        other.begin_transaction()
+        position = TopicPartition(self._topic, self._partition, next_offset)
+        other.send_offsets_to_transaction([position], self._consumer.consumer_group_metadata(), 10)
+        other.commit_transaction(10)
+
+    def transactional_id(self) -> str:
+        own = super().transactional_id()
+        return f"{own}-{uuid.uuid4()}" if self.spec.twin == "no_fence" else own
+
+
+def main() -> None:
+    spec = TypeAdapter(Spec).validate_json(Path(sys.argv[1]).read_bytes())
+    BreakingDriver.spec = spec
+    logging.basicConfig(level=logging.INFO)
+    meter = spec.kind == "meter"
+    worker = WorkerConfig(
+        meter_app.APP_ID if meter else load_app.APP_ID,
+        spec.bootstrap,
+        (EVENTS,) if meter else load_app.TOPICS,
+        spec.work_dir,
+        web_port=spec.port,
+        instance_id=spec.slot,
+        limits=PageLimits(seconds=spec.page_seconds, events=spec.page_events),
+    )
+
+    def make_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
+        return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor)
+
+    if meter:
+        meter_app.build(meter_app.MeterConfig(worker), make_driver).run()
+    else:
+        config = load_app.LoadConfig(worker, spec.clickhouse_url, "writer", "secret")
+        load_app.build(config, make_driver).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,16 +7,23 @@ import time
 
 from tokenmeter.events.errors import TokenmeterError
 from tokenmeter.stack.jars import kafka_jars
+from tokenmeter.stack.superset_venv import ensure_superset
 
 
 def main() -> None:
-    """Fetch Kafka's jars; quick when they are there."""
+    """Fetch Kafka's jars, make Superset's environment; quick when they are there."""
     began = time.monotonic()
     try:
         folder = kafka_jars()
+        _say(f"Apache Kafka ({folder.name}) ready after {time.monotonic() - began:.1f} s")
+        folder = ensure_superset(_say)
+        _say(f"Superset ({folder.name}) ready after {time.monotonic() - began:.1f} s")
     except TokenmeterError as error:
         sys.exit(f"setup: {error}")
-    print(f"setup: Apache Kafka ({folder.name}) ready after {time.monotonic() - began:.1f} s")
+
+
+def _say(line: str) -> None:
+    print(f"setup: {line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -186,9 +186,10 @@ def _halve(
 def _block(values: Sequence[bytes | None], fmt: _Format) -> pl.DataFrame | None:
     """All values as one block of one schema version, or None when any proof fails."""
     try:
-        body = b"".join(values) + fmt.sentinel  # type: ignore[arg-type]  # None raises TypeError, and is poison
         count = len(values) + 1
-        block = fmt.header + _varint(count) + _varint(len(body)) + body + _SYNC
+        size = sum(map(len, values)) + len(fmt.sentinel)  # type: ignore[arg-type]  # None raises TypeError: poison
+        head = fmt.header + _varint(count) + _varint(size)
+        block = b"".join((head, *values, fmt.sentinel, _SYNC))  # type: ignore[arg-type]
         frame = pl.read_avro(io.BytesIO(block))
     except (Exception, pl.exceptions.PanicException):
         # Damaged bytes surface as any of a dozen kinds of error; each means "not this way", and the values are

@@ -88,7 +88,9 @@ def _is_readable(records: Any, batch: Any) -> bool:
 
 def _append(batch: Any, from_offset: int, values: list[bytes | None], runs: list[Run]) -> int:
     """Append one producer batch's values and runs; returns the bytes added."""
-    records = [record for record in batch if record.offset >= from_offset]
+    records = list(batch)
+    if batch.base_offset < from_offset:
+        records = [record for record in records if record.offset >= from_offset]
     if not records:
         return 0
     taken = [record.value for record in records]

@@ -19,6 +19,7 @@ from tokenmeter.events.errors import Fatal, TokenmeterError
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, Engine
+from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.transport import BatchApp, BatchSchema
@@ -104,6 +105,7 @@ class Worker:
 
     def run(self) -> None:
         """Run until a signal stops the worker; never returns normally."""
+        tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()
 

@@ -90,7 +90,8 @@ def _timed(say: Callable[[str], None], what: str, work: Callable[[], None]) -> N
 
 def _install(folder: Path) -> None:
     # Scripts in an environment hold its path, so it is built in place and stamped last instead of renamed.
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
     _run([sys.executable, "-m", "venv", str(folder)], "make Superset's environment")
     lock = folder / LOCK
     lock.write_bytes((files(__package__) / LOCK).read_bytes())

@@ -1,0 +1,9 @@
+-- Calls and failed calls per minute of their end, from the raw events of the last two days.
+CREATE VIEW IF NOT EXISTS boards.calls_by_minute AS
+SELECT
+    toStartOfMinute(toDateTime(e.occurred_at, 'UTC'))                      AS minute,
+    toInt64(count())                                                       AS calls,
+    toInt64(countIf(e.status >= 400 OR e.error_class IS NOT NULL))         AS errors
+FROM tokenmeter.usage_events AS e FINAL
+WHERE e.occurred_at >= now64(6, 'UTC') - INTERVAL 2 DAY
+GROUP BY minute

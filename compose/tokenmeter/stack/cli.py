@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from tokenmeter.boards import Database, publish
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.traces import read, yesterday
@@ -27,6 +31,7 @@ from tokenmeter.flow import load_app, meter_app
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.stack import detached
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.settings import Settings, load
@@ -44,6 +49,9 @@ DOWN_TIMEOUT_S = 90.0
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
 PortOption = Annotated[int, typer.Option(help="port of /health and /metrics")]
 SlotOption = Annotated[str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")]
+
+
+NoBoardsOption = Annotated[bool, typer.Option("--no-boards", help="leave Superset out")]
 
 
 def _say(text: str) -> None:
@@ -88,24 +96,63 @@ def _bootstrap(settings: Settings) -> str:
 
 def _clickhouse(settings: Settings) -> tuple[str, str, str]:
     """(URL, user, password) as set, or of the stack that runs here."""
-    if settings.clickhouse_url:
-        password = settings.clickhouse_password.get_secret_value() if settings.clickhouse_password else ""
-        return settings.clickhouse_url, settings.clickhouse_user, password
-    part = Stack.load(settings.data).parts.get("clickhouse")
+    url, user, secret = settings.clickhouse_url, settings.clickhouse_user, settings.clickhouse_password
+    return _part(settings, "ClickHouse", url, user, secret)
+
+
+def _part(settings: Settings, name: str, url: str | None, user: str, secret: SecretStr | None) -> tuple[str, str, str]:
+    """(URL, user, password) of a part as set, or of the stack that runs here."""
+    if url is not None:
+        return url, user, secret.get_secret_value() if secret else ""
+    part = Stack.load(settings.data).parts.get(name.lower())
     if part is None or part.url is None or part.state == "stopped":
         raise Misconfigured(
-            f"no ClickHouse: TOKENMETER_CLICKHOUSE_URL is not set and no stack runs on {settings.data}",
+            f"no {name}: TOKENMETER_{name.upper()}_URL is not set and no stack runs on {settings.data}",
             hint="tokenmeter up",
         )
     return part.url, part.user or "", part.password or ""
 
 
-@app.command(epilog="Example: tokenmeter up --data /var/lib/tokenmeter")
-def up(data: DataOption = None) -> None:
-    """Run Kafka, ClickHouse and the workers here until Ctrl-C."""
-    with _local(load(data=data)) as stack:
+@app.command(epilog="Example: tokenmeter up --detach --no-boards --data /var/lib/tokenmeter")
+def up(
+    data: DataOption = None,
+    no_boards: NoBoardsOption = False,
+    detach: Annotated[bool, typer.Option("--detach", help="come back once everything runs; stop with down")] = False,
+) -> None:
+    """Run Kafka, ClickHouse, Superset and the workers here until Ctrl-C."""
+    settings = load(data=data, boards=False if no_boards else None)
+    if detach:
+        detached.start(settings, _say)
+        return
+    with _local(settings) as stack:
+        _show_board(stack)
         _say("running; Ctrl-C stops everything")
         _until_interrupted(stack)
+
+
+@app.command(epilog="Example: tokenmeter boards")
+def boards(data: DataOption = None) -> None:
+    """Publish the boards to Superset; twice changes nothing."""
+    settings = load(data=data)
+    superset = _part(settings, "Superset", settings.superset_url, settings.superset_user, settings.superset_password)
+    reader, reader_password = settings.clickhouse_boards_user, settings.clickhouse_boards_password
+    if reader_password is None:
+        known = Stack.load(settings.data).parts.get("clickhouse_boards")
+        if known is None or known.password is None:
+            raise Misconfigured(
+                f"no password for ClickHouse's user {reader}, with which the boards read",
+                hint="set TOKENMETER_CLICKHOUSE_BOARDS_PASSWORD",
+            )
+        reader_password = SecretStr(known.password)
+    database = Database(_clickhouse(settings)[0], reader, reader_password.get_secret_value())
+    published = publish(*superset, database, _say)
+    _say(f"published: {published.url}")
+
+
+def _show_board(stack: LocalStack) -> None:
+    if (board := stack.board) is not None:
+        console.print(f"board: {board.url}", highlight=False, soft_wrap=True)
+        console.print(f"login: {board.user} / {board.password}", highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: tokenmeter status --json")
@@ -118,9 +165,10 @@ def status(data: DataOption = None, as_json: Annotated[bool, typer.Option("--jso
     if not parts.parts:
         _say("nothing has run here yet (next: tokenmeter up)")
         return
-    table = Table("part", "state", "pid", "url", "log")
+    table = Table("part", "state", "pid", "url and log", box=SIMPLE_HEAD)
     for name, part in parts.parts.items():
-        table.add_row(name, part.state, str(part.pid or ""), part.url or "", part.log or "")
+        where = "\n".join(filter(None, (part.url, part.log)))
+        table.add_row(name, part.state, str(part.pid or ""), Text(where, overflow="fold"))
     console.print(table)
 
 
@@ -232,15 +280,18 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="stop everything afterwards; exit 0 only if all agrees")] = False,
     trace: Annotated[list[Path] | None, typer.Option(help="replay this trace instead of generated calls")] = None,
     calls: Annotated[int, typer.Option(help="generated calls")] = DEMO_CALLS,
+    no_boards: NoBoardsOption = False,
     data: DataOption = None,
 ) -> None:
     """Run everything, send calls through the SDK twice, and prove that all four places agree."""
-    settings = load(data=data)
+    boards_wanted = False if no_boards else None
+    settings = load(data=data, boards=boards_wanted)
     if "data" not in settings.model_fields_set:
         # Figures are compared from empty, so each demo has a directory of its own.
-        settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", boards=boards_wanted)
     with _local(settings) as stack:
         holds = run_demo(stack, settings, trace or [], calls, console, _bar)
+        _show_board(stack)
         if not once:
             _say(f"still running on {settings.data}; Ctrl-C stops everything")
             _until_interrupted(stack)

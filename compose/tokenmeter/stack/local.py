@@ -12,11 +12,14 @@ from collections.abc import Callable
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from tokenmeter.boards import Database, publish
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import KafkaNode, free_port
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import Part, Stack, write_private
+from tokenmeter.stack.superset import SupersetNode
+from tokenmeter.stack.superset_venv import ensure_superset
 from tokenmeter.stack.topics import ensure_topics
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
@@ -27,6 +30,8 @@ RESTART_WAIT_S = 1.0
 RESTARTS_MAX = 20
 """A part that ends this often has something to tell; the stack stops and points at its log."""
 PASSWORD_BYTES = 18
+PARENT = "tokenmeter"
+"""The part that is this process: ``starting`` until everything answers, then ``running``."""
 
 Say = Callable[[str], None]
 
@@ -45,6 +50,7 @@ class LocalStack:
         self.bootstrap = settings.kafka_bootstrap or ""
         self.clickhouse_url = settings.clickhouse_url or ""
         self.clickhouse_password = ""
+        self._boards_password = ""
 
     def start(self) -> None:
         """Start everything. On any failure what was started is stopped again."""
@@ -60,6 +66,11 @@ class LocalStack:
             self._step("Apache Kafka", self._start_kafka)
             self._step("ClickHouse", self._start_clickhouse)
             self._step("workers", self._start_workers)
+            if self._settings.boards:
+                self._step("Superset", self._start_superset)
+                self._step("boards", self._publish)
+            self._stack.parts[PARENT].state = "running"
+            self._stack.save(self._data)
         except BaseException:
             self.stop()
             raise
@@ -84,7 +95,17 @@ class LocalStack:
         if self._settings.clickhouse_url is None:
             self.clickhouse_password = secrets.token_urlsafe(PASSWORD_BYTES)
             users = self._data / "clickhouse-users.json"
-            write_private(users, {user: {"password_sha256": sha256(self.clickhouse_password)}})
+            self._boards_password = secrets.token_urlsafe(PASSWORD_BYTES)
+            write_private(
+                users,
+                {
+                    user: {"password_sha256": sha256(self.clickhouse_password)},
+                    self._settings.clickhouse_boards_user: {
+                        "password_sha256": sha256(self._boards_password),
+                        "readonly": True,
+                    },
+                },
+            )
             port = free_port()
             self.clickhouse_url = f"http://127.0.0.1:{port}"
             command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
@@ -92,7 +113,13 @@ class LocalStack:
             self._start_child("clickhouse", command, {}, f"{self.clickhouse_url}/ping")
         elif self._settings.clickhouse_password is not None:
             self.clickhouse_password = self._settings.clickhouse_password.get_secret_value()
+        if self._settings.clickhouse_boards_password is not None:
+            self._boards_password = self._settings.clickhouse_boards_password.get_secret_value()
         self._note("clickhouse", self.clickhouse_url, user, self.clickhouse_password)
+        if self._boards_password:
+            reader = self._settings.clickhouse_boards_user
+            self._note("clickhouse_boards", self.clickhouse_url, reader, self._boards_password)
+            self._stack.parts["clickhouse_boards"].state = self._stack.parts["clickhouse"].state
         migrate(connect(self.clickhouse_url, user, self.clickhouse_password))
 
     def _start_workers(self) -> None:
@@ -113,6 +140,31 @@ class LocalStack:
             self._start_child(name, command, env, f"http://127.0.0.1:{port}/health")
             self._note(name, f"http://127.0.0.1:{port}")
 
+    def _start_superset(self) -> None:
+        settings = self._settings
+        if settings.superset_url is not None:
+            password = settings.superset_password.get_secret_value() if settings.superset_password else ""
+            self._note("superset", settings.superset_url, settings.superset_user, password)
+            return
+        ensure_superset(self._say)
+        superset = SupersetNode(self._data / "superset", self._logs / "superset.log")
+        superset.start()
+        assert superset.child is not None
+        self._children["superset"] = superset.child
+        self._note("superset", superset.url, superset.user, superset.password)
+
+    def _publish(self) -> None:
+        superset = self._stack.parts["superset"]
+        reader = Database(self.clickhouse_url, self._settings.clickhouse_boards_user, self._boards_password)
+        published = publish(superset.url or "", superset.user or "", superset.password or "", reader)
+        self._stack.parts["boards"] = Part("published", None, published.url, superset.user, superset.password)
+        self._stack.save(self._data)
+
+    @property
+    def board(self) -> Part | None:
+        """Where the board is and how to log in, once it is published."""
+        return self._stack.parts.get("boards")
+
     def _start_child(self, name: str, command: list[str], env: dict[str, str], health: str) -> None:
         child = Child(name, command, self._logs / f"{name}.log", env)
         child.start()
@@ -125,7 +177,7 @@ class LocalStack:
             self._stack.parts[name] = Part("external", None, url, user, password)
         else:
             self._stack.parts[name] = Part("running", child.pid, url, user, password, str(child.log))
-        self._stack.parts["tokenmeter"] = Part("running", os.getpid())
+        self._stack.parts.setdefault(PARENT, Part("starting", os.getpid()))
         self._stack.save(self._data)
 
     def watch(self) -> None:
@@ -147,7 +199,7 @@ class LocalStack:
         for child in reversed(self._children.values()):
             child.stop()
         for part in self._stack.parts.values():
-            if part.state == "running":
+            if part.state in ("running", "starting", "published"):
                 part.state, part.pid = "stopped", None
         if self._stack.parts:
             self._stack.save(self._data)

@@ -9,6 +9,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tokenmeter.emit.replay import Sent
@@ -64,9 +65,10 @@ class Proof:
 
     def table(self) -> Table:
         """For a terminal."""
-        table = Table(title="sent = metered = on usage.billing = in ClickHouse")
-        for name in ("", "sent", "metered", "usage.billing", "ClickHouse", " "):
-            table.add_column(name, justify="left" if not name.strip() else "right", no_wrap=True)
+        # Narrow enough for 80 columns: a figure that is cut off proves nothing.
+        table = Table(title="sent = metered = on usage.billing = in ClickHouse", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for name in ("", "sent", "metered", "on billing", "ClickHouse", " "):
+            table.add_column(name, justify="left" if not name.strip() else "right", overflow="fold")
         for name, *places in self.rows:
             table.add_row(name, *(f"{place:,}" for place in places), "equal" if len(set(places)) == 1 else "DIFFERENT")
         sent, metered = self.duplicates

@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     clickhouse_url: str | None = None
     clickhouse_user: str = "tokenmeter"
     clickhouse_password: SecretStr | None = None
+    clickhouse_boards_user: str = "boards"
+    clickhouse_boards_password: SecretStr | None = None
+    superset_url: str | None = None
+    superset_user: str = "admin"
+    superset_password: SecretStr | None = None
+    boards: bool = True
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     page_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_SECONDS

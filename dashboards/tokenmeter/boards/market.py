@@ -31,7 +31,7 @@ def _tile(key: str, title: str, description: str, metric: dict[str, Any], number
         metrics=(metric,),
         time_column="hour",
         time_range=MONTH,
-        options={"metric": metric, "y_axis_format": number_format, "header_font_size": 0.4, "subheader": "30 days"},
+        options={"metric": metric, "y_axis_format": number_format, "header_font_size": 0.5},
     )
 
 
@@ -60,16 +60,24 @@ def _bars(share: bool, x_format: str) -> dict[str, Any]:
 _TOKENS = total("tokens", "Tokens")
 
 CHARTS: tuple[Chart, ...] = (
-    _tile("tokens", "Tokens", "Prompt and completion tokens of the last 30 days.", _TOKENS, "SMART_NUMBER"),
-    _tile("calls", "Calls", "Model calls of the last 30 days, every attempt.", total("calls", "Calls"), "SMART_NUMBER"),
+    _tile("tokens", "Tokens, 30 days", "Prompt and completion tokens of the last 30 days.", _TOKENS, "SMART_NUMBER"),
+    _tile(
+        "calls",
+        "Calls, 30 days",
+        "Model calls of the last 30 days, every attempt.",
+        total("calls", "Calls"),
+        "SMART_NUMBER",
+    ),
     _tile(
         "error-rate",
-        "Error rate",
+        "Error rate, 30 days",
         "Calls of the last 30 days that ended with status 400 or above or an error class.",
         formula("sum(errors) / greatest(sum(calls), 1)", "Error rate"),
         ".2%",
     ),
-    _tile("models", "Models", "Models called in the last 30 days.", formula("uniqExact(model)", "Models"), ",d"),
+    _tile(
+        "models", "Models, 30 days", "Models called in the last 30 days.", formula("uniqExact(model)", "Models"), ",d"
+    ),
     Chart(
         key="tokens-by-day",
         title="Tokens per day by model",
@@ -101,7 +109,7 @@ CHARTS: tuple[Chart, ...] = (
     Chart(
         key="calls-by-minute",
         title="Calls and errors per minute",
-        description="Calls, and calls with status 400 or above or an error class, by the minute they ended in; two days.",
+        description="Calls, and calls with status 400 or above or an error class, by minute; two days.",
         view="calls_by_minute",
         viz_type="echarts_timeseries_line",
         width=12,

@@ -1,0 +1,1 @@
+"""Looks at the boards in a real browser; not collected by make test."""

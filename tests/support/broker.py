@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.topics import ensure_topics
@@ -74,8 +75,9 @@ def read_all(bootstrap: str, topic: str) -> list[Record]:
         consumer.close()
 
 
+@retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True)
 def lag(bootstrap: str, group: str, topic: str) -> int:
-    """Offsets of ``topic`` that ``group`` has not committed yet."""
+    """Offsets of ``topic`` that ``group`` has not committed; a young broker is asked until it knows its groups."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions

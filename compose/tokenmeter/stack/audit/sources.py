@@ -1,0 +1,114 @@
+"""Where the audit reads: topics from Kafka (committed records only) and sums from ClickHouse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from tokenmeter.events.errors import Fatal
+from tokenmeter.stack.audit.recount import LogRecord
+
+KAFKA_TIMEOUT_S = 30.0
+READ_AT_ONCE = 10_000
+POLL_S = 0.2
+TABLES: tuple[str, ...] = ("usage_events", "usage_billing", "usage_market", "usage_pages", "quarantine")
+
+
+class KafkaTopics:
+    """Reads topics by hand: no group is joined, nothing is committed."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._client = dict(client)
+
+    def _consumer(self, group: str = "tokenmeter-audit") -> Consumer:
+        return Consumer(
+            {
+                **self._client,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+            }
+        )
+
+    def partitions(self, topic: str) -> list[int]:
+        """Its partitions. Raises Fatal when Kafka does not answer or has no such topic."""
+        consumer = self._consumer()
+        try:
+            found = consumer.list_topics(topic, KAFKA_TIMEOUT_S).topics[topic]
+            if found.error:
+                raise Fatal(f"topic {topic}: {found.error.str()}", hint="tokenmeter topics")
+            return sorted(found.partitions)
+        except KafkaException as error:
+            raise Fatal(f"Kafka does not answer: {error.args[0].str()}", hint="tokenmeter status") from error
+        finally:
+            consumer.close()
+
+    def read(self, topic: str, partition: int) -> Iterator[LogRecord]:
+        """Every committed record that is there now, in order."""
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, 0)])
+            quiet_since = time.monotonic()
+            while True:
+                messages = consumer.consume(READ_AT_ONCE, POLL_S)
+                if messages:
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since > KAFKA_TIMEOUT_S:
+                    raise Fatal(f"{topic}/{partition} stands still: an open transaction, or Kafka is away")
+                for message in messages:
+                    error = message.error()
+                    if error is None:
+                        yield LogRecord(message.offset() or 0, message.timestamp()[1], message.value())
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        return
+                    else:
+                        raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
+        finally:
+            consumer.close()
+
+    def log_start(self, topic: str, partition: int) -> int:
+        """The first offset the partition still has."""
+        consumer = self._consumer()
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), KAFKA_TIMEOUT_S)[0])
+        finally:
+            consumer.close()
+
+    def judged_from(self, topic: str, partition: int, horizon_ms: int) -> int:
+        """The first offset appended a whole horizon after the oldest record that is left: repeats are known there."""
+        oldest = next(self.read(topic, partition), None)
+        if oldest is None:
+            return 0
+        consumer = self._consumer()
+        try:
+            asked = TopicPartition(topic, partition, oldest.appended_at_ms + horizon_ms)
+            found = consumer.offsets_for_times([asked], KAFKA_TIMEOUT_S)[0].offset
+            return int(found) if found >= 0 else consumer.get_watermark_offsets(asked, KAFKA_TIMEOUT_S)[1]
+        finally:
+            consumer.close()
+
+    def committed(self, group: str, topic: str, partition: int) -> int:
+        """The next offset ``group`` will read, 0 when it has none yet."""
+        consumer = self._consumer(group)
+        try:
+            found = consumer.committed([TopicPartition(topic, partition)], KAFKA_TIMEOUT_S)[0]
+            return max(0, int(found.offset))
+        finally:
+            consumer.close()
+
+
+def stored(client: Client, partition: int, firsts: Sequence[int], end: int) -> dict[str, dict[int, dict[str, Any]]]:
+    """By table, then by a page's first offset: its sums in ClickHouse. ``firsts`` ascending, ``end`` exclusive."""
+    parameters = {"partition": partition, "firsts": list(firsts), "begin": firsts[0], "end": end}
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for table in TABLES:
+        statement = (files(__package__) / "sqlfiles" / f"{table}.sql").read_text("utf-8")
+        rows = client.query(statement, parameters=parameters).named_results()
+        found[table] = {row["first_offset"]: dict(row) for row in rows}
+    return found

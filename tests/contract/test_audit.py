@@ -1,0 +1,132 @@
+"""The audit on real Kafka and the real ClickHouse engine: it agrees with honest books and names what was tampered with.
+
+The same run shows bad input end to end: original bytes, offset and reason arrive on usage.quarantine and in ClickHouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from support import oracle
+from support.broker import broker, eventually, lag, read_all
+from support.clickhouse import Server
+from support.events import value
+from support.workers import WorkerProcess
+from tokenmeter.events import decode, encode
+from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE
+from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.stack.audit import AuditReport, AuditSources, run
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+
+HORIZON_MS = 15 * 60_000
+
+
+@dataclass
+class Books:
+    """A metered and loaded log, and what was sent that could not be used: reason by original bytes."""
+
+    bootstrap: str
+    server: Server
+    bad: dict[bytes, str]
+
+    def audit(self) -> AuditReport:
+        sources = AuditSources({"bootstrap.servers": self.bootstrap}, self.server.url, "writer", "secret", HORIZON_MS)
+        return run(sources)
+
+
+def bad_values() -> dict[bytes, str]:
+    now = datetime.now(UTC)
+    good = value(1, customer_id="customer-000001", occurred_at=now)
+    return {
+        good[: len(good) // 2]: "undecodable",
+        b"\x00\x00\x00\x00\x63" + good[5:]: "schema",
+        b"not avro at all": "magic",
+        value(2, event_id="late", customer_id="c", occurred_at=now - timedelta(days=36)): "late",
+        value(3, event_id="early", customer_id="c", occurred_at=now + timedelta(minutes=6)): "early",
+    }
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
+    folder: Path = tmp_path_factory.mktemp("audit")
+    server = Server(folder)
+    server.start()
+    try:
+        with broker(folder) as kafka:
+            migrate(connect(server.url, "writer", "secret"))
+            meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
+            load = WorkerProcess(folder, "load", "load", kafka.bootstrap, slot="1", clickhouse_url=server.url)
+            bad = bad_values()
+            waves = oracle.Load(kafka.bootstrap)
+            producer = Producer({"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random"})
+            for _ in range(3):
+                waves.wave(400)
+                eventually(f"the wave is metered; {meter.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
+            conflict = waves.sent[0].model_copy(update={"output_tokens": waves.sent[0].output_tokens + 1_000})
+            bad[encode("usage_event", conflict.to_record())] = "conflict"
+            for damaged in bad:
+                producer.produce(EVENTS, damaged, waves.sent[0].customer_id.encode())
+            assert producer.flush(30) == 0
+            waves.wave(400)
+            try:
+                eventually(f"all is metered; {meter.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
+                made = Books(kafka.bootstrap, server, bad)
+                eventually(f"all is stored; {load.log}", lambda: made.audit().ok, every_s=1.0)
+                yield made
+            finally:
+                meter.kill()
+                load.kill()
+    finally:
+        server.child.kill()
+
+
+def test_honest_books_agree_in_every_place(books: Books) -> None:
+    report = books.audit()
+    assert report.ok, report.difference
+    assert (report.events, report.duplicates, report.quarantined) == (1_600, 160, len(books.bad))
+    assert report.pages > 2
+
+
+def test_bad_input_is_kept_with_its_bytes_offset_and_reason(books: Books) -> None:
+    log = {(record.partition, record.offset): record.value for record in read_all(books.bootstrap, EVENTS)}
+    kept = [decode(record.value).record for record in read_all(books.bootstrap, QUARANTINE)]
+    assert {one["value"]: one["reason"] for one in kept} == books.bad
+    assert all(log[one["partition"], one["offset"]] == one["value"] for one in kept)
+    rows = connect(books.server.url, "reader", "look").query("SELECT offset, reason FROM tokenmeter.quarantine FINAL")
+    assert sorted(rows.result_rows) == sorted((one["offset"], one["reason"]) for one in kept)
+
+
+def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(books: Books) -> None:
+    client = connect(books.server.url, "writer", "secret")
+    table = "tokenmeter.usage_billing"
+    row = client.query(f"SELECT * FROM {table} FINAL ORDER BY partition, first_offset, line LIMIT 1")
+    honest = dict(zip(row.column_names, row.result_rows[0], strict=True))
+    names = list(honest)
+    client.insert(table, [list({**honest, "output_tokens": honest["output_tokens"] + 7}.values())], column_names=names)
+    try:
+        difference = books.audit().difference
+        assert difference is not None
+        assert difference.page.startswith(f"page {honest['partition']}@[{honest['first_offset']},")
+        assert (difference.field, difference.place) == ("output_tokens", "ClickHouse usage_billing")
+        assert difference.found - difference.expected == 7
+    finally:
+        client.insert(table, [list(honest.values())], column_names=names)
+    assert books.audit().ok
+
+
+def test_a_line_forged_on_the_topic_is_named_with_its_page(books: Books) -> None:
+    honest = read_all(books.bootstrap, BILLING)[0]
+    line = decode(honest.value).record
+    producer = Producer({"bootstrap.servers": books.bootstrap, "partitioner": "murmur2_random"})
+    producer.produce(BILLING, encode("billing_line", line), honest.key)
+    assert producer.flush(30) == 0
+    difference = eventually("the forged line is found", lambda: books.audit().difference)
+    assert difference.page.startswith(f"page {line['partition']}@[{line['first_offset']},")
+    assert (difference.field, difference.place) == ("lines", "usage.billing")

@@ -45,7 +45,7 @@ def bad_values() -> dict[bytes, str]:
     now = datetime.now(UTC)
     good = value(1, customer_id="customer-000001", occurred_at=now)
     return {
-        good[: len(good) // 2]: "undecodable",
+        good[: len(good) // 2]: "truncated",
         b"\x00\x00\x00\x00\x63" + good[5:]: "schema",
         b"not avro at all": "magic",
         value(2, event_id="late", customer_id="c", occurred_at=now - timedelta(days=36)): "late",

@@ -50,19 +50,25 @@ def publish(superset_url: str, user: str, password: str, database: Database, say
 
     Twice changes nothing. Raises Misconfigured (wrong URL, wrong password) or Fatal naming the object refused.
     """
-    rest = Rest(superset_url, user, password)
+    with Rest(superset_url, user, password) as rest:
+        rows = _publish(rest, database, say)
+    return Published(f"{superset_url.rstrip('/')}/superset/dashboard/{market.SLUG}/", rows)
+
+
+def _publish(rest: Rest, database: Database, say: Say) -> dict[str, int]:
+    """Rows of each chart's answer, by its key."""
     database_id = _database(rest, database)
     charts = market.CHARTS
     datasets = {view: _dataset(rest, database_id, view) for view in sorted({chart.view for chart in charts})}
     say(f"{len(datasets)} datasets")
     board_id = _board(rest)
     ids = {chart.key: _chart(rest, chart, datasets[chart.view], board_id) for chart in charts}
+    _remove_others(rest, set(ids.values()))  # before arranging: what has no place is no longer listed
     _arrange(rest, board_id, charts, ids)
-    _remove_others(rest, set(ids.values()))
     say(f"{len(ids)} charts")
     rows = {chart.key: _answer(rest, chart, datasets[chart.view]) for chart in charts}
     _verify(rest, set(ids.values()))
-    return Published(f"{superset_url.rstrip('/')}/superset/dashboard/{market.SLUG}/", rows)
+    return rows
 
 
 def _upsert(rest: Rest, kind: str, found: int | None, body: dict[str, Any], create: dict[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
@@ -20,6 +20,13 @@ class Rest:
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url.rstrip("/")
         self._http = httpx.Client(base_url=self._url, timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        try:
+            self._log_in(user, password)
+        except BaseException:
+            self._http.close()
+            raise
+
+    def _log_in(self, user: str, password: str) -> None:
         answer = self._send(
             "POST", "security/login", {"username": user, "password": password, "provider": "db", "refresh": False}
         )
@@ -30,6 +37,12 @@ class Rest:
         self._http.headers["Authorization"] = f"Bearer {self._checked(answer, 'login')['access_token']}"
         self._http.headers["X-CSRFToken"] = self.get("security/csrf_token/")["result"]
         self._http.headers["Referer"] = self._url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.close()
 
     def get(self, path: str, **params: str) -> dict[str, Any]:
         return self._checked(self._send("GET", path, params=params), f"GET {path}")

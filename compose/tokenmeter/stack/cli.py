@@ -38,7 +38,7 @@ from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
-from tokenmeter.stack.topics import ensure_topics
+from tokenmeter.stack.topics import ensure_topics, register_schemas
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
@@ -195,7 +195,10 @@ def topics(data: DataOption = None) -> None:
     """Create the topics that are missing and verify the others."""
     settings = load(data=data)
     created = ensure_topics({"bootstrap.servers": _bootstrap(settings)}, settings.partitions, settings.replication)
+    schemas = register_schemas(settings.registry_url)
     _say(f"created: {', '.join(created) or 'nothing'}; every topic is as it must be")
+    if settings.registry_url is not None:
+        _say(f"the registry holds {schemas} schemas under the ids that tokenmeter writes")
 
 
 @app.command(name="migrate", epilog="Example: tokenmeter migrate")

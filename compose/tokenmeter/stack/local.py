@@ -20,7 +20,7 @@ from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
-from tokenmeter.stack.topics import ensure_topics
+from tokenmeter.stack.topics import ensure_topics, register_schemas
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.users import sha256
@@ -89,6 +89,7 @@ class LocalStack:
             self._children["kafka"] = kafka.child
         self._note("kafka", self.bootstrap)
         ensure_topics({"bootstrap.servers": self.bootstrap}, self._settings.partitions, self._settings.replication)
+        register_schemas(self._settings.registry_url)
 
     def _start_clickhouse(self) -> None:
         user = self._settings.clickhouse_user

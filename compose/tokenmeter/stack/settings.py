@@ -26,6 +26,7 @@ class Settings(BaseSettings):
 
     data: Path = Path(".tokenmeter")
     kafka_bootstrap: str | None = None
+    registry_url: str | None = None
     clickhouse_url: str | None = None
     clickhouse_user: str = "tokenmeter"
     clickhouse_password: SecretStr | None = None

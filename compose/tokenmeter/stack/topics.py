@@ -15,6 +15,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 
 from tokenmeter.events.contract import EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.registry import client as registry_client
+from tokenmeter.events.registry import register_all
 
 ADMIN_TIMEOUT_S = 30.0
 
@@ -48,6 +50,11 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int =
             )
     _verify_settings(admin, [topic for topic in TOPICS if topic.name in existing])
     return [topic.name for topic in missing]
+
+
+def register_schemas(url: str | None) -> int:
+    """Make sure that the registry, if one is set, gives our schemas the ids we write; returns how many it holds."""
+    return 0 if url is None else len(register_all(registry_client(url)))
 
 
 def _verify_settings(admin: AdminClient, topics: list[Any]) -> None:

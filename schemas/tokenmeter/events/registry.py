@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from tokenmeter.events.contract import TOPICS, Schema, versions
+from tokenmeter.events.contract import TOPICS, versions
 from tokenmeter.events.errors import Misconfigured
 
 
 class RegistryClient(Protocol):
-    """The two calls used of ``confluent_kafka.schema_registry.SchemaRegistryClient``."""
+    """The call used of ``confluent_kafka.schema_registry.SchemaRegistryClient``."""
 
     def register_schema(self, subject_name: str, schema: Any) -> int: ...
-
-    def get_latest_version(self, subject_name: str) -> Any: ...
 
 
 def client(url: str) -> RegistryClient:
@@ -28,32 +26,33 @@ def client(url: str) -> RegistryClient:
     except ImportError as error:
         raise Misconfigured(
             f"a schema registry is set ({url}) but its client is not installed: {error}",
-            hint='pip install "confluent-kafka[schemaregistry]"',
+            hint='pip install "tokenmeter[registry]"',
         ) from error
-    registry: RegistryClient = SchemaRegistryClient({"url": url})
+    registry: RegistryClient = SchemaRegistryClient.new_client({"url": url})
     return registry
 
 
-def register_all(registry: RegistryClient, make_schema: Any = None) -> dict[str, int]:
-    """Register every bundled version under ``TOPIC-value``; returns the registry's id per subject.
+def register_all(registry: RegistryClient) -> dict[str, int]:
+    """Register every bundled version under ``TOPIC-value``, lowest id first; returns the ids by subject.
 
-    Raises Misconfigured when the registry gives a schema another id than the bundled one.
+    Raises Misconfigured when the registry gives a schema another id than the bundled one, or does not answer.
     """
-    if make_schema is None:
-        from confluent_kafka.schema_registry import Schema as RegistrySchema
+    from confluent_kafka.schema_registry import Schema as RegistrySchema
 
-        def make_schema(schema: Schema) -> Any:
-            return RegistrySchema(json.dumps(schema.document), "AVRO")
-
+    wanted = [(f"{topic.name}-value", schema) for topic in TOPICS for schema in versions(topic.schema)]
     ids: dict[str, int] = {}
-    for topic in TOPICS:
-        subject = f"{topic.name}-value"
-        for schema in versions(topic.schema):
-            registered = registry.register_schema(subject, make_schema(schema))
-            if registered != schema.id:
-                raise Misconfigured(
-                    f"registry subject {subject} v{schema.version} has id {registered}, tokenmeter writes {schema.id}",
-                    hint="register the bundled schemas in an empty registry first, or unset TOKENMETER_REGISTRY_URL",
-                )
-            ids[subject] = registered
+    for subject, schema in sorted(wanted, key=lambda pair: pair[1].id):
+        try:
+            registered = registry.register_schema(subject, RegistrySchema(json.dumps(schema.document), "AVRO"))
+        except Exception as error:  # the client raises its own error, or that of whatever carries its requests
+            raise Misconfigured(
+                f"the schema registry does not take {subject} v{schema.version}: {error}",
+                hint="check TOKENMETER_REGISTRY_URL, or unset it to use the bundled ids alone",
+            ) from error
+        if registered != schema.id:
+            raise Misconfigured(
+                f"registry subject {subject} v{schema.version} has id {registered}, tokenmeter writes {schema.id}",
+                hint="register the bundled schemas in an empty registry first, or unset TOKENMETER_REGISTRY_URL",
+            )
+        ids[subject] = registered
     return ids

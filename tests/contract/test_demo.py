@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from support.broker import eventually
 
 COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli"]
 
@@ -57,3 +62,79 @@ def test_errors_are_one_message_that_names_the_thing_and_the_next_command(tmp_pa
         assert "Traceback" not in done.stderr
         for word in words:
             assert word in done.stderr.replace("\n", " ")
+
+
+def run(arguments: list[str], **setting: str) -> tuple[int, str]:
+    """(exit code, all it said)."""
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **setting}
+    )
+    return done.returncode, (done.stdout + done.stderr).replace("\n", " ")
+
+
+def test_a_busy_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = run(["meter", "--port", str(port)], TOKENMETER_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    assert code == 1
+    assert f"127.0.0.1:{port}" in said
+    assert "choose another --port" in said
+
+
+def test_a_full_disk_is_noticed_before_anything_starts(tmp_path: Path) -> None:
+    code, said = run(["up", "--no-boards", "--data", str(tmp_path)], TOKENMETER_DISK_FREE_MIN_MB="999999999")
+    assert code == 1
+    assert "999999999 MB are needed" in said
+    assert "--data DIR" in said
+    assert not (tmp_path / "kafka").exists()
+
+
+def test_missing_jars_name_the_jar_and_leave_no_broker(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    code, said = run(
+        ["up", "--no-boards", "--data", str(tmp_path / "data")],
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        HTTPS_PROXY=nowhere,
+        https_proxy=nowhere,
+    )
+    assert code == 1
+    assert "cannot fetch Kafka's jar" in said
+    assert "next: check the network" in said
+    assert processes_of(tmp_path) == []
+
+
+def test_a_part_that_does_not_answer_stops_what_had_started(tmp_path: Path) -> None:
+    code, said = run(
+        ["up", "--no-boards", "--data", str(tmp_path)],
+        TOKENMETER_CLICKHOUSE_URL="http://127.0.0.1:1",
+        TOKENMETER_CLICKHOUSE_PASSWORD="x",
+    )
+    assert code == 1
+    assert "Apache Kafka ready" in said
+    assert "TOKENMETER_CLICKHOUSE_URL" in said
+    assert processes_of(tmp_path) == []
+
+
+def test_up_detached_runs_until_down_and_status_knows_every_part(tmp_path: Path) -> None:
+    where = ["--data", str(tmp_path)]
+    code, said = run(["up", "--detach", "--no-boards", *where])
+    try:
+        assert code == 0, said
+        parts = json.loads(run(["status", "--json", *where])[1])
+        assert {"kafka", "clickhouse", "meter", "load"} <= set(parts)
+        assert {parts[name]["state"] for name in ("kafka", "clickhouse", "meter", "load")} == {"running"}
+        assert run(["up", "--no-boards", *where])[0] == 1, "a second stack on the same directory"
+        code, said = run(["topics", *where])
+        assert (code, "nothing" in said) == (0, True)
+    finally:
+        assert run(["down", *where])[0] == 0
+    assert processes_of(tmp_path) == []
+    assert run(["down", *where])[0] == 0
+
+
+def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:
+    where = ["--data", str(tmp_path)]
+    assert run(["up", "--detach", "--no-boards", *where])[0] == 0
+    parent = json.loads(run(["status", "--json", *where])[1])["tokenmeter"]["pid"]
+    os.kill(parent, signal.SIGKILL)
+    eventually("every child is gone", lambda: processes_of(tmp_path) == [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class LocalStack:
         except OSError as error:
             raise Misconfigured(f"cannot use the data directory {self._data}: {error}", hint="--data DIR") from error
         try:
+            self._require_disk()
             self._step("Apache Kafka", self._start_kafka)
             self._step("ClickHouse", self._start_clickhouse)
             self._step("workers", self._start_workers)
@@ -74,6 +76,16 @@ class LocalStack:
         except BaseException:
             self.stop()
             raise
+
+    def _require_disk(self) -> None:
+        """Kafka and ClickHouse stop in the middle of things on a full disk; better not to begin."""
+        free_mb = shutil.disk_usage(self._data).free >> 20
+        wanted_mb = self._settings.disk_free_min_mb
+        if free_mb < wanted_mb:
+            raise Misconfigured(
+                f"{self._data} has {free_mb} MB free, {wanted_mb} MB are needed",
+                hint="free space, or choose another disk with --data DIR",
+            )
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
         began = time.monotonic()

@@ -22,6 +22,7 @@ from tokenmeter.flow.engine import TICK_S, Engine
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
+from tokenmeter.flow.preflight import port_is_free, topics_exist
 from tokenmeter.flow.transport import BatchApp, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 
@@ -104,7 +105,12 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> None:
-        """Run until a signal stops the worker; never returns normally."""
+        """Run until a signal stops the worker; never returns normally.
+
+        Raises Misconfigured or Fatal at once when its port is taken, Kafka does not answer or a topic is missing.
+        """
+        port_is_free(self.config.web_host, self.config.web_port)
+        topics_exist(self.config.kafka(), self.config.topics)
         tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()

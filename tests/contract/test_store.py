@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from support.clickhouse import Server
-from support.events import NOW, value
+from support.events import value
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.store.client import connect
@@ -35,7 +36,7 @@ def rows() -> pl.DataFrame:
     return frame.with_columns(
         pl.lit(0, pl.Int32).alias("partition"),
         pl.int_range(ROWS, dtype=pl.Int64).alias("offset"),
-        pl.lit(NOW).dt.cast_time_unit("ms").alias("appended_at"),
+        pl.lit(datetime.now(UTC)).dt.cast_time_unit("ms").alias("appended_at"),
     )
 
 

@@ -46,7 +46,7 @@ class Emitter:
     """Thread-safe. At most ``buffer_events`` unacknowledged events are held; then emit() blocks or raises BufferFull.
 
     ``source`` names this emitter; with ``sequence`` (+1 each) it shows events lost before Kafka. Both are stamped only
-    on events that carry none. ``client_config`` adds settings of confluent-kafka (TLS, SASL).
+    on events that carry no source of their own. ``client_config`` adds settings of confluent-kafka (TLS, SASL).
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class Emitter:
         self._on_full = on_full
         self._lock = threading.Lock()
         self._sequence = 0
-        self._accepted = self._acknowledged = self._failed = 0
+        self._counts = threading.Lock()
+        self._accepted = self._acknowledged = self._failed = self._told = 0
         self._first_error: str | None = None
         self._producer = Producer(
             {
@@ -98,20 +99,29 @@ class Emitter:
         """
         with self._lock:
             self._make_room()
-            value = self._encode(event)
-            self._producer.produce(self._topic, value, event.customer_id.encode(), on_delivery=self._delivered)
-            self._accepted += 1
+            value, ours = self._encode(event)
+            try:
+                self._producer.produce(self._topic, value, event.customer_id.encode(), on_delivery=self._delivered)
+            except BufferError as error:
+                raise BufferFull(
+                    "the client's queue is full of unacknowledged events", hint="call flush(), or slow down"
+                ) from error
+            self._sequence += ours
+            with self._counts:
+                self._accepted += 1
             self._producer.poll(0)
 
     def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> None:
         """Wait until everything accepted is acknowledged.
 
-        Raises Undelivered, naming how many events are not and the first cause.
+        Raises Undelivered, naming how many events are not and the first cause; each lost event is told of once.
         """
         waiting = self._producer.flush(timeout_s)
-        missing = self._failed + waiting
-        if missing:
+        with self._counts:
+            missing = self._failed - self._told + waiting
             cause = self._first_error or f"no acknowledgement within {timeout_s:g} s"
+            self._told, self._first_error = self._failed, None
+        if missing:
             raise Undelivered(
                 missing,
                 f"{missing} of {self._accepted} events did not reach {self._topic}: {cause}",
@@ -145,24 +155,28 @@ class Emitter:
                 return
             self._producer.poll(0.05)
 
-    def _encode(self, event: UsageEvent) -> bytes:
+    def _encode(self, event: UsageEvent) -> tuple[bytes, bool]:
+        """The wire value, and whether it took the next number of our sequence."""
         record = event.to_record()
         if not record["source"]:
             record["source"] = self.source
-        if record["sequence"] is None:
+        # Numbers under somebody else's name would look like events lost there.
+        ours = record["sequence"] is None and record["source"] == self.source
+        if ours:
             record["sequence"] = self._sequence
         value = encode("usage_event", record)
         if len(value) > EVENT_BYTES_MAX:
             raise Poison("too_large", f"event {event.event_id} has {len(value)} bytes, {EVENT_BYTES_MAX} are allowed")
-        self._sequence += 1
-        return value
+        return value, ours
 
     def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        if error is None:
-            self._acknowledged += 1
-        else:
-            self._failed += 1
-            self._first_error = self._first_error or error.str()
+        # Called by whichever thread polls: emit's, flush's or that of stats.
+        with self._counts:
+            if error is None:
+                self._acknowledged += 1
+            else:
+                self._failed += 1
+                self._first_error = self._first_error or error.str()
 
 
 def paced(began: float, elapsed_in_trace_s: float, speed: float | None) -> None:

@@ -15,7 +15,7 @@ BLOCK_BYTES_MAX = 32 << 20
 """Larger blocks still come from the kernel one by one; the C library allows no more."""
 GC_ALLOCATIONS = 200_000
 """Objects allocated before the youngest generation is looked at (700 is Python's default)."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def tune() -> None:
@@ -24,5 +24,6 @@ def tune() -> None:
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES_MAX)
         mallopt(_M_MMAP_THRESHOLD, BLOCK_BYTES_MAX)
+        mallopt(_M_ARENA_MAX, 1)  # what one partition's thread frees, another's may use
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 50)

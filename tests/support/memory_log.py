@@ -1,0 +1,127 @@
+"""A partition, its group's position and its transactions in memory: what ``tokenmeter.flow.steps`` may rely on.
+
+Transactional ids have epochs: a fence aborts what the last owner left open and shuts it out, as a broker does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenmeter.events.errors import Fenced
+from tokenmeter.flow import steps
+from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+
+TOPIC = "usage.events"
+
+
+@dataclass
+class Broker:
+    """``committed`` is what a read_committed reader sees: the offsets metered, in the order of their pages."""
+
+    log_start: int = 0
+    position: int = steps.LOG_START
+    epoch: int = 0
+    fenced: bool = True
+    committed: list[int] = field(default_factory=list)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Pass:
+    """A processor whose outgoing values are the offsets it was given."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def restore(self, position: int) -> None:
+        self.offsets = []
+
+    def add(self, batch: RecordBatch) -> Demand:
+        self.offsets += batch.offsets().tolist()
+        return Demand.CLOSE if b"close" in batch.values else Demand.NOTHING
+
+    def close(self, bounds: PageBounds) -> list[Outgoing]:
+        return [Outgoing("out", [None] * len(self.offsets), [str(offset).encode() for offset in self.offsets])]
+
+    def committed(self, bounds: PageBounds) -> None:
+        self.offsets = []
+
+
+class MemoryDriver:
+    """A driver over a Broker. ``before`` and ``after`` are called around each effect and may raise Crash.
+
+    ``outside``: the wrong twin that commits the position outside the transaction.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        processor: Pass,
+        before: Callable[[steps.Effect], None] = lambda effect: None,
+        after: Callable[[steps.Effect], None] = lambda effect: None,
+        outside: bool = False,
+    ) -> None:
+        self.broker, self.processor = broker, processor
+        self._before, self._after, self._outside = before, after, outside
+        self._epoch = -1
+        self._pending: list[int] = []
+        self._next: int | None = None
+        self.dropped = False
+
+    def perform(self, effect: steps.Effect) -> Any:
+        self._before(effect)
+        answer = self._perform(effect)
+        self._after(effect)
+        return answer
+
+    def _perform(self, effect: steps.Effect) -> Any:
+        broker = self.broker
+        match effect:
+            case steps.Fence():
+                broker.epoch += 1
+                self._epoch = broker.epoch
+            case steps.ReadPosition():
+                return broker.position
+            case steps.ReadLogStart():
+                return broker.log_start
+            case steps.Restore(position):
+                return self.processor.restore(position)
+            case steps.Close(bounds):
+                return self.processor.close(bounds)
+            case steps.Begin():
+                self._pending, self._next = [], None
+            case steps.Produce(outgoing):
+                self._require_owner()
+                self._pending += [int(value) for records in outgoing for value in records.values]
+            case steps.SendOffsets(next_offset):
+                self._require_owner()
+                self._next = next_offset
+                if self._outside:
+                    broker.position = next_offset
+            case steps.Commit():
+                self._require_owner()
+                broker.committed += self._pending
+                assert self._next is not None
+                broker.position = self._next
+            case steps.Committed(bounds):
+                return self.processor.committed(bounds)
+        return None
+
+    def _require_owner(self) -> None:
+        if self.broker.fenced and self._epoch != self.broker.epoch:
+            raise Fenced("another owner fenced this one")
+
+    def drop(self) -> None:
+        self.dropped = True
+
+
+def batch(start: int, next_offset: int, values: Iterable[bytes] = ()) -> RecordBatch:
+    """Offsets [start, next_offset) as one batch."""
+    count = next_offset - start
+    filled = [*values, *[b"x"] * count][:count]
+    return RecordBatch(TOPIC, 0, start, next_offset, list(filled), [Run(start, count, 0)], count, next_offset)

@@ -1,0 +1,121 @@
+"""Every schedule of small scope: an owner dies before or after each effect, and two owners interleave in every way.
+
+Invariant: every offset is committed exactly once, in order. The twins (position outside the transaction, no fence) must
+break it somewhere in the same schedules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from support.memory_log import TOPIC, Broker, Crash, MemoryDriver, Pass, batch
+from tokenmeter.events.errors import Fenced
+from tokenmeter.flow import steps
+from tokenmeter.flow.driver import run
+from tokenmeter.flow.page import PageBounds
+
+LOG_END = 6
+PAGE = 2
+EXPECTED = list(range(LOG_END))
+EFFECTS = 3 + 3 * 6
+
+
+def life(broker: Broker, driver: MemoryDriver) -> Iterator[steps.Effect]:
+    """One owner from taking the partition to the end of the log, an effect at a time."""
+
+    def drive(generator: steps.Steps) -> Any:
+        answer = None
+        while True:
+            try:
+                effect = generator.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            yield effect
+            answer = driver.perform(effect)
+
+    position = yield from drive(steps.own())
+    while position < LOG_END:
+        next_offset = min(position + PAGE, LOG_END)
+        driver.processor.add(batch(position, next_offset))
+        yield from drive(steps.commit(PageBounds(TOPIC, 0, position, next_offset)))
+        position = next_offset
+
+
+def finish(broker: Broker, outside: bool = False) -> None:
+    """A healthy owner does the rest."""
+    for _ in life(broker, MemoryDriver(broker, Pass(), outside=outside)):
+        pass
+
+
+def crashed_at(number: int, side: str, outside: bool) -> list[int]:
+    """What is committed after an owner died ``side`` its ``number``-th effect and another took over."""
+    broker, count = Broker(), 0
+
+    def hook(effect: steps.Effect) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise Crash
+
+    driver = MemoryDriver(broker, Pass(), **{side: hook}, outside=outside)  # type: ignore[arg-type]
+    with pytest.raises(Crash):
+        for _ in life(broker, driver):
+            pass
+    finish(broker, outside)
+    return broker.committed
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_an_owner_may_die_at_any_effect(side: str) -> None:
+    for number in range(1, EFFECTS + 1):
+        assert crashed_at(number, side, outside=False) == EXPECTED, f"{side} effect {number}"
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_position_outside_the_transaction_loses_pages_in_the_same_schedules(side: str) -> None:
+    assert any(crashed_at(number, side, outside=True) != EXPECTED for number in range(1, EFFECTS + 1))
+
+
+def interleaved(order: tuple[int, ...], total: int, fenced: bool) -> list[int]:
+    """Two owners take turns: the steps whose number is in ``order`` are the second's. A fenced one dies."""
+    broker = Broker(fenced=fenced)
+    owners = [life(broker, MemoryDriver(broker, Pass())) for _ in range(2)]
+    alive = [True, True]
+    for number in range(total):
+        who = int(number in order)
+        if alive[who]:
+            try:
+                next(owners[who])
+            except (StopIteration, Fenced):
+                alive[who] = False
+    for who in range(2):  # then each goes on alone for as long as it may
+        try:
+            for _ in owners[who]:
+                pass
+        except Fenced:
+            continue
+    finish(broker)
+    return broker.committed
+
+
+SCHEDULES = [(order, 14) for size in range(1, 8) for order in combinations(range(14), size)]
+
+
+def test_two_owners_may_interleave_in_any_way() -> None:
+    for order, total in SCHEDULES:
+        assert interleaved(order, total, fenced=True) == EXPECTED, order
+
+
+def test_without_a_fence_the_same_schedules_double_pages() -> None:
+    assert any(len(interleaved(order, total, fenced=False)) > LOG_END for order, total in SCHEDULES)
+
+
+def test_a_gap_is_crossed_only_where_retention_removed_it() -> None:
+    driver = MemoryDriver(Broker(log_start=9), Pass())
+    assert run(steps.cross_gap(TOPIC, 0, 5, 9), driver) == 4
+    with pytest.raises(Exception, match="refusing to skip 3 offsets"):
+        run(steps.cross_gap(TOPIC, 0, 5, 8), MemoryDriver(Broker(log_start=0), Pass()))

@@ -121,8 +121,9 @@ def test_up_detached_runs_until_down_and_status_knows_every_part(tmp_path: Path)
     try:
         assert code == 0, said
         parts = json.loads(run(["status", "--json", *where])[1])
-        assert {"kafka", "clickhouse", "meter", "load"} <= set(parts)
-        assert {parts[name]["state"] for name in ("kafka", "clickhouse", "meter", "load")} == {"running"}
+        names = ("kafka", "clickhouse", "meter", "load", "gateway")
+        assert set(names) <= set(parts)
+        assert {parts[name]["state"] for name in names} == {"running"}
         assert run(["up", "--no-boards", *where])[0] == 1, "a second stack on the same directory"
         code, said = run(["topics", *where])
         assert (code, "nothing" in said) == (0, True)

@@ -23,6 +23,8 @@ from rich.text import Text
 
 from tokenmeter.boards import Database, publish
 from tokenmeter.emit.emitter import Emitter
+from tokenmeter.emit.gateway import GatewayConfig
+from tokenmeter.emit.gateway import run as serve_gateway
 from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events.contract import EVENTS
@@ -266,6 +268,19 @@ def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOpti
         limits=PageLimits(seconds=load_app.PAGE_SECONDS, events=load_app.PAGE_EVENTS),
     )
     load_app.run(load_app.LoadConfig(worker, *_clickhouse(settings)))
+
+
+@app.command(epilog="Example: TOKENMETER_GATEWAY_KEYS=key-1,key-2 tokenmeter gateway --host 0.0.0.0")
+def gateway(
+    host: Annotated[str, typer.Option(help="address to serve; without keys only this machine's own")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port of POST /v1/events and GET /health")] = 8090,
+    data: DataOption = None,
+) -> None:
+    """Take events over HTTP; answer once Kafka has them. Keys: TOKENMETER_GATEWAY_KEYS, comma-separated."""
+    settings = load(data=data)
+    secret = settings.gateway_keys.get_secret_value() if settings.gateway_keys else ""
+    keys = tuple(filter(None, (key.strip() for key in secret.split(","))))
+    serve_gateway(GatewayConfig(_bootstrap(settings), host, port, keys))
 
 
 @app.command(epilog="Example: tokenmeter replay calls.csv --speed max")

@@ -68,6 +68,7 @@ class LocalStack:
             self._step("Apache Kafka", self._start_kafka)
             self._step("ClickHouse", self._start_clickhouse)
             self._step("workers", self._start_workers)
+            self._step("gateway", self._start_gateway)
             if self._settings.boards:
                 self._step("Superset", self._start_superset)
                 self._step("boards", self._publish)
@@ -152,6 +153,13 @@ class LocalStack:
             command = [sys.executable, "-m", "tokenmeter.stack.cli", name, "--port", str(port), "--slot", "1"]
             self._start_child(name, command, env, f"http://127.0.0.1:{port}/health")
             self._note(name, f"http://127.0.0.1:{port}")
+
+    def _start_gateway(self) -> None:
+        port = free_port()
+        command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
+        env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
+        self._start_child("gateway", command, env, f"http://127.0.0.1:{port}/health")
+        self._note("gateway", f"http://127.0.0.1:{port}")
 
     def _start_superset(self) -> None:
         settings = self._settings

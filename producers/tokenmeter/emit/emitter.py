@@ -11,8 +11,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -92,16 +93,18 @@ class Emitter:
         self._producer.poll(0)
         return Stats(self._accepted, self._acknowledged, self._failed)
 
-    def emit(self, event: UsageEvent) -> None:
+    def emit(self, event: UsageEvent, on_delivery: Callable[[str | None], None] | None = None) -> None:
         """Take one event. Raises Poison if it is too large, BufferFull if it has no room and may not wait.
 
-        Returning means it will be sent; only flush() says that it arrived.
+        Returning means it will be sent; only flush() says that it arrived, or ``on_delivery``, which is called once
+        with None or the cause (from whichever thread polls), and must not block.
         """
+        delivered = self._delivered if on_delivery is None else partial(self._delivered_to, on_delivery)
         with self._lock:
             self._make_room()
             value, ours = self._encode(event)
             try:
-                self._producer.produce(self._topic, value, event.customer_id.encode(), on_delivery=self._delivered)
+                self._producer.produce(self._topic, value, event.customer_id.encode(), on_delivery=delivered)
             except BufferError as error:
                 raise BufferFull(
                     "the client's queue is full of unacknowledged events", hint="call flush(), or slow down"
@@ -177,6 +180,19 @@ class Emitter:
             else:
                 self._failed += 1
                 self._first_error = self._first_error or error.str()
+
+    def _delivered_to(self, on_delivery: Callable[[str | None], None], error: KafkaError | None, message: Any) -> None:
+        with self._counts:
+            if error is None:
+                self._acknowledged += 1
+            else:
+                self._failed += 1
+                self._told += 1
+        on_delivery(None if error is None else error.str())
+
+    def poll(self, timeout_s: float) -> None:
+        """Let delivery callbacks run for up to ``timeout_s``."""
+        self._producer.poll(timeout_s)
 
 
 def paced(began: float, elapsed_in_trace_s: float, speed: float | None) -> None:

@@ -1,0 +1,77 @@
+"""What a gateway takes in: bytes to valid events, or everything that is wrong with them. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from tokenmeter.events import UsageEvent
+from tokenmeter.events.accept import DETAILS, reason_against
+from tokenmeter.events.contract import EVENT_BYTES_MAX
+from tokenmeter.events.errors import Poison
+from tokenmeter.events.wire import encode
+
+EVENTS_MAX = 10_000
+"""Events of one request."""
+FAULTS_MAX = 20
+"""Faults told of at once."""
+_STAMPS_BYTES = 256
+"""Room for the source and sequence that the emitter adds."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one event: its place in the request, the field and the reason; never its content."""
+
+    index: int
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Either events, all of them valid, or faults."""
+
+    events: tuple[UsageEvent, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+def take(body: bytes, lines: bool, now_us: int) -> Intake:
+    """One JSON event, a JSON array of them, or with ``lines`` one JSON event a line."""
+    try:
+        found = [json.loads(line) for line in body.splitlines() if line.strip()] if lines else json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return Intake(faults=(Fault(0, "", f"not JSON: {error}"),))
+    rows: list[Any] = found if isinstance(found, list) else [found]
+    if not 0 < len(rows) <= EVENTS_MAX:
+        return Intake(faults=(Fault(0, "", f"{len(rows)} events; 1 to {EVENTS_MAX} are taken at once"),))
+    events: list[UsageEvent] = []
+    faults: list[Fault] = []
+    for index, row in enumerate(rows):
+        judged = _judge(index, row, now_us)
+        if isinstance(judged, UsageEvent):
+            events.append(judged)
+        else:
+            faults += judged
+        if len(faults) >= FAULTS_MAX:
+            break
+    return Intake(faults=tuple(faults[:FAULTS_MAX])) if faults else Intake(tuple(events))
+
+
+def _judge(index: int, row: Any, now_us: int) -> UsageEvent | list[Fault]:
+    try:
+        # JSON knows no datetimes or tuples, so the model is asked in its JSON mode.
+        event = UsageEvent.model_validate_json(json.dumps(row))
+        record = event.to_record()
+        size = len(encode("usage_event", record))
+    except ValidationError as error:
+        return [Fault(index, ".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_input=False)]
+    except Poison as poison:
+        return [Fault(index, "", f"{poison.reason}: {poison.detail}")]
+    if size > EVENT_BYTES_MAX - _STAMPS_BYTES:
+        return [Fault(index, "", f"too_large: {size} bytes, {EVENT_BYTES_MAX - _STAMPS_BYTES} are allowed")]
+    reason = reason_against(record, now_us)
+    return event if reason is None else [Fault(index, "", f"{reason}: {DETAILS[reason]}")]

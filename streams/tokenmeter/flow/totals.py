@@ -14,7 +14,6 @@ from tokenmeter.events.lines import (
     RATE_LIMITED_STATUS,
 )
 
-_SUMS = [pl.col(name).sum() for name in QUANTITY_FIELDS]
 _IS_ERROR = (pl.col("status") >= ERROR_STATUS_MIN) | pl.col("error_class").is_not_null()
 _EVENTS = pl.len().cast(pl.Int64).alias("events")
 _FLAGS = ("streamed", "cancelled", "byok")
@@ -41,12 +40,22 @@ _DERIVED = [
 
 def billing(events: pl.DataFrame) -> pl.DataFrame:
     """Metered events to one row per BILLING_KEYS with BILLING_MEASURES, in any order."""
-    return events.group_by(BILLING_KEYS).agg(_EVENTS, pl.col("errors").sum(), *_SUMS)
+    return _grouped(events, BILLING_KEYS, BILLING_MEASURES)
 
 
 def market(events: pl.DataFrame) -> pl.DataFrame:
     """Metered events to one row per MARKET_KEYS with MARKET_MEASURES, in any order."""
-    return events.group_by(MARKET_KEYS).agg(_EVENTS, pl.col("errors", "rate_limited", *_FLAGS).sum(), *_SUMS)
+    return _grouped(events, MARKET_KEYS, MARKET_MEASURES)
+
+
+def _grouped(events: pl.DataFrame, keys: tuple[str, ...], measures: tuple[str, ...]) -> pl.DataFrame:
+    """Sum ``measures`` by ``keys``. Most calls have no images, audio or tools: a column of zeros is not summed."""
+    summed = [name for name in measures if name != "events"]
+    counted = events.select(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in summed)
+    present = [name for name, counts in zip(summed, counted.row(0), strict=True) if counts]
+    zeros = [pl.lit(0, pl.Int64).alias(name) for name in summed if name not in present]
+    totals = events.group_by(keys).agg(_EVENTS, *(pl.col(name).sum() for name in present))
+    return totals.with_columns(zeros).select(*keys, *measures)
 
 
 def derive(events: pl.DataFrame) -> pl.DataFrame:

@@ -139,3 +139,25 @@ def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:
     parent = json.loads(run(["status", "--json", *where])[1])["tokenmeter"]["pid"]
     os.kill(parent, signal.SIGKILL)
     eventually("every child is gone", lambda: processes_of(tmp_path) == [])
+
+
+def test_three_brokers_run_and_come_back_with_their_data_and_no_other_number_does(tmp_path: Path) -> None:
+    where = ["--data", str(tmp_path)]
+    several = ["up", "--detach", "--no-boards", "--brokers", "3", "--meters", "2", *where]
+    try:
+        code, said = run(several)
+        assert code == 0, said
+        first = json.loads(run(["status", "--json", *where])[1])
+        assert {"kafka-1", "kafka-2", "kafka-3", "meter", "meter-2", "load"} <= set(first)
+        assert run(["down", *where])[0] == 0
+        code, said = run(["up", "--no-boards", *where])
+        assert code == 1
+        assert "holds a Kafka of 3 broker(s), not 1" in said
+        assert run(several)[0] == 0
+        again = json.loads(run(["status", "--json", *where])[1])
+        assert again["kafka"]["url"] == first["kafka"]["url"]
+        code, said = run(["topics", *where])
+        assert (code, "nothing" in said) == (0, True)
+    finally:
+        run(["down", *where])
+    assert processes_of(tmp_path) == []

@@ -117,14 +117,18 @@ def _part(settings: Settings, name: str, url: str | None, user: str, secret: Sec
     return part.url, part.user or "", part.password or ""
 
 
-@app.command(epilog="Example: tokenmeter up --detach --no-boards --data /var/lib/tokenmeter")
+@app.command(epilog="Examples: tokenmeter up --detach --no-boards · tokenmeter up --brokers 3 --meters 2 --loaders 2")
 def up(
     data: DataOption = None,
     no_boards: NoBoardsOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="come back once everything runs; stop with down")] = False,
+    brokers: Annotated[int | None, typer.Option(help="Kafka brokers; with 3 any one may fail (default 1)")] = None,
+    meters: Annotated[int | None, typer.Option(help="meters, which share the partitions (default 1)")] = None,
+    loaders: Annotated[int | None, typer.Option(help="loaders, which share the partitions (default 1)")] = None,
 ) -> None:
     """Run Kafka, ClickHouse, Superset and the workers here until Ctrl-C."""
-    settings = load(data=data, boards=False if no_boards else None)
+    counts = {"brokers": brokers, "meters": meters, "loaders": loaders}
+    settings = load(data=data, boards=False if no_boards else None, **counts)
     if detach:
         detached.start(settings, _say)
         return

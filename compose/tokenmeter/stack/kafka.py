@@ -1,24 +1,31 @@
-"""One real Apache Kafka broker on this machine: KRaft, loopback only, its data kept between runs."""
+"""Real Apache Kafka on this machine: one KRaft node or several, loopback only, data kept between runs."""
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tokenmeter.events.errors import Fatal
+from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.jars import kafka_jars
 
 HEAP_MB = 768
+"""Of a single node; several share the machine, and have a third less each."""
 START_TIMEOUT_S = 60.0
+SEATS = "cluster.json"
+REPLICATION_MAX = 3
+"""More copies than this protect against nothing that happens to one machine."""
 _LOG4J = """rootLogger.level=WARN
 rootLogger.appenderRefs=console
 rootLogger.appenderRef.console.ref=Console
@@ -28,19 +35,19 @@ appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d %p %c %m%n
 """
 _PROPERTIES = """process.roles=broker,controller
-node.id=1
+node.id={node_id}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
-controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+controller.quorum.bootstrap.servers={controllers}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}/log
 auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+offsets.topic.replication.factor={replication}
+transaction.state.log.replication.factor={replication}
+transaction.state.log.min.isr={min_isr}
+share.coordinator.state.topic.replication.factor={replication}
+share.coordinator.state.topic.min.isr={min_isr}
 group.initial.rebalance.delay.ms=0
 """
 
@@ -53,34 +60,91 @@ def free_port() -> int:
         return port
 
 
-class KafkaNode:
-    """A broker over ``data``. start() returns once it answers; stop() and kill() end it, the data stays."""
+def _random_id() -> str:
+    """A cluster or directory id as Kafka writes them; one that began with a dash would read as an option."""
+    while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
-    def __init__(self, data: Path, log: Path, port: int | None = None) -> None:
+
+def min_insync(replication: int) -> int:
+    """Copies that must have an event before it is acknowledged: one may be away."""
+    return max(1, replication - 1)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A node's place in its cluster: what the others know it by, so it is kept with the data."""
+
+    node_id: int
+    port: int
+    controller_port: int
+    directory_id: str
+
+    @classmethod
+    def free(cls, node_id: int, port: int | None = None) -> Seat:
+        return cls(node_id, port or free_port(), free_port(), _random_id())
+
+
+class KafkaNode:
+    """A broker over ``data``. start() returns once it answers; stop() and kill() end it, the data stays.
+
+    ``seats`` are those of its whole cluster, its own among them; alone it is a cluster of one.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        log: Path,
+        port: int | None = None,
+        seat: Seat | None = None,
+        seats: Sequence[Seat] = (),
+        cluster_id: str | None = None,
+    ) -> None:
         self._data = data.absolute()
-        self._port = port or free_port()
-        self._controller_port = free_port()
+        self._seat = seat or Seat.free(1, port)
+        self._seats = tuple(seats) or (self._seat,)
+        self._cluster_id = cluster_id or _random_id()
         self._log = log
         self.child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
         """host:port for clients."""
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self._seat.port}"
+
+    @property
+    def node_id(self) -> int:
+        """What the cluster calls it."""
+        return self._seat.node_id
 
     def start(self) -> None:
         """Format the storage on first use, start the broker, wait for it. Raises Fatal naming the log."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Format the storage on first use and start the broker, without waiting for it."""
         self._data.mkdir(parents=True, exist_ok=True)
         properties = self._data / "server.properties"
-        text = _PROPERTIES.format(port=self._port, controller_port=self._controller_port, data=self._data)
+        replication = min(len(self._seats), REPLICATION_MAX)
+        text = _PROPERTIES.format(
+            node_id=self._seat.node_id,
+            port=self._seat.port,
+            controller_port=self._seat.controller_port,
+            controllers=",".join(f"127.0.0.1:{seat.controller_port}" for seat in self._seats),
+            data=self._data,
+            replication=replication,
+            min_isr=min_insync(replication),
+        )
         properties.write_text(text, "utf-8")
         (self._data / "log4j2.properties").write_text(_LOG4J, "utf-8")
         if not (self._data / "log" / "meta.properties").exists():
             self._format(properties)
-        command = [*self._java(), f"-Xms{HEAP_MB // 2}m", f"-Xmx{HEAP_MB}m", "kafka.Kafka", str(properties)]
-        self.child = Child("kafka", command, self._log)
+        heap_mb = HEAP_MB if len(self._seats) == 1 else HEAP_MB * 2 // 3
+        command = [*self._java(), f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m", "kafka.Kafka", str(properties)]
+        self.child = Child(f"kafka {self._seat.node_id}", command, self._log)
         self.child.start()
-        self._wait()
 
     def stop(self) -> None:
         """Stop cleanly."""
@@ -100,15 +164,18 @@ class KafkaNode:
         return [str(JAVA), configuration, "-cp", f"{jars}/*"]
 
     def _format(self, properties: Path) -> None:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*self._java(), "kafka.tools.StorageTool", "format", "--standalone"]
-        done = subprocess.run(
-            [*command, f"--cluster-id={cluster_id}", "--config", str(properties)], capture_output=True, text=True
-        )
+        command = [*self._java(), "kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}"]
+        if len(self._seats) == 1:
+            command.append("--standalone")
+        else:
+            voters = (f"{s.node_id}@127.0.0.1:{s.controller_port}:{s.directory_id}" for s in self._seats)
+            command += ["--initial-controllers", ",".join(voters)]
+        done = subprocess.run([*command, "--config", str(properties)], capture_output=True, text=True)
         if done.returncode:
             raise Fatal(f"cannot format Kafka's storage in {self._data}: {(done.stderr or done.stdout).strip()[-500:]}")
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until it answers and knows every node of its cluster. Raises Fatal naming the log."""
         assert self.child is not None
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -118,9 +185,72 @@ class KafkaNode:
                     f"Kafka ended while starting; its log ends with: {self.child.log_tail()}", hint=f"see {self._log}"
                 )
             try:
-                admin.list_topics(timeout=2)
-                return
+                if len(admin.list_topics(timeout=2).brokers) == len(self._seats):
+                    return
             except KafkaException:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         self.kill()
         raise Fatal(f"Kafka did not answer on {self.bootstrap} within {START_TIMEOUT_S:.0f} s", hint=f"see {self._log}")
+
+
+def require_size(data: Path, brokers: int) -> None:
+    """Raises Misconfigured when ``data`` holds a Kafka of another size: a new one beside it would hide its events."""
+    if (data / SEATS).exists():
+        held = len(json.loads((data / SEATS).read_text("utf-8"))["seats"])
+    elif (data / "log").exists():
+        held = 1
+    else:
+        return
+    if held != brokers:
+        raise Misconfigured(
+            f"{data} holds a Kafka of {held} broker(s), not {brokers}",
+            hint=f"--brokers {held}, or another directory with --data DIR",
+        )
+
+
+class KafkaCluster:
+    """``brokers`` nodes over ``data``, each also a controller: with three, any one may be away.
+
+    A cluster's ports are part of it and are kept in ``data``; its size cannot be changed afterwards.
+    """
+
+    def __init__(self, data: Path, logs: Path, brokers: int) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        require_size(data, brokers)
+        kept = data / SEATS
+        if kept.exists():
+            found = json.loads(kept.read_text("utf-8"))
+            cluster_id, seats = found["cluster_id"], [Seat(**seat) for seat in found["seats"]]
+        else:
+            cluster_id, seats = _random_id(), [Seat.free(number) for number in range(1, brokers + 1)]
+            kept.write_text(json.dumps({"cluster_id": cluster_id, "seats": [asdict(s) for s in seats]}), "utf-8")
+        self.nodes = [
+            KafkaNode(data / str(s.node_id), logs / f"kafka-{s.node_id}.log", None, s, seats, cluster_id) for s in seats
+        ]
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of every node."""
+        return ",".join(node.bootstrap for node in self.nodes)
+
+    def start(self) -> None:
+        """Start every node, then wait for each: none answers before most are there."""
+        try:
+            for node in self.nodes:
+                node.launch()
+            for node in self.nodes:
+                node.wait()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop cleanly, all but the last moving their partitions away first."""
+        for node in self.nodes:
+            node.stop()
+
+    def kill(self) -> None:
+        """End all at once."""
+        for node in self.nodes:
+            node.kill()

@@ -16,7 +16,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from tokenmeter.boards import Database, publish
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.children import Child
-from tokenmeter.stack.kafka import KafkaNode, free_port
+from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, free_port, require_size
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
@@ -95,14 +95,26 @@ class LocalStack:
 
     def _start_kafka(self) -> None:
         if self._settings.kafka_bootstrap is None:
-            kafka = KafkaNode(self._data / "kafka", self._logs / "kafka.log")
+            kafka = self._kafka()
             kafka.start()
-            assert kafka.child is not None
             self.bootstrap = kafka.bootstrap
-            self._children["kafka"] = kafka.child
-        self._note("kafka", self.bootstrap)
+            for node in kafka.nodes if isinstance(kafka, KafkaCluster) else [kafka]:
+                assert node.child is not None
+                name = "kafka" if node is kafka else f"kafka-{node.node_id}"
+                self._children[name] = node.child
+                self._note(name, node.bootstrap)
+        if "kafka" not in self._stack.parts:
+            self._stack.parts["kafka"] = Part("external" if self._settings.kafka_bootstrap else "running")
+            self._stack.parts["kafka"].url = self.bootstrap
         ensure_topics({"bootstrap.servers": self.bootstrap}, self._settings.partitions, self._settings.replication)
         register_schemas(self._settings.registry_url)
+
+    def _kafka(self) -> KafkaNode | KafkaCluster:
+        brokers = self._settings.brokers
+        require_size(self._data / "kafka", brokers)
+        if brokers == 1:
+            return KafkaNode(self._data / "kafka", self._logs / "kafka.log")
+        return KafkaCluster(self._data / "kafka", self._logs, brokers)
 
     def _start_clickhouse(self) -> None:
         user = self._settings.clickhouse_user
@@ -137,7 +149,8 @@ class LocalStack:
         migrate(connect(self.clickhouse_url, user, self.clickhouse_password))
 
     def _start_workers(self) -> None:
-        for name in ("meter", "load"):
+        for verb, slot in self._slots():
+            name = verb if slot == 1 else f"{verb}-{slot}"
             port = free_port()
             env = {
                 "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap,
@@ -150,9 +163,14 @@ class LocalStack:
                 "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),
                 "TOKENMETER_DATA": str(self._data),
             }
-            command = [sys.executable, "-m", "tokenmeter.stack.cli", name, "--port", str(port), "--slot", "1"]
+            command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
             self._start_child(name, command, env, f"http://127.0.0.1:{port}/health")
             self._note(name, f"http://127.0.0.1:{port}")
+
+    def _slots(self) -> list[tuple[str, int]]:
+        """Verb and slot of each worker."""
+        counts = {"meter": self._settings.meters, "load": self._settings.loaders}
+        return [(verb, slot) for verb, count in counts.items() for slot in range(1, count + 1)]
 
     def _start_gateway(self) -> None:
         port = free_port()

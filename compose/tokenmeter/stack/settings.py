@@ -39,7 +39,10 @@ class Settings(BaseSettings):
     gateway_keys: SecretStr | None = None
     disk_free_min_mb: Annotated[int, Field(ge=0)] = 1_024
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4
-    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    replication: Annotated[int, Field(ge=1, le=9)] | None = None
+    brokers: Annotated[int, Field(ge=1, le=9)] = 1
+    meters: Annotated[int, Field(ge=1, le=64)] = 1
+    loaders: Annotated[int, Field(ge=1, le=64)] = 1
     page_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_SECONDS
     page_events: Annotated[int, Field(ge=1, le=5_000_000)] = PAGE_EVENTS
     dedup_horizon_minutes: Annotated[int, Field(ge=1, le=1440)] = HORIZON_MINUTES

@@ -13,28 +13,32 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
-from tokenmeter.events.contract import EVENTS, TOPICS
+from tokenmeter.events.contract import EVENTS, TOPICS, Topic
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.registry import client as registry_client
 from tokenmeter.events.registry import register_all
+from tokenmeter.stack.kafka import REPLICATION_MAX, min_insync
 
 ADMIN_TIMEOUT_S = 30.0
 
 
-def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int = 1) -> list[str]:
+def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int | None = None) -> list[str]:
     """Create what is missing, verify what is there; returns the created names.
 
+    Unless told otherwise a topic has a copy on each broker, REPLICATION_MAX at most.
     Raises Misconfigured naming the topic, the setting, what it is and what it must be.
     """
     admin = AdminClient({**client, "log_level": 2})
     try:
-        existing = admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+        cluster = admin.list_topics(timeout=ADMIN_TIMEOUT_S)
     except KafkaException as error:
         servers = client.get("bootstrap.servers")
         raise Fatal(f"Kafka at {servers} does not answer: {error.args[0].str()}", hint="tokenmeter status") from error
+    existing = cluster.topics
+    copies = replication or min(len(cluster.brokers), REPLICATION_MAX)
     count = len(existing[EVENTS].partitions) if EVENTS in existing else partitions
     missing = [topic for topic in TOPICS if topic.name not in existing]
-    new = [NewTopic(topic.name, count, replication, config=topic.config()) for topic in missing]
+    new = [NewTopic(topic.name, count, copies, config=_settings(topic, copies)) for topic in missing]
     if new:
         for name, future in admin.create_topics(new, operation_timeout=ADMIN_TIMEOUT_S).items():
             try:
@@ -48,7 +52,8 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int =
                 "state and events would not meet",
                 hint="recreate the topic with as many partitions",
             )
-    _verify_settings(admin, [topic for topic in TOPICS if topic.name in existing])
+    wanted = {t.name: _settings(t, _copies(existing[t.name])) for t in TOPICS if t.name in existing}
+    _verify_settings(admin, wanted)
     return [topic.name for topic in missing]
 
 
@@ -57,11 +62,19 @@ def register_schemas(url: str | None) -> int:
     return 0 if url is None else len(register_all(registry_client(url)))
 
 
-def _verify_settings(admin: AdminClient, topics: list[Any]) -> None:
-    resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics]
+def _copies(topic: Any) -> int:
+    return min(len(partition.replicas) for partition in topic.partitions.values())
+
+
+def _settings(topic: Topic, replication: int) -> dict[str, str]:
+    """With several copies an event is acknowledged only when all but one of them have it."""
+    return {**topic.config(), "min.insync.replicas": str(min_insync(replication))}
+
+
+def _verify_settings(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
     if not resources:
         return
-    wanted = {topic.name: topic.config() for topic in topics}
     for resource, future in admin.describe_configs(resources).items():
         actual = {name: entry.value for name, entry in future.result(ADMIN_TIMEOUT_S).items()}
         for name, value in wanted[resource.name].items():

@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench faults clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -37,6 +37,9 @@ check: $(STAMP) ## formatting, lint and types only
 
 bench: setup ## measure the meter beside a plain loop (6 M events; ARGS="--events N" for fewer) into build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)
+	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 clean: ## stop the local stack and remove what was built here (not the user's cache)
 	@[ ! -x $(BIN)/tokenmeter ] || $(BIN)/tokenmeter down || true

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.arena import Arena
+from support.oracle import Verdict
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -22,6 +25,22 @@ class Outcome:
     @property
     def holds(self) -> bool:
         return not (self.lost or self.doubled or self.wrong)
+
+
+def outcome(world: Arena, injected: int, verdict: Verdict) -> Outcome:
+    """The verdict on an arena's traffic as an outcome."""
+    wrong = list(verdict.wrong)
+    if verdict.strangers:
+        wrong.append(f"never sent: {len(verdict.strangers)}, e.g. {min(verdict.strangers)}")
+    if world.traffic.failed:
+        wrong.append(f"not acknowledged: {len(world.traffic.failed)}, {world.traffic.failed[0]}")
+    sent, lost, doubled = len(world.traffic.sent), len(verdict.lost), len(verdict.doubled)
+    return Outcome(injected, sent, lost, doubled, tuple(wrong), tuple(world.recoveries))
+
+
+def said(verdict: Verdict) -> str:
+    """What a control's check found, in a line."""
+    return "; ".join(verdict.problems()[:2])
 
 
 @dataclass(frozen=True)

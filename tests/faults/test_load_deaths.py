@@ -14,14 +14,12 @@ from confluent_kafka import Consumer, TopicPartition
 from support import oracle
 from support.broker import broker, eventually, read_all
 from support.clickhouse import Server
+from support.stored import stored
 from support.worker_main import Point
 from support.workers import WorkerProcess
-from tokenmeter.events import decode
-from tokenmeter.events.contract import BILLING, MARKET, PAGES, QUANTITY_FIELDS
 from tokenmeter.flow.load import TABLES
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
-from tokenmeter.store.queries import totals
 
 TIMEOUT_S = 60.0
 
@@ -41,11 +39,6 @@ class Rig:
             self.folder, name, "load", self.bootstrap, slot="1", point=point, twin=twin, clickhouse_url=url
         )
 
-    def ids(self) -> list[str]:
-        """The customers of the stored rows, repeats left out as the table does."""
-        rows = self.client.query("SELECT customer_id FROM tokenmeter.usage_events FINAL").result_rows
-        return sorted(row[0] for row in rows)
-
     def complete(self) -> bool:
         """Whether the loader has committed to the end of every topic (the last offset may be a marker)."""
         return all(self._caught_up(topic) for topic in TABLES)
@@ -61,21 +54,7 @@ class Rig:
 
     def problems(self) -> list[str]:
         """What ClickHouse has wrongly, compared with what was sent and with the topics."""
-        found = []
-        wanted = sorted(one.customer_id for one in self.load.sent)
-        stored = self.ids()
-        if lost := set(wanted) - set(stored):
-            found.append(f"lost: {len(lost)} events")
-        if len(stored) != len(set(stored)):
-            found.append(f"doubled: {len(stored) - len(set(stored))} events")
-        for topic in (BILLING, MARKET, PAGES):
-            rows = [decode(record.value).record for record in read_all(self.bootstrap, topic)]
-            expected = {field: sum(row[field] for row in rows) for field in ("events", *QUANTITY_FIELDS)}
-            actual = totals(self.client, TABLES[topic][1].removeprefix("usage_"))
-            for field, value in expected.items():
-                if field in actual and actual[field] != value:
-                    found.append(f"{topic}.{field}: {value} on the topic, {actual[field]} stored")
-        return found
+        return stored(self.client, self.bootstrap, self.load.sent).problems()
 
 
 def die_once(folder: Path, point: Point, twin: str | None = None) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,29 +58,57 @@ class Load:
         return problems(self._bootstrap, self.sent, self.repeated)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Ids that were lost, doubled or never sent, and whatever else is not as it must be, in words."""
+
+    lost: frozenset[str] = frozenset()
+    doubled: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
+    wrong: tuple[str, ...] = ()
+
+    def problems(self) -> list[str]:
+        """All of it in words; empty when every figure is exact."""
+        named = {"lost": self.lost, "doubled": self.doubled, "never sent": self.strangers}
+        ids = [f"{name}: {len(ids)} events, e.g. {min(ids)}" for name, ids in named.items() if ids]
+        return [*ids, *self.wrong]
+
+    def __or__(self, other: Verdict) -> Verdict:
+        return Verdict(
+            self.lost | other.lost,
+            self.doubled | other.doubled,
+            self.strangers | other.strangers,
+            (*self.wrong, *other.wrong),
+        )
+
+
+def by_ids(expected: Iterable[str], counted: Mapping[str, int]) -> Verdict:
+    """Compare the ids that must be there once with how often each was found."""
+    wanted = frozenset(expected)
+    doubled = frozenset(one for one, times in counted.items() if times > 1)
+    return Verdict(wanted - counted.keys(), doubled, frozenset(counted) - wanted)
+
+
 def problems(bootstrap: str, sent: Iterable[UsageEvent], repeated: int) -> list[str]:
     """What is wrong with lines, pages and quarantine, given what was sent; empty when every figure is exact."""
+    return metered(bootstrap, sent, repeated).problems()
+
+
+def metered(bootstrap: str, sent: Iterable[UsageEvent], repeated: int) -> Verdict:
+    """Lines, pages and quarantine held against what was sent."""
     expected = {one.customer_id: one.to_record() for one in sent}
     billing = [decode(record.value).record for record in read_all(bootstrap, BILLING)]
     market = [decode(record.value).record for record in read_all(bootstrap, MARKET)]
     pages = [decode(record.value).record for record in read_all(bootstrap, PAGES)]
-    found = [*_ids(expected, billing), *_sums(expected, billing, market, pages), *_chain(bootstrap)]
+    found = [*_sums(expected, billing, market, pages), *_chain(bootstrap)]
     if repeated != sum(page["duplicates"] for page in pages):
         found.append(f"duplicates: {repeated} sent, {sum(page['duplicates'] for page in pages)} counted")
     if quarantined := read_all(bootstrap, QUARANTINE):
         found.append(f"quarantined: {len(quarantined)}")
-    return found
-
-
-def _ids(expected: dict[str, Any], billing: list[dict[str, Any]]) -> list[str]:
-    metered: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     for line in billing:
-        metered[line["customer_id"]] += line["events"]
-    lost = expected.keys() - metered.keys()
-    doubled = [customer for customer, events in metered.items() if events > 1]
-    strangers = metered.keys() - expected.keys()
-    named = {"lost": lost, "doubled": doubled, "never sent": strangers}
-    return [f"{name}: {len(ids)} events, e.g. {sorted(ids)[0]}" for name, ids in named.items() if ids]
+        counted[line["customer_id"]] += line["events"]
+    return by_ids(expected, counted) | Verdict(wrong=tuple(found))
 
 
 def _sums(

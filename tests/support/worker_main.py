@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import polars as pl
 from confluent_kafka import Producer, TopicPartition
 from pydantic import TypeAdapter
+from tenacity import stop_after_attempt
 
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.errors import Transient
 from tokenmeter.flow import load_app, meter_app, steps
 from tokenmeter.flow.driver import Driver, KafkaDriver
+from tokenmeter.flow.load import Insert, Loader
 from tokenmeter.flow.page import PageLimits, Processor
-from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.flow.worker import POLL_INTERVAL_S, WorkerConfig
+from tokenmeter.store.client import connect
+from tokenmeter.store.insert import insert_arrow
+
+OUTSIDE_S = 0.2
+"""How long a twin takes between two steps that should have been one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,8 @@ class Point:
 @dataclass(frozen=True)
 class Spec:
     """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
-    has a transactional id of its own), ack_first (the loader commits before it inserts)."""
+    has a transactional id of its own), ack_first (the loader commits before it inserts), restamp (the loader gives each
+    try of an insert another page)."""
 
     kind: Literal["meter", "load"]
     bootstrap: str
@@ -51,8 +63,9 @@ class Spec:
     page_seconds: float = 0.3
     page_events: int = 1_000
     point: Point | None = None
-    twin: Literal["commit_outside", "no_fence", "ack_first"] | None = None
+    twin: Literal["commit_outside", "no_fence", "ack_first", "restamp"] | None = None
     clickhouse_url: str = ""
+    poll_interval_s: float | None = None
 
     def as_json(self) -> bytes:
         return TypeAdapter(Spec).dump_json(self)
@@ -99,10 +112,29 @@ class BreakingDriver(KafkaDriver):
         position = TopicPartition(self._topic, self._partition, next_offset)
         other.send_offsets_to_transaction([position], self._consumer.consumer_group_metadata(), 10)
         other.commit_transaction(10)
+        time.sleep(OUTSIDE_S)
 
     def transactional_id(self) -> str:
         own = super().transactional_id()
         return f"{own}-{uuid.uuid4()}" if self.spec.twin == "no_fence" else own
+
+
+def restamping(url: str) -> Insert:
+    """An insert that is tried again under another page number."""
+    client = connect(url, "writer", "secret", database=load_app.DATABASE)
+    once = insert_arrow.retry_with(stop=stop_after_attempt(1))  # type: ignore[attr-defined]
+
+    def insert(table: str, frame: pl.DataFrame) -> None:
+        while True:
+            if "first_offset" in frame.columns:
+                frame = frame.with_columns(pl.lit(random.getrandbits(62), pl.Int64).alias("first_offset"))
+            try:
+                once(client, table, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+                return
+            except Transient:
+                time.sleep(OUTSIDE_S)
+
+    return insert
 
 
 def main() -> None:
@@ -118,9 +150,12 @@ def main() -> None:
         web_port=spec.port,
         instance_id=spec.slot,
         limits=PageLimits(seconds=spec.page_seconds, events=spec.page_events),
+        poll_interval_s=spec.poll_interval_s or POLL_INTERVAL_S,
     )
 
     def make_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
+        if spec.twin == "restamp" and isinstance(processor, Loader):
+            processor.insert = restamping(spec.clickhouse_url)
         return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor)
 
     if meter:

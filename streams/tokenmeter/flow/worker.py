@@ -36,6 +36,8 @@ PARTITION_BATCHES_MAX = 2
 """Batches of one partition in work or waiting for it."""
 SESSION_TIMEOUT_S = 10.0
 HEARTBEAT_S = 2.0
+POLL_INTERVAL_S = 300.0
+"""A worker that takes nothing more for this long, because what it has is not done, loses its partitions."""
 FETCH_BYTES_MAX = 8 << 20
 WATCH_S = 1.0
 
@@ -56,6 +58,7 @@ class WorkerConfig:
     instance_id: str | None = None
     limits: PageLimits = field(default_factory=PageLimits)
     stall_seconds: float = STALL_SECONDS
+    poll_interval_s: float = POLL_INTERVAL_S
     client: Mapping[str, Any] = field(default_factory=dict)
 
     def kafka(self) -> dict[str, Any]:
@@ -135,6 +138,7 @@ class Worker:
             consumer_group_instance_id=config.instance_id,
             broker_session_timeout=SESSION_TIMEOUT_S,
             broker_heartbeat_interval=HEARTBEAT_S,
+            broker_max_poll_interval=config.poll_interval_s,
         )
         app.batch_topics = frozenset(config.topics)
         app.on_failure = die

@@ -1,0 +1,108 @@
+"""``make faults``: inject every fault, let every wrong twin be caught, print and keep the table.
+
+python -m faults --times 2 --seed 7 --only clickhouse
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from faults.every import FAULTS
+from faults.fault import Fault, Outcome
+
+OUT = Path("build/faults.json")
+TIMES = 20
+Row = tuple[Fault, Outcome, str]
+
+
+def measured(work: Callable[[Path], object], name: str) -> object:
+    """Do it in a folder of its own; a failed expectation is a result, not the end."""
+    with tempfile.TemporaryDirectory(prefix="tokenmeter-faults-") as folder:
+        try:
+            return work(Path(folder))
+        except AssertionError as error:
+            return f"{name}: {error}"
+
+
+def judged(fault: Fault, times: int, seed: int) -> Row:
+    """The fault and its control."""
+    found = measured(lambda folder: fault.run(folder, times, seed), fault.name)
+    outcome = found if isinstance(found, Outcome) else Outcome(0, 0, wrong=(str(found),))
+    caught = measured(lambda folder: fault.control(folder, seed), f"control of {fault.name}")
+    return fault, outcome, str(caught)
+
+
+def table(rows: list[Row]) -> Table:
+    made = Table(title=f"{os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}")
+    for name in ("fault", "injected", "sent", "lost", "doubled", "recovery p50", "worst", "control"):
+        made.add_column(name, justify="left" if name in ("fault", "control") else "right")
+    for fault, outcome, caught in rows:
+        figures = (outcome.injected, outcome.sent, outcome.lost, outcome.doubled)
+        times = outcome.recover_s
+        seconds = [f"{statistics.median(times):.1f} s", f"{max(times):.1f} s"] if times else ["", ""]
+        verdict = f"caught: {fault.twin}" if caught else f"NOT CAUGHT: {fault.twin}"
+        made.add_row(fault.name, *(f"{figure:,}" for figure in figures), *seconds, verdict)
+    return made
+
+
+def keep(rows: list[Row], times: int, seed: int, seconds: float) -> None:
+    """Figures and findings in build/faults.json."""
+    OUT.parent.mkdir(exist_ok=True)
+    faults = {
+        fault.name: {**asdict(outcome), "breaks": fault.breaks, "invariant": fault.invariant, "twin": fault.twin}
+        | {"control_found": caught}
+        for fault, outcome, caught in rows
+    }
+    head = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version()}
+    OUT.write_text(json.dumps({**head, "times": times, "seed": seed, "seconds": round(seconds), "faults": faults}))
+
+
+def main(
+    times: Annotated[int, typer.Option(help="how often each fault is injected", min=1)] = TIMES,
+    seed: Annotated[int, typer.Option(help="what chance is drawn from")] = 1,
+    only: Annotated[str, typer.Option(help="faults whose name contains this")] = "",
+) -> None:
+    """Break the system in every way listed; exit 0 only if nothing was lost or doubled and every control is caught."""
+    console = Console(width=160)
+    rows: list[Row] = []
+    began = time.monotonic()
+    for fault in FAULTS:
+        if only.lower() not in fault.name.lower():
+            continue
+        at = time.monotonic()
+        rows.append(judged(fault, times, seed))
+        _, outcome, caught = rows[-1]
+        console.print(f"{time.monotonic() - at:5.0f} s  {fault.name}: {outcome.injected} times", highlight=False)
+        for line in outcome.wrong:
+            console.print(f"         WRONG {line}", style="red", markup=False)
+        console.print(f"         control found: {caught or 'NOTHING'}", highlight=False, markup=False)
+    keep(rows, times, seed, time.monotonic() - began)
+    console.print(table(rows))
+    injected = sum(outcome.injected for _, outcome, _ in rows)
+    lost = sum(outcome.lost for _, outcome, _ in rows)
+    doubled = sum(outcome.doubled for _, outcome, _ in rows)
+    controls = sum(bool(found) for _, _, found in rows)
+    console.print(
+        f"faults: {injected} injected, {lost} lost, {doubled} doubled, {controls} of {len(rows)} controls caught",
+        highlight=False,
+    )
+    if controls < len(rows) or not all(outcome.holds and outcome.injected for _, outcome, _ in rows):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

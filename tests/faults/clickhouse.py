@@ -1,0 +1,145 @@
+"""Faults: ClickHouse killed, frozen, slow, away for long, full, and an insert whose answer is lost.
+
+Invariant: what Kafka acknowledged is stored once; Kafka holds the backlog meanwhile. Twins: a loader that commits
+before it inserts, and one that inserts each try under another page.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from faults.fault import Fault, Outcome, outcome, said
+from support.arena import Arena, arena
+from support.broker import eventually
+
+FROZEN_S = 4.0
+SLOW_S = 4.0
+POLL_INTERVAL_S = 6.0
+"""A consumer that does not poll for this long loses its partitions."""
+AWAY_S = 9.0
+FULL_S = 3.0
+TWIN_TIMES = 2
+
+Break = Callable[[Arena, random.Random], None]
+
+
+def pid(world: Arena) -> int:
+    assert world.server is not None
+    assert world.server.child.pid is not None
+    return world.server.child.pid
+
+
+def lose_loader(world: Arena) -> None:
+    """The loader that waits for an answer is killed as well: what it has in hand must not count as done."""
+    world.kept("load-1").kill()
+
+
+def kill(world: Arena, chance: random.Random, away_s: float = 1.0) -> None:
+    assert world.server is not None
+    world.server.child.kill()
+    time.sleep(away_s)
+    lose_loader(world)
+    began = time.monotonic()
+    world.server.start()
+    world.recover(world.loaders, began)
+
+
+def stay_away(world: Arena, chance: random.Random) -> None:
+    kill(world, chance, AWAY_S)
+
+
+def freeze(world: Arena, chance: random.Random) -> None:
+    psutil.Process(pid(world)).send_signal(signal.SIGSTOP)
+    time.sleep(FROZEN_S)
+    lose_loader(world)
+    psutil.Process(pid(world)).send_signal(signal.SIGCONT)
+    world.recover(world.loaders)
+
+
+def slow(world: Arena, chance: random.Random) -> None:
+    assert world.proxy is not None
+    world.proxy.mode = "slow"
+    time.sleep(SLOW_S)
+    lose_loader(world)
+    world.recover(world.loaders)
+    world.proxy.mode = "pass"
+
+
+def lose_answer(world: Arena, chance: random.Random) -> None:
+    assert world.proxy is not None
+    proxy, lost = world.proxy, world.proxy.dropped
+    proxy.mode = "drop_answer"
+    world.until("an answer is lost", lambda: proxy.dropped > lost)
+    proxy.mode = "pass"
+    world.recover(world.loaders)
+
+
+def fill_disk(world: Arena, chance: random.Random) -> None:
+    """No file of the server may grow by a byte, which is what a full disk is to it, and needs no disk of its own."""
+    process = psutil.Process(pid(world))
+    before = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
+    time.sleep(FULL_S)
+    process.rlimit(psutil.RLIMIT_FSIZE, before)
+    assert world.server is not None
+    if not world.server.child.is_alive():
+        world.server.start()
+    world.recover(world.loaders)
+
+
+def under_load(
+    folder: Path, times: int, seed: int, breaks: Break, twin: str | None = None, poll_interval_s: float | None = None
+) -> tuple[Outcome, str]:
+    chance = random.Random(seed)
+    with arena(folder, clickhouse=True) as world:
+        world.keep("meter")
+        world.keep("load", twin=twin, poll_interval_s=poll_interval_s)
+        world.recover(world.loaders)
+        world.recoveries.clear()
+        for _ in range(times):
+            breaks(world, chance)
+            if world.server is not None:
+                eventually("ClickHouse runs", world.server.child.is_alive)
+        verdict = world.settle()
+        return outcome(world, times, verdict), said(verdict)
+
+
+def declare(name: str, breaks: str, how: Break, twin: str, says: str, poll_interval_s: float | None = None) -> Fault:
+    return Fault(
+        name,
+        breaks,
+        "every event is stored once",
+        lambda folder, times, seed: under_load(folder, times, seed, how, None, poll_interval_s)[0],
+        says,
+        lambda folder, seed: under_load(folder, TWIN_TIMES, seed, how, twin, poll_interval_s)[1],
+    )
+
+
+WHILE_AWAY = "and the loader that waits for it is killed"
+EARLY = ("ack_first", "position before the insert")
+FAULTS = [
+    declare("ClickHouse killed", f"kill -9 of the server, {WHILE_AWAY}", kill, *EARLY),
+    declare("ClickHouse frozen", f"SIGSTOP for {FROZEN_S:g} s, {WHILE_AWAY}", freeze, *EARLY),
+    declare("ClickHouse slow", f"each piece of an answer comes half a second late, {WHILE_AWAY}", slow, *EARLY),
+    declare(
+        "ClickHouse away for long",
+        f"down for {AWAY_S:g} s where a consumer must poll every {POLL_INTERVAL_S:g} s",
+        stay_away,
+        *EARLY,
+        POLL_INTERVAL_S,
+    ),
+    declare("ClickHouse's disk full", "no file may grow", fill_disk, *EARLY),
+    declare(
+        "answer of an insert lost",
+        "inserted, and the answer dropped",
+        lose_answer,
+        "restamp",
+        "each try is another page",
+    ),
+]

@@ -1,0 +1,8 @@
+"""Every fault there is."""
+
+from __future__ import annotations
+
+from faults import brokers, clickhouse, workers
+from faults.fault import Fault
+
+FAULTS: list[Fault] = [*workers.FAULTS, *brokers.FAULTS, *clickhouse.FAULTS]

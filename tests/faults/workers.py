@@ -1,0 +1,212 @@
+"""Faults: workers killed at each crash point and at random, exchanged, and frozen past their session.
+
+Invariant: every event is metered once and stored once; a frozen meter whose partitions went to another dies fenced.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from functools import partial
+from itertools import cycle, islice, product
+from pathlib import Path
+
+from faults.fault import Fault, Outcome, outcome, said
+from support.arena import Arena, arena
+from support.worker_main import Point
+from support.workers import WorkerProcess
+from tokenmeter.flow.worker import EXIT_CRASHED
+
+METER_EFFECTS = ("Fence", "ReadPosition", "Restore", "Close", "Begin", "Produce", "SendOffsets", "Commit", "Committed")
+LOAD_EFFECTS = ("Fence", "Restore", "Close", "SendOffsets", "Commit", "Committed")
+OWNING = ("Fence", "ReadPosition", "Restore")
+PAGES_BEFORE = 3
+"""Pages that commit before a worker dies inside one."""
+DEATH_S = 90.0
+UP_S = (1.0, 4.0)
+"""How long a randomly killed worker may run."""
+TWIN_KILLS_MAX = 20
+
+
+def points(effects: tuple[str, ...], times: int) -> list[Point]:
+    """``times`` crash points: each effect, before and after it, and then from the start again."""
+    every = [
+        Point(effect, side, 1 if effect in OWNING else PAGES_BEFORE)  # type: ignore[arg-type]
+        for effect, side in product(effects, ("before", "after"))
+    ]
+    return list(islice(cycle(every), times))
+
+
+def die_at(world: Arena, kind: str, where: list[Point], twin: str | None = None) -> None:
+    """Let one worker after the other die at its point; each is the replacement of the one before."""
+    progress = world.meters if kind == "meter" else world.loaders
+    died_at: list[tuple[float, int]] = []
+
+    def went_on() -> bool:
+        while died_at and progress.offsets() > died_at[0][1]:
+            world.recoveries.append(time.monotonic() - died_at.pop(0)[0])
+        return not died_at
+
+    def dead(victim: WorkerProcess) -> bool:
+        went_on()
+        return not victim.child.is_alive()
+
+    for point in where:
+        victim = world.worker(kind, slot="crash", point=point, twin=twin)
+        world.until(f"it dies {point}; {victim.log}", partial(dead, victim), DEATH_S)
+        assert victim.child.returncode == -signal.SIGKILL, victim.child.log_tail()
+        died_at.append((time.monotonic(), progress.offsets()))
+    world.keep(kind, "crash-last", twin=twin)
+    world.until("the last one goes on", went_on)
+
+
+def meter_points(folder: Path, times: int, seed: int) -> Outcome:
+    with arena(folder) as world:
+        die_at(world, "meter", points(METER_EFFECTS, times))
+        return outcome(world, times, world.settle())
+
+
+def meter_points_control(folder: Path, seed: int) -> str:
+    with arena(folder) as world:
+        die_at(world, "meter", [Point("Commit", "before", 1)], "commit_outside")
+        return said(world.settle())
+
+
+def load_points(folder: Path, times: int, seed: int) -> Outcome:
+    with arena(folder, clickhouse=True) as world:
+        world.keep("meter")
+        die_at(world, "load", points(LOAD_EFFECTS, times))
+        return outcome(world, times, world.settle())
+
+
+def load_points_control(folder: Path, seed: int) -> str:
+    with arena(folder, clickhouse=True) as world:
+        world.keep("meter")
+        die_at(world, "load", [Point("Committed", "before", 4)], "ack_first")
+        return said(world.settle())
+
+
+def kill_randomly(world: Arena, slots: list[str], times: int, chance: random.Random) -> None:
+    """``kill -9`` whichever worker the seed names, after as long as it says."""
+    for _ in range(times):
+        time.sleep(chance.uniform(*UP_S))
+        victim = world.kept(chance.choice(slots))
+        victim.kill()
+        world.recover(world.loaders if victim.name.startswith("load") else world.meters)
+
+
+def random_kills(folder: Path, times: int, seed: int) -> Outcome:
+    with arena(folder, clickhouse=True) as world:
+        for kind, slot in (("meter", "1"), ("meter", "2"), ("load", "1")):
+            world.keep(kind, slot)
+        world.recover(world.loaders)
+        world.recoveries.clear()
+        kill_randomly(world, ["meter-1", "meter-2", "load-1"], times, random.Random(seed))
+        return outcome(world, times, world.settle())
+
+
+def random_kills_control(folder: Path, seed: int) -> str:
+    """The twin's offset is outside the transaction: a kill between the two loses the page."""
+    chance = random.Random(seed)
+    with arena(folder) as world:
+        world.keep("meter", twin="commit_outside")
+        world.recover(world.meters)
+        for _ in range(TWIN_KILLS_MAX):
+            kill_randomly(world, ["meter-1"], 1, chance)
+        return said(world.settle())
+
+
+def exchanged(folder: Path, times: int, seed: int) -> Outcome:
+    """Meters join, leave cleanly and are killed under load, without static membership."""
+    chance = random.Random(seed)
+    with arena(folder) as world:
+        here = [world.worker("meter")]
+        world.recover(world.meters)
+        world.recoveries.clear()
+        for number in range(times):
+            here.append(world.worker("meter"))
+            leaving = here.pop(chance.randrange(len(here) - 1))
+            if number % 2:
+                leaving.child.signal(signal.SIGTERM)
+                leaving.wait_ended()
+            else:
+                leaving.kill()
+            world.recover(world.meters)
+        try:
+            return outcome(world, times, world.settle())
+        finally:
+            for one in here:
+                one.kill()
+
+
+def frozen(folder: Path, times: int, seed: int, twin: str | None = None) -> tuple[Outcome, list[str]]:
+    """Freeze a meter inside a page until another has its partitions, then let it go on."""
+    with arena(folder) as world:
+        alive: list[WorkerProcess] = []
+        for number in range(times):
+            point = Point("SendOffsets", "before", 2, "STOP")
+            zombie = world.worker("meter", slot=f"zombie-{number}", point=point, twin=twin)
+            if alive:
+                alive.pop().child.stop()
+            world.until(f"it is frozen; {zombie.log}", zombie.is_stopped)
+            stopped_at = time.monotonic()
+            other = world.worker("meter", slot=f"other-{number}", twin=twin)
+            alive.append(other)
+            world.recover(world.meters, stopped_at)
+            zombie.resume()
+            if twin is None:
+                assert zombie.wait_ended() == EXIT_CRASHED, zombie.log
+                assert "Fenced" in zombie.log.read_text()
+            else:
+                zombie.child.stop()
+        try:
+            verdict = world.settle()
+        finally:
+            for one in alive:
+                one.kill()
+        return outcome(world, times, verdict), verdict.problems()
+
+
+FAULTS = [
+    Fault(
+        "meter killed at crash points",
+        "kill -9 of the meter before and after each of its effects",
+        "every event is metered once",
+        meter_points,
+        "offset outside the transaction",
+        meter_points_control,
+    ),
+    Fault(
+        "loader killed at crash points",
+        "kill -9 of the loader before and after each of its effects",
+        "every event is stored once",
+        load_points,
+        "position before the insert",
+        load_points_control,
+    ),
+    Fault(
+        "workers killed at random",
+        "kill -9 of two meters and a loader on a seeded schedule",
+        "every event is metered and stored once",
+        random_kills,
+        "offset outside the transaction",
+        random_kills_control,
+    ),
+    Fault(
+        "meters join, leave, are killed",
+        "meters without static membership come and go under load",
+        "every event is metered once",
+        exchanged,
+        "no fence",
+        lambda folder, seed: "; ".join(frozen(folder, 1, seed, "no_fence")[1][:2]),
+    ),
+    Fault(
+        "meter frozen past its session",
+        "SIGSTOP inside a page until another meter has the partitions, then SIGCONT",
+        "the zombie dies fenced and changes nothing",
+        lambda folder, times, seed: frozen(folder, times, seed)[0],
+        "no fence",
+        lambda folder, seed: "; ".join(frozen(folder, 1, seed, "no_fence")[1][:2]),
+    ),
+]

@@ -1,0 +1,170 @@
+"""A world to break things in: brokers, workers, ClickHouse and steady traffic, all real processes of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from support import oracle
+from support.broker import eventually, read_all
+from support.clickhouse import Server
+from support.proxy import Proxy
+from support.stored import stored
+from support.traffic import Traffic
+from support.workers import WorkerProcess
+from tokenmeter.events.contract import BILLING, EVENTS
+from tokenmeter.flow import load_app, meter_app
+from tokenmeter.stack.kafka import KafkaCluster
+from tokenmeter.stack.topics import ensure_topics
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+
+BROKERS = 3
+PARTITIONS = 2
+RECOVERY_S = 90.0
+SETTLE_S = 120.0
+
+
+class Progress:
+    """Where a group stands on a topic, asked over one connection."""
+
+    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+        )
+        self._last = 0
+
+    def offsets(self) -> int:
+        """The sum of its committed offsets; the last known one while Kafka does not answer."""
+        partitions = [TopicPartition(self._topic, partition) for partition in range(PARTITIONS)]
+        with suppress(KafkaException):
+            self._last = sum(max(0, found.offset) for found in self._consumer.committed(partitions, 3))
+        return self._last
+
+
+@dataclass
+class _Kept:
+    """A worker that is started again when it ends, as the local stack does."""
+
+    kind: str
+    spec: dict[str, Any]
+    process: WorkerProcess
+    deaths: int = 0
+
+
+class Arena:
+    """See ``arena``. Everything that starts processes runs in the main thread: they die with it."""
+
+    def __init__(self, folder: Path, cluster: KafkaCluster, traffic: Traffic, server: Server | None) -> None:
+        self.folder, self.cluster, self.traffic, self.server = folder, cluster, traffic, server
+        self.bootstrap = cluster.bootstrap
+        self.proxy = Proxy(int(server.url.rsplit(":", 1)[1])) if server is not None else None
+        self.meters = Progress(self.bootstrap, meter_app.APP_ID, EVENTS)
+        self.loaders = Progress(self.bootstrap, load_app.APP_ID, BILLING)
+        self._kept: dict[str, _Kept] = {}
+        self._started = 0
+        self.recoveries: list[float] = []
+
+    def worker(self, kind: str, **spec: Any) -> WorkerProcess:
+        """A process of its own; a loader reaches ClickHouse through the proxy."""
+        self._started += 1
+        if kind == "load":
+            assert self.proxy is not None
+            spec.setdefault("clickhouse_url", f"http://127.0.0.1:{self.proxy.port}")
+        return WorkerProcess(self.folder, f"{kind}-{self._started}", kind, self.bootstrap, **spec)
+
+    def keep(self, kind: str, slot: str = "1", **spec: Any) -> None:
+        """Start a worker and start it again whenever it ends; see tick."""
+        spec["slot"] = f"{kind}-{slot}"
+        self._kept[spec["slot"]] = _Kept(kind, spec, self.worker(kind, **spec))
+
+    def kept(self, slot: str) -> WorkerProcess:
+        return self._kept[slot].process
+
+    def tick(self) -> None:
+        """Start again what has ended."""
+        for kept in self._kept.values():
+            if not kept.process.child.is_alive():
+                kept.deaths += 1
+                kept.process = self.worker(kept.kind, **kept.spec)
+
+    def until(self, what: str, holds: Callable[[], Any], timeout_s: float = RECOVERY_S) -> None:
+        """eventually(), with the workers kept alive meanwhile."""
+
+        def polled() -> Any:
+            self.tick()
+            return holds()
+
+        eventually(what, polled, timeout_s)
+
+    def recover(self, progress: Progress, since: float | None = None) -> None:
+        """Wait until ``progress`` has gone on, and note how long after ``since`` (monotonic seconds) it did."""
+        began, before = since or time.monotonic(), progress.offsets()
+        self.until("work goes on", lambda: progress.offsets() > before)
+        self.recoveries.append(time.monotonic() - began)
+
+    def settle(self) -> oracle.Verdict:
+        """Stop the traffic, let everything catch up, and judge what is there."""
+        self.traffic.stop()
+        last = {record.partition: record.offset + 1 for record in read_all(self.bootstrap, EVENTS)}
+        self.until("everything is metered", lambda: self.meters.offsets() >= sum(last.values()), SETTLE_S)
+        found = oracle.metered(self.bootstrap, self.traffic.sent, self.traffic.repeated)
+        if self.server is not None:
+            ends = {record.partition: record.offset + 1 for record in read_all(self.bootstrap, BILLING)}
+            self.until("everything is loaded", lambda: self.loaders.offsets() >= sum(ends.values()), SETTLE_S)
+            found = found | self._stored()
+        return found
+
+    def _stored(self) -> oracle.Verdict:
+        assert self.server is not None
+        client = connect(self.server.url, "writer", "secret")
+        found = oracle.Verdict(wrong=("never judged",))
+
+        def agrees() -> bool:
+            nonlocal found
+            found = stored(client, self.bootstrap, self.traffic.sent)
+            return not found.problems()
+
+        with suppress(AssertionError):  # the other topics are loaded at their own pace; what stays wrong is returned
+            eventually("the tables agree", agrees, 20.0, 1.0)
+        return found
+
+    def stop(self) -> None:
+        for kept in self._kept.values():
+            kept.process.kill()
+        if self.proxy is not None:
+            self.proxy.close()
+
+
+@contextmanager
+def arena(
+    folder: Path, *, clickhouse: bool = False, rate: int = 400, client_config: dict[str, Any] | None = None
+) -> Iterator[Arena]:
+    """Three brokers with the topics of the contract, traffic, ClickHouse if asked for; all killed at the end."""
+    cluster = KafkaCluster(folder / "kafka", folder, BROKERS)
+    server = Server(folder) if clickhouse else None
+    try:
+        cluster.start()
+        ensure_topics({"bootstrap.servers": cluster.bootstrap}, PARTITIONS)
+        if server is not None:
+            server.start()
+            migrate(connect(server.url, "writer", "secret"))
+        traffic = Traffic(cluster.bootstrap, rate, client_config)
+        world = Arena(folder, cluster, traffic, server)
+        traffic.start()
+        try:
+            yield world
+        finally:
+            traffic._stopping.set()
+            world.stop()
+    finally:
+        if server is not None:
+            server.child.kill()
+        cluster.kill()

@@ -55,7 +55,8 @@ def read_all(bootstrap: str, topic: str) -> list[Record]:
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        records, ended = [], set()
+        records: list[Record] = []
+        ended: set[int | None] = set()
         deadline = time.monotonic() + READ_TIMEOUT_S
         while len(ended) < len(partitions):
             assert time.monotonic() < deadline, f"{topic} could not be read to its end"

@@ -17,7 +17,9 @@ from tokenmeter.store.queries import totals
 
 def stored(client: Client, bootstrap: str, sent: Iterable[UsageEvent]) -> Verdict:
     """The raw rows by id, and the sums of the lines and pages against those of their topics."""
-    rows = client.query("SELECT customer_id, count() FROM tokenmeter.usage_events FINAL GROUP BY customer_id")
+    rows = client.query(
+        "SELECT customer_id, count() FROM tokenmeter.usage_events FINAL GROUP BY customer_id"
+    ).result_rows
     wrong = []
     for topic in (BILLING, MARKET, PAGES):
         records = [decode(record.value).record for record in read_all(bootstrap, topic)]
@@ -26,5 +28,5 @@ def stored(client: Client, bootstrap: str, sent: Iterable[UsageEvent]) -> Verdic
             expected = sum(record[field] for record in records)
             if table.get(field, expected) != expected:
                 wrong.append(f"{topic}.{field}: {expected} on the topic, {table[field]} stored")
-    counted: Counter[str] = Counter({customer: count for customer, count in rows.result_rows})
+    counted: Counter[str] = Counter({row[0]: row[1] for row in rows})
     return by_ids((one.customer_id for one in sent), counted) | Verdict(wrong=tuple(wrong))

@@ -122,7 +122,7 @@ class BreakingDriver(KafkaDriver):
 def restamping(url: str) -> Insert:
     """An insert that is tried again under another page number."""
     client = connect(url, "writer", "secret", database=load_app.DATABASE)
-    once = insert_arrow.retry_with(stop=stop_after_attempt(1))  # type: ignore[attr-defined]
+    once = insert_arrow.retry_with(stop=stop_after_attempt(1))
 
     def insert(table: str, frame: pl.DataFrame) -> None:
         while True:

@@ -51,9 +51,9 @@ def finish(broker: Broker, outside: bool = False) -> None:
         pass
 
 
-def crashed_at(number: int, side: str, outside: bool) -> list[int]:
-    """What is committed after an owner died ``side`` its ``number``-th effect and another took over."""
-    broker, count = Broker(), 0
+def dying(broker: Broker, number: int, side: str, outside: bool = False) -> MemoryDriver:
+    """A driver whose process ends ``side`` its ``number``-th effect."""
+    count = 0
 
     def hook(effect: steps.Effect) -> None:
         nonlocal count
@@ -61,7 +61,13 @@ def crashed_at(number: int, side: str, outside: bool) -> list[int]:
         if count == number:
             raise Crash
 
-    driver = MemoryDriver(broker, Pass(), **{side: hook}, outside=outside)  # type: ignore[arg-type]
+    return MemoryDriver(broker, Pass(), **{side: hook}, outside=outside)  # type: ignore[arg-type]
+
+
+def crashed_at(number: int, side: str, outside: bool) -> list[int]:
+    """What is committed after an owner died ``side`` its ``number``-th effect and another took over."""
+    broker = Broker()
+    driver = dying(broker, number, side, outside)
     with pytest.raises(Crash):
         for _ in life(broker, driver):
             pass
@@ -80,38 +86,63 @@ def test_a_position_outside_the_transaction_loses_pages_in_the_same_schedules(si
     assert any(crashed_at(number, side, outside=True) != EXPECTED for number in range(1, EFFECTS + 1))
 
 
-def interleaved(order: tuple[int, ...], total: int, fenced: bool) -> list[int]:
-    """Two owners take turns: the steps whose number is in ``order`` are the second's. A fenced one dies."""
+def interleaved(
+    order: tuple[int, ...], total: int, fenced: bool = True, dies: tuple[int, str] | None = None, outside: bool = False
+) -> list[int]:
+    """Two owners take turns: the steps whose number is in ``order`` are the second's. A fenced one dies.
+
+    ``dies``: the first owner's process ends at this effect, on this side of it.
+    """
     broker = Broker(fenced=fenced)
-    owners = [life(broker, MemoryDriver(broker, Pass())) for _ in range(2)]
+    first = MemoryDriver(broker, Pass(), outside=outside) if dies is None else dying(broker, *dies, outside)
+    owners = [life(broker, driver) for driver in (first, MemoryDriver(broker, Pass(), outside=outside))]
     alive = [True, True]
     for number in range(total):
         who = int(number in order)
         if alive[who]:
             try:
                 next(owners[who])
-            except (StopIteration, Fenced):
+            except (StopIteration, Fenced, Crash):
                 alive[who] = False
     for who in range(2):  # then each goes on alone for as long as it may
         try:
             for _ in owners[who]:
                 pass
-        except Fenced:
+        except (Fenced, Crash):
             continue
-    finish(broker)
+    finish(broker, outside)
     return broker.committed
 
 
 SCHEDULES = [(order, 14) for size in range(1, 8) for order in combinations(range(14), size)]
+DEATHS = [
+    (order, 8, (number, side))
+    for size in range(1, 8)
+    for order in combinations(range(8), size)
+    for number in range(1, EFFECTS + 1)
+    for side in ("before", "after")
+]
 
 
 def test_two_owners_may_interleave_in_any_way() -> None:
+    assert len(SCHEDULES) >= 5_000
     for order, total in SCHEDULES:
-        assert interleaved(order, total, fenced=True) == EXPECTED, order
+        assert interleaved(order, total) == EXPECTED, order
 
 
 def test_without_a_fence_the_same_schedules_double_pages() -> None:
     assert any(len(interleaved(order, total, fenced=False)) > LOG_END for order, total in SCHEDULES)
+
+
+def test_one_of_two_interleaved_owners_may_die_at_any_effect() -> None:
+    assert len(DEATHS) >= 5_000
+    for order, total, dies in DEATHS:
+        assert interleaved(order, total, dies=dies) == EXPECTED, (order, dies)
+
+
+@pytest.mark.parametrize("twin", [{"fenced": False}, {"outside": True}], ids=str)
+def test_the_twins_fail_in_the_same_deaths(twin: dict[str, bool]) -> None:
+    assert any(interleaved(order, total, dies=dies, **twin) != EXPECTED for order, total, dies in DEATHS)
 
 
 def test_a_gap_is_crossed_only_where_retention_removed_it() -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tokenmeter.events.contract import QUANTITY_FIELDS
+from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
 
 LATE_MAX_US = 35 * 86_400 * 1_000_000
 """An event may have ended at most this long before the broker appended it."""
@@ -36,7 +37,8 @@ DETAILS: dict[str, str] = {
     f"reported_cost beyond {COST_MAX_USD} USD",
     "identity": f"event_id (1 to {EVENT_ID_BYTES_MAX} bytes), customer_id, model or provider "
     f"(1 to {NAME_BYTES_MAX} bytes) is empty or too long",
-    "correction": "a CORRECTION must name the event it corrects, and only a CORRECTION may",
+    "correction": "a CORRECTION must name what it corrects, and only a CORRECTION may do so, carry calls or name a "
+    "context bucket",
     "negative": "a USAGE event has a negative token count or count",
     "too_large": f"a token count or count is beyond {QUANTITY_MAX}",
     "breakdown": "a part is larger than its whole: cached + cache writes <= input, reasoning <= output, "
@@ -60,8 +62,9 @@ def violations(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (reason, is_violated) for each rule, most telling first; the first violated one is the reason.
 
     ``event`` maps to a scalar or to a column expression, and what is yielded is of the same kind: each quantity field
-    and INT_FIELD, ``reported_cost``, ``is_correction`` and ``has_corrects`` (booleans), ``NAME_bytes`` for each of
-    NAME_FIELDS, and ``TIME_us`` for each of TIME_FIELDS. A missing optional figure counts as 0.
+    and INT_FIELD, ``calls``, ``reported_cost``, ``is_correction``, ``has_corrects``, ``has_bucket`` and
+    ``has_known_bucket`` (booleans), ``NAME_bytes`` for each of NAME_FIELDS, and ``TIME_us`` for each of TIME_FIELDS. A
+    missing optional figure counts as 0.
     """
     yield "range", range_violation(event)
 
@@ -72,11 +75,17 @@ def violations(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
     is_correction = event["is_correction"]
     is_usage = is_correction == False  # noqa: E712  (``not`` does not work on columns)
-    yield "correction", is_correction != event["has_corrects"]
+    calls, has_bucket = event["calls"], event["has_bucket"]
+    yield (
+        "correction",
+        (is_correction != event["has_corrects"])
+        | (is_usage & ((calls < 0) | (calls > 0) | has_bucket))
+        | (has_bucket != event["has_known_bucket"]),
+    )
 
-    negative = event[QUANTITY_FIELDS[0]] < 0
-    too_large = (event[QUANTITY_FIELDS[0]] > QUANTITY_MAX) | (event[QUANTITY_FIELDS[0]] < -QUANTITY_MAX)
-    for name in QUANTITY_FIELDS[1:]:
+    negative = event["input_tokens"] < 0
+    too_large = (calls > QUANTITY_MAX) | (calls < -QUANTITY_MAX)
+    for name in QUANTITY_FIELDS:
         negative = negative | (event[name] < 0)
         too_large = too_large | (event[name] > QUANTITY_MAX) | (event[name] < -QUANTITY_MAX)
     yield "too_large", too_large
@@ -118,6 +127,9 @@ def scalars(record: Mapping[str, Any]) -> dict[str, Any]:
         "reported_cost": record["reported_cost"] or Decimal(0),
         "is_correction": record["kind"] == "CORRECTION",
         "has_corrects": record["corrects"] is not None,
+        "calls": record["calls"],
+        "has_bucket": record["context_bucket"] is not None,
+        "has_known_bucket": record["context_bucket"] in CONTEXT_BUCKET_NAMES,
     }
 
 

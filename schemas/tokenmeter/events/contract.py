@@ -62,6 +62,8 @@ _IDS: dict[tuple[str, int], int] = {
     ("market_line", 1): 3,
     ("page", 1): 4,
     ("quarantined_event", 1): 5,
+    ("usage_event", 2): 6,
+    ("page", 2): 7,
 }
 
 

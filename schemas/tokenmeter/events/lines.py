@@ -38,6 +38,7 @@ CONTEXT_BUCKETS: tuple[tuple[int, str], ...] = (
 )
 """(input tokens below which the bucket ends, its name), smallest first; anything larger is CONTEXT_BUCKET_TOP."""
 CONTEXT_BUCKET_TOP = ">=1m"
+CONTEXT_BUCKET_NAMES: tuple[str, ...] = (*(name for _, name in CONTEXT_BUCKETS), CONTEXT_BUCKET_TOP)
 
 ERROR_STATUS_MIN = 400
 RATE_LIMITED_STATUS = 429
@@ -52,7 +53,7 @@ def page_digest(
 ) -> bytes:
     """SHA-256 that chains a page to the one before.
 
-    ``page_value`` is the page's own wire value with an empty ``digest``; the lines are wire values in line order.
+    ``page_value`` is what ``without_digest`` gives of the page; the lines are wire values in line order.
     """
     digest = hashlib.sha256(previous)
     digest.update(page_value)
@@ -61,3 +62,8 @@ def page_digest(
     for value in market_values:
         digest.update(value)
     return digest.digest()
+
+
+def without_digest(page_value: bytes) -> bytes:
+    """A page's wire value with an empty ``digest``: the last field of every version, 32 bytes after their length."""
+    return page_value[: -1 - len(FIRST_DIGEST)] + b"\x00"

@@ -111,6 +111,9 @@ class UsageEvent(_Quantities):
     duration_ms: Int32 | None = None
     reported_cost: Usd | None = None
 
+    calls: Quantity = 0
+    context_bucket: str | None = None
+
     @model_validator(mode="after")
     def _is_acceptable(self) -> Self:
         reason = accept.reason_against(self.to_record())
@@ -196,6 +199,8 @@ class Page(_Record):
     last_offset: int
     events_in: Total
     events: Total
+    corrections: Total = 0
+    corrected_calls: Total = 0
     duplicates: Total
     quarantined: Total
     unpriced: Total

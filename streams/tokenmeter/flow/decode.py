@@ -165,37 +165,78 @@ def _sentinel_value(kind: Any) -> Any:
 def decode(values: Sequence[bytes | None], name: str = "usage_event") -> Decoded:
     """Decode records ``name`` into every field of its latest version, and INDEX. Never raises for a bad value."""
     formats = [_format(schema) for schema in versions(name)][::-1]
+    everything: Sequence[int] = range(len(values))
+    whole = _whole(values, everything, formats)
+    if whole is not None:
+        return Decoded(whole, [])
+    parts = _by_version(values, formats)
     rejected: list[Rejected] = []
-    frames = list(_halve(values, 0, formats, rejected))
-    return Decoded(pl.concat(frames, how="vertical") if frames else _single([], name), rejected)
+    frames: list[pl.DataFrame] = []
+    for index in parts:
+        part = values if len(parts) == 1 else [values[i] for i in index]
+        frames += _halve(part, index, formats, rejected, tried=len(parts) == 1)
+    frame = pl.concat(frames, how="vertical") if frames else _single([], name)
+    if len(parts) > 1:
+        frame = frame.sort(INDEX)
+        rejected.sort(key=lambda bad: bad.index)
+    return Decoded(frame, rejected)
+
+
+def _by_version(values: Sequence[bytes | None], formats: Sequence[_Format]) -> list[Sequence[int]]:
+    """Places of the values, one list a schema version: producers of two versions interleave for as long as an upgrade
+    takes, and no block holds both. What names no version goes with the latest and is judged there."""
+    known = {wire.prefix(fmt.schema): fmt.schema.version for fmt in formats}
+    latest_version = formats[0].schema.version
+    named = [known.get(value[: wire.PREFIX_BYTES], latest_version) if value else latest_version for value in values]
+    present = sorted(set(named))
+    if len(present) < 2:
+        return [range(len(values))]
+    return [[place for place, version in enumerate(named) if version == one] for one in present]
+
+
+def _whole(values: Sequence[bytes | None], index: Sequence[int], formats: Sequence[_Format]) -> pl.DataFrame | None:
+    """All values as one block of one version, or None when they are not, or too few to be worth one."""
+    if len(values) <= SINGLE_VALUES_MAX:
+        return None
+    for fmt in formats:
+        frame = _block(values, fmt)
+        if frame is not None:
+            return frame.with_columns(pl.Series(INDEX, index, pl.Int64))
+    return None
 
 
 def _halve(
-    values: Sequence[bytes | None], offset: int, formats: Sequence[_Format], rejected: list[Rejected]
+    values: Sequence[bytes | None],
+    index: Sequence[int],
+    formats: Sequence[_Format],
+    rejected: list[Rejected],
+    tried: bool = False,
 ) -> Iterator[pl.DataFrame]:
-    """Yield frames for ``values`` in order; what cannot be read goes to ``rejected``."""
+    """Yield frames for ``values``, whose places are ``index``, in order; what cannot be read goes to ``rejected``.
+
+    ``tried``: that they are not one block is known.
+    """
     if len(values) > SINGLE_VALUES_MAX:
-        for fmt in formats:
-            frame = _block(values, fmt)
-            if frame is not None:
-                yield frame.with_columns(pl.int_range(offset, offset + len(values), dtype=pl.Int64).alias(INDEX))
-                return
+        frame = None if tried else _whole(values, index, formats)
+        if frame is not None:
+            yield frame
+            return
         middle = len(values) // 2
-        yield from _halve(values[:middle], offset, formats, rejected)
-        yield from _halve(values[middle:], offset + middle, formats, rejected)
+        yield from _halve(values[:middle], index[:middle], formats, rejected)
+        yield from _halve(values[middle:], index[middle:], formats, rejected)
         return
     name = formats[0].schema.name
     rows = []
-    for index, value in enumerate(values, offset):
+    for place, value in zip(index, values, strict=True):
         try:
             record = wire.decode(value, expect=name).record
         except Poison as poison:
-            rejected.append(Rejected(index, poison.reason, poison.detail))
+            rejected.append(Rejected(place, poison.reason, poison.detail))
             continue
         if name == "usage_event" and accept.range_violation(accept.scalars(record)):
-            rejected.append(Rejected(index, "range", accept.DETAILS["range"]))
+            rejected.append(Rejected(place, "range", accept.DETAILS["range"]))
         else:
-            rows.append({**record, INDEX: index})
+            rows.append({**record, INDEX: place})
     if rows:
         yield _single(rows, name)
 

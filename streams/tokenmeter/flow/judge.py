@@ -10,6 +10,7 @@ import polars as pl
 
 from tokenmeter.events import accept
 from tokenmeter.events.contract import QUANTITY_FIELDS
+from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
 
 APPENDED_AT_MS = "_appended_at_ms"
 """Column with the broker's append time of each row."""
@@ -26,6 +27,9 @@ def _event() -> dict[str, Any]:
         "reported_cost": pl.col("reported_cost").fill_null(0),
         "is_correction": pl.col("kind") == "CORRECTION",
         "has_corrects": pl.col("corrects").is_not_null(),
+        "calls": pl.col("calls"),
+        "has_bucket": pl.col("context_bucket").is_not_null(),
+        "has_known_bucket": pl.col("context_bucket").is_in(CONTEXT_BUCKET_NAMES).fill_null(False),
     }
 
 

@@ -50,6 +50,8 @@ class _Page:
 
     events_in: int = 0
     events: int = 0
+    corrections: int = 0
+    corrected_calls: int = 0
     duplicates: int = 0
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     billing: list[pl.DataFrame] = field(default_factory=list)
@@ -138,6 +140,8 @@ class Meter:
             return
         page = self._page
         page.events += events.height
+        page.corrections += events.height - events["corrects"].null_count()
+        page.corrected_calls += int(events["calls"].sum())
         derived = totals.derive(events)
         page.billing.append(totals.billing(derived))
         page.market.append(totals.market(derived))
@@ -205,6 +209,8 @@ class Meter:
             "last_offset": bounds.last_offset,
             "events_in": page.events_in,
             "events": page.events,
+            "corrections": page.corrections,
+            "corrected_calls": page.corrected_calls,
             "duplicates": page.duplicates,
             "quarantined": len(page.quarantined),
             "unpriced": 0,

@@ -1,4 +1,8 @@
-"""Totals of a page: events grouped by the billing and by the market keys, absolute and exact in 64-bit integers."""
+"""Totals of a page: events grouped by the billing and by the market keys, absolute and exact in 64-bit integers.
+
+A line's ``events`` are model calls: a USAGE event is one, a CORRECTION as many as its signed ``calls`` say, and its
+status and flags count with that weight. So a correction never looks like a call, and can take one off.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ from tokenmeter.events.lines import (
 _IS_ERROR = (pl.col("status") >= ERROR_STATUS_MIN) | pl.col("error_class").is_not_null()
 _EVENTS = pl.len().cast(pl.Int64).alias("events")
 _FLAGS = ("streamed", "cancelled", "byok")
+_CALLS = pl.when(pl.col("corrects").is_null()).then(1).otherwise(pl.col("calls")).cast(pl.Int64)
+"""How many calls each event stands for."""
 
 BILLING_MEASURES: tuple[str, ...] = ("events", "errors", *QUANTITY_FIELDS)
 MARKET_MEASURES: tuple[str, ...] = ("events", "errors", "rate_limited", *_FLAGS, *QUANTITY_FIELDS)
@@ -25,16 +31,22 @@ MARKET_MEASURES: tuple[str, ...] = ("events", "errors", "rate_limited", *_FLAGS,
 def _context_bucket() -> pl.Expr:
     bucket = pl.lit(CONTEXT_BUCKET_TOP)
     for below, name in reversed(CONTEXT_BUCKETS):
-        bucket = pl.when(pl.col("input_tokens") < below).then(pl.lit(name)).otherwise(bucket)
+        bucket = pl.when(pl.col("input_tokens").abs() < below).then(pl.lit(name)).otherwise(bucket)
     return bucket.alias("context_bucket")
 
 
-_DERIVED = [
-    pl.col("occurred_at").dt.truncate("1h").alias("occurred_hour"),
-    _context_bucket(),
+_COUNTS = [
     _IS_ERROR.cast(pl.Int64).alias("errors"),
     (pl.col("status") == RATE_LIMITED_STATUS).cast(pl.Int64).alias("rate_limited"),
     *(pl.col(name).cast(pl.Int64) for name in _FLAGS),
+]
+_HOUR = pl.col("occurred_at").dt.truncate("1h").alias("occurred_hour")
+_DERIVED = [_HOUR, _context_bucket(), *_COUNTS]
+_DERIVED_WEIGHTED = [
+    _HOUR,
+    pl.coalesce("context_bucket", _context_bucket()).alias("context_bucket"),
+    _CALLS.alias("events"),
+    *(count * _CALLS for count in _COUNTS),
 ]
 
 
@@ -54,13 +66,16 @@ def _grouped(events: pl.DataFrame, keys: tuple[str, ...], measures: tuple[str, .
     counted = events.select(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in summed)
     present = [name for name, counts in zip(summed, counted.row(0), strict=True) if counts]
     zeros = [pl.lit(0, pl.Int64).alias(name) for name in summed if name not in present]
-    totals = events.group_by(keys).agg(_EVENTS, *(pl.col(name).sum() for name in present))
+    calls = pl.col("events").sum() if "events" in events.columns else _EVENTS
+    totals = events.group_by(keys).agg(calls, *(pl.col(name).sum() for name in present))
     return totals.with_columns(zeros).select(*keys, *measures)
 
 
 def derive(events: pl.DataFrame) -> pl.DataFrame:
-    """Add the columns both groupings need: the hour, the context bucket and the 0/1 counts."""
-    return events.with_columns(_DERIVED)
+    """Add the columns both groupings need: the hour, the context bucket and what each event counts for."""
+    # Corrections are rare and this is the hot path: weights are made only where there is one.
+    only_calls = events["corrects"].null_count() == events.height
+    return events.with_columns(_DERIVED if only_calls else _DERIVED_WEIGHTED)
 
 
 def merge(parts: list[pl.DataFrame], keys: tuple[str, ...], measures: tuple[str, ...]) -> pl.DataFrame:

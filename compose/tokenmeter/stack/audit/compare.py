@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenmeter.events import wire
-from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS, page_digest
+from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS, page_digest, without_digest
 from tokenmeter.stack.audit.recount import Recount, ordered
 
 
@@ -31,6 +31,7 @@ class PageEvidence:
     """What the topics and ClickHouse hold of one page. Lines are (line number, wire value), in line order."""
 
     page: dict[str, Any]
+    page_value: bytes
     previous_digest: bytes
     billing: Sequence[tuple[int, bytes]]
     market: Sequence[tuple[int, bytes]]
@@ -62,9 +63,8 @@ def _facts(recount: Recount, evidence: PageEvidence) -> Iterator[tuple[str, str,
     yield from _lines("usage.market", MARKET_KEYS, recount.market, evidence.market)
     yield "quarantined", "log", recount.quarantined, "usage.quarantine", list(evidence.quarantined)
     yield "previous_digest", "page before", evidence.previous_digest.hex(), "usage.pages", page["previous_digest"].hex()
-    unsigned = wire.encode("page", {**page, "digest": b""})
     values = [[value for _, value in lines] for lines in (evidence.billing, evidence.market)]
-    digest = page_digest(evidence.previous_digest, unsigned, *values)
+    digest = page_digest(evidence.previous_digest, without_digest(evidence.page_value), *values)
     yield "digest", "lines", digest.hex(), "usage.pages", page["digest"].hex()
     yield from _stored(recount, evidence)
 
@@ -73,6 +73,8 @@ def _page_figures(recount: Recount) -> dict[str, Any]:
     return {
         "events_in": recount.events_in,
         "events": recount.events,
+        "corrections": recount.corrections,
+        "corrected_calls": recount.corrected_calls,
         "duplicates": recount.duplicates,
         "quarantined": len(recount.quarantined),
         "billing_lines": len(recount.billing),
@@ -101,8 +103,8 @@ def _lines(
 def _stored(recount: Recount, evidence: PageEvidence) -> Iterator[tuple[str, str, Any, str, Any]]:
     tables = {
         "usage_events": {"events": recount.stored_events, **recount.stored},
-        "usage_billing": {"lines": len(recount.billing), "events": recount.events, **recount.quantities},
-        "usage_market": {"lines": len(recount.market), "events": recount.events, **recount.quantities},
+        "usage_billing": {"lines": len(recount.billing), "events": recount.calls, **recount.quantities},
+        "usage_market": {"lines": len(recount.market), "events": recount.calls, **recount.quantities},
         "usage_pages": {"events": recount.events, **recount.quantities, "digest": evidence.page["digest"].hex()},
         "quarantine": {"events": len(recount.quarantined)},
     }

@@ -43,6 +43,8 @@ class Recount:
     last_offset: int
     events_in: int = 0
     events: int = 0
+    corrections: int = 0
+    corrected_calls: int = 0
     duplicates: int = 0
     quarantined: list[tuple[int, str]] = field(default_factory=list)
     quantities: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUANTITY_FIELDS, 0))
@@ -52,6 +54,11 @@ class Recount:
     market: dict[tuple[Any, ...], dict[str, int]] = field(default_factory=dict)
     stored_events: int = 0
     stored: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUANTITY_FIELDS, 0))
+
+    @property
+    def calls(self) -> int:
+        """What the lines' ``events`` add up to."""
+        return self.events - self.corrections + self.corrected_calls
 
 
 class _Seen:
@@ -138,11 +145,17 @@ def _meter(page: Recount, event: dict[str, Any]) -> None:
     page.earliest = at if page.earliest is None else min(page.earliest, at)
     page.latest = at if page.latest is None else max(page.latest, at)
     hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    facts = {**event, "occurred_hour": hour, "context_bucket": _bucket(event["input_tokens"])}
+    bucket = event["context_bucket"] or _bucket(abs(event["input_tokens"]))
+    facts = {**event, "occurred_hour": hour, "context_bucket": bucket}
     error = event["status"] >= ERROR_STATUS_MIN or event["error_class"] is not None
-    counts = {"events": 1, "errors": int(error), **{name: event[name] for name in QUANTITY_FIELDS}}
-    flags = {name: int(event[name]) for name in ("streamed", "cancelled", "byok")}
-    limited = {"rate_limited": int(event["status"] == RATE_LIMITED_STATUS)}
+    calls = 1  # a correction is no call; it may stand for some, with a sign
+    if event["kind"] == "CORRECTION":
+        calls = event["calls"]
+        page.corrections += 1
+        page.corrected_calls += calls
+    counts = {"events": calls, "errors": calls * error, **{name: event[name] for name in QUANTITY_FIELDS}}
+    flags = {name: calls * event[name] for name in ("streamed", "cancelled", "byok")}
+    limited = {"rate_limited": calls * (event["status"] == RATE_LIMITED_STATUS)}
     for name in QUANTITY_FIELDS:
         page.quantities[name] += event[name]
     _add(page.billing, tuple(facts[key] for key in BILLING_KEYS), counts)

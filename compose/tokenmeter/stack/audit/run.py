@@ -67,6 +67,7 @@ class _Topics:
     """What the topics say, by page."""
 
     pages: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    page_values: dict[Key, bytes] = field(default_factory=dict)
     billing: dict[Key, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
     market: dict[Key, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
     quarantine: dict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -113,6 +114,7 @@ def _read(kafka: KafkaTopics, wanted: set[int]) -> _Topics:
                     raise Fatal(f"more than {LINES_MAX} lines to hold", hint="tokenmeter audit --partition 0")
                 if topic == PAGES:
                     found.pages[partition].append(record)
+                    found.page_values[partition, record["first_offset"]] = entry.value or b""
                 elif topic == QUARANTINE:
                     found.quarantine[record["partition"]].append((record["offset"], record["reason"]))
                 else:
@@ -173,6 +175,7 @@ def _audit(
         key = (partition, page["first_offset"])
         evidence = PageEvidence(
             page,
+            topics.page_values[key],
             previous,
             topics.billing.get(key, []),
             topics.market.get(key, []),

@@ -43,6 +43,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         rows = [[f"e{n}", "c", NOW - timedelta(hours=2), NOW, 500 if n < 3 else 200, n, "a/b"] for n in range(20)]
         names = ["event_id", "customer_id", "occurred_at", "appended_at", "status", "offset", "model"]
         client.insert("tokenmeter.usage_events", rows, column_names=names)
+        names = ["run_id", "finished_at", "applied", "wrong_input_tokens", "wrong_output_tokens", "corrections"]
+        client.insert("tokenmeter.reconcile_runs", [["r1", NOW, True, 2**53 + 1, 2, 3]], column_names=names)
         yield server
     finally:
         server.child.kill()
@@ -83,6 +85,7 @@ def test_publishing_twice_changes_nothing_and_what_left_the_code_leaves_superset
         "author-share": 10,
         "calls-by-minute": 1,
         "leaderboard": 12,
+        "reconcile": 1,
     }
 
 
@@ -105,6 +108,7 @@ def test_the_charts_answer_what_was_stored(server: Server) -> None:
     assert by_series[MODELS[0]] == tokens_of(0)
     assert [row["model"] for row in answers["leaderboard"]] == MODELS
     assert [(row["Calls"], row["Errors"]) for row in answers["calls-by-minute"]] == [(20, 3)]
+    assert [(row["mode"], row["wrong_tokens"]) for row in answers["reconcile"]] == [("corrected", 2**53 + 3)]
 
 
 def test_a_wrong_password_or_address_is_one_clear_error(server: Server, tmp_path: Path) -> None:

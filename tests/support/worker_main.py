@@ -25,8 +25,10 @@ from tenacity import stop_after_attempt
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow import load_app, meter_app, steps
+from tokenmeter.flow.dedup import HORIZON_MINUTES
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.load import Insert, Loader
+from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.worker import POLL_INTERVAL_S, WorkerConfig
 from tokenmeter.store.client import connect
@@ -53,7 +55,7 @@ class Point:
 class Spec:
     """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
     has a transactional id of its own), ack_first (the loader commits before it inserts), restamp (the loader gives each
-    try of an insert another page)."""
+    try of an insert another page). With a horizon below 0 a meter knows no repeats."""
 
     kind: Literal["meter", "load"]
     bootstrap: str
@@ -66,6 +68,7 @@ class Spec:
     twin: Literal["commit_outside", "no_fence", "ack_first", "restamp"] | None = None
     clickhouse_url: str = ""
     poll_interval_s: float | None = None
+    horizon_ms: int = HORIZON_MINUTES * 60_000
 
     def as_json(self) -> bytes:
         return TypeAdapter(Spec).dump_json(self)
@@ -159,7 +162,7 @@ def main() -> None:
         return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor)
 
     if meter:
-        meter_app.build(meter_app.MeterConfig(worker), make_driver).run()
+        meter_app.build(meter_app.MeterConfig(worker, MeterRules(spec.horizon_ms)), make_driver).run()
     else:
         config = load_app.LoadConfig(worker, spec.clickhouse_url, "writer", "secret")
         load_app.build(config, make_driver).run()

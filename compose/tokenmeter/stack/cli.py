@@ -33,11 +33,14 @@ from tokenmeter.flow import load_app, meter_app
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import detached
+from tokenmeter.stack import cli_reconcile, detached
 from tokenmeter.stack.audit import AuditSources
 from tokenmeter.stack.audit import run as run_audit
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
+from tokenmeter.stack.places import bootstrap as _bootstrap
+from tokenmeter.stack.places import clickhouse as _clickhouse
+from tokenmeter.stack.places import part as _part
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
 from tokenmeter.stack.topics import ensure_topics, register_schemas
@@ -49,6 +52,8 @@ console = Console()
 
 DEMO_CALLS = 20_000
 DOWN_TIMEOUT_S = 90.0
+
+app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
 PortOption = Annotated[int, typer.Option(help="port of /health and /metrics")]
@@ -85,36 +90,6 @@ def _until_interrupted(stack: LocalStack) -> None:
             time.sleep(1)
     except KeyboardInterrupt:
         _say("stopping")
-
-
-def _bootstrap(settings: Settings) -> str:
-    part = Stack.load(settings.data).parts.get("kafka")
-    found = settings.kafka_bootstrap or (part.url if part is not None and part.state != "stopped" else None)
-    if found is None:
-        raise Misconfigured(
-            f"no Kafka: TOKENMETER_KAFKA_BOOTSTRAP is not set and no stack runs on {settings.data}",
-            hint="tokenmeter up",
-        )
-    return found
-
-
-def _clickhouse(settings: Settings) -> tuple[str, str, str]:
-    """(URL, user, password) as set, or of the stack that runs here."""
-    url, user, secret = settings.clickhouse_url, settings.clickhouse_user, settings.clickhouse_password
-    return _part(settings, "ClickHouse", url, user, secret)
-
-
-def _part(settings: Settings, name: str, url: str | None, user: str, secret: SecretStr | None) -> tuple[str, str, str]:
-    """(URL, user, password) of a part as set, or of the stack that runs here."""
-    if url is not None:
-        return url, user, secret.get_secret_value() if secret else ""
-    part = Stack.load(settings.data).parts.get(name.lower())
-    if part is None or part.url is None or part.state == "stopped":
-        raise Misconfigured(
-            f"no {name}: TOKENMETER_{name.upper()}_URL is not set and no stack runs on {settings.data}",
-            hint="tokenmeter up",
-        )
-    return part.url, part.user or "", part.password or ""
 
 
 @app.command(epilog="Examples: tokenmeter up --detach --no-boards · tokenmeter up --brokers 3 --meters 2 --loaders 2")

@@ -59,6 +59,17 @@ def _bars(share: bool, x_format: str) -> dict[str, Any]:
 
 _TOKENS = total("tokens", "Tokens")
 
+_RECONCILE = (
+    "finished",
+    "mode",
+    "pages",
+    "wrong_lines",
+    "wrong_calls",
+    "wrong_tokens",
+    "corrections",
+    "outstanding_lines",
+)
+
 CHARTS: tuple[Chart, ...] = (
     _tile("tokens", "Tokens, 30 days", "Prompt and completion tokens of the last 30 days.", _TOKENS, "SMART_NUMBER"),
     _tile(
@@ -156,6 +167,27 @@ CHARTS: tuple[Chart, ...] = (
                 "errors": {"d3NumberFormat": ",d"},
                 "error_rate": {"d3NumberFormat": ".2%", "showCellBars": False},
             },
+        },
+    ),
+    Chart(
+        key="reconcile",
+        title="Reconciliation",
+        description="The last 20 runs of tokenmeter reconcile: billing lines minus raw events, each counted once.",
+        view="reconcile",
+        viz_type="table",
+        width=12,
+        height=32,
+        columns=_RECONCILE,
+        order_by=(("finished", False),),
+        options={
+            "query_mode": "raw",
+            "all_columns": list(_RECONCILE),
+            "order_by_cols": ['["finished", false]'],
+            "server_pagination": False,
+            "page_length": 0,
+            "table_timestamp_format": "%Y-%m-%d %H:%M",
+            "show_cell_bars": False,
+            "column_config": {name: {"d3NumberFormat": ",d"} for name in _RECONCILE[2:]},
         },
     ),
 )

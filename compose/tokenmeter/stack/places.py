@@ -1,0 +1,40 @@
+"""Where the parts are: as the settings say, or in the stack that runs on the settings' data directory."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.stack.settings import Settings
+from tokenmeter.stack.state import Stack
+
+
+def bootstrap(settings: Settings) -> str:
+    """Kafka's address as set, or of the stack that runs here; Misconfigured when there is neither."""
+    kafka = Stack.load(settings.data).parts.get("kafka")
+    found = settings.kafka_bootstrap or (kafka.url if kafka is not None and kafka.state != "stopped" else None)
+    if found is None:
+        raise Misconfigured(
+            f"no Kafka: TOKENMETER_KAFKA_BOOTSTRAP is not set and no stack runs on {settings.data}",
+            hint="tokenmeter up",
+        )
+    return found
+
+
+def clickhouse(settings: Settings) -> tuple[str, str, str]:
+    """(URL, user, password) as set, or of the stack that runs here."""
+    url, user, secret = settings.clickhouse_url, settings.clickhouse_user, settings.clickhouse_password
+    return part(settings, "ClickHouse", url, user, secret)
+
+
+def part(settings: Settings, name: str, url: str | None, user: str, secret: SecretStr | None) -> tuple[str, str, str]:
+    """(URL, user, password) of a part as set, or of the stack that runs here."""
+    if url is not None:
+        return url, user, secret.get_secret_value() if secret else ""
+    known = Stack.load(settings.data).parts.get(name.lower())
+    if known is None or known.url is None or known.state == "stopped":
+        raise Misconfigured(
+            f"no {name}: TOKENMETER_{name.upper()}_URL is not set and no stack runs on {settings.data}",
+            hint="tokenmeter up",
+        )
+    return known.url, known.user or "", known.password or ""

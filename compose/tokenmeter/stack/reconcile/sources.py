@@ -1,0 +1,143 @@
+"""Where reconcile looks: how far Kafka's groups have come, and what ClickHouse says of pages, lines and raw events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import Consumer, TopicPartition
+
+from tokenmeter.events.contract import BILLING, MARKET, PAGES
+from tokenmeter.events.lines import BILLING_KEYS, CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, MARKET_KEYS
+from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.flow.meter_app import APP_ID as METER_GROUP
+from tokenmeter.stack.reconcile.corrections import BILLING_MEASURES, MARKET_ONLY, SOURCE, PageDifference
+
+KAFKA_TIMEOUT_S = 30.0
+DERIVED: tuple[str, ...] = (BILLING, MARKET, PAGES)
+"""What the meter writes and the lines and pages in ClickHouse are loaded from."""
+_NO_BUCKET_ABOVE = 2**62
+
+Offsets = dict[int, int]
+"""By partition of usage.events."""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A group that has not come to where a topic ended."""
+
+    who: str
+    topic: str
+    partition: int
+    at: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"the {self.who} is behind: {self.topic}/{self.partition} is done to offset {self.at} of {self.end}"
+
+
+class Positions:
+    """Ends of topics and committed positions of the meter and the loader; commits nothing."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._client = dict(client)
+        self._log = KafkaLogReader(client)
+
+    def ends(self, topic: str) -> Offsets:
+        """By partition, the offset after the last record that a reader sees."""
+        found = {}
+        for partition in range(self._log.partitions(topic)):
+            last = self._log.last(topic, partition)
+            found[partition] = last[0] + 1 if last else 0
+        return found
+
+    def behind(self, who: str, topic: str, ends: Offsets) -> Behind | None:
+        """The first partition of ``topic`` that ``who`` ("meter" or "loader") has not committed to its end."""
+        group = METER_GROUP if who == "meter" else LOAD_GROUP
+        consumer = Consumer({**self._client, "group.id": group, "enable.auto.commit": False})
+        try:
+            for place in consumer.committed(
+                [TopicPartition(topic, p) for p, end in ends.items() if end], KAFKA_TIMEOUT_S
+            ):
+                if place.offset < ends[place.partition]:
+                    return Behind(who, topic, place.partition, max(0, place.offset), ends[place.partition])
+        finally:
+            consumer.close()
+        return None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Pages [begins, ends) of each partition, whole and contiguous, and how many there are."""
+
+    begins: Offsets
+    ends: Offsets
+    pages: int
+
+    def parameters(self) -> dict[str, Any]:
+        """As the queries take it."""
+        partitions = sorted(self.ends)
+        return {
+            "partitions": partitions,
+            "begins": [self.begins[p] for p in partitions],
+            "ends": [self.ends[p] for p in partitions],
+        }
+
+
+class Store:
+    """ClickHouse's answers; one thread at a time."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def rows(self, name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """The rows of ``sqlfiles/NAME.sql``."""
+        statement = (files(__package__) / "sqlfiles" / f"{name}.sql").read_text("utf-8")
+        for row in self.client.query(statement, parameters=parameters).named_results():
+            yield dict(row)
+
+    def last_watermarks(self) -> Offsets:
+        """Up to where everything was set right by an earlier run."""
+        return next((dict(row["watermarks"]) for row in self.rows("last_clean_run")), {})
+
+    def applied(self) -> dict[str, tuple[Any, ...]]:
+        """Ids of stored corrections of ours, and what they say: (customer, calls, input tokens, output tokens)."""
+        names = ("customer_id", "calls", "input_tokens", "output_tokens")
+        return {row["event_id"]: tuple(row[n] for n in names) for row in self.rows("applied", source=SOURCE)}
+
+    def unprovable(self, scope: Scope, days: int) -> int:
+        """Events that came so late that their first copy may have left the raw table."""
+        return next((row["events"] for row in self.rows("unprovable", days=days, **scope.parameters())), 0)
+
+    def differences(self, scope: Scope) -> list[PageDifference]:
+        """Pages whose lines are not what the raw events of their offsets add up to."""
+        found: dict[tuple[int, int], PageDifference] = {}
+        ends = [*(end for end, _ in CONTEXT_BUCKETS), _NO_BUCKET_ABOVE]
+        names = [*(name for _, name in CONTEXT_BUCKETS), CONTEXT_BUCKET_TOP]
+        market = self.rows("market_difference", bucket_ends=ends, bucket_names=names, **scope.parameters())
+        for row in self.rows("billing_difference", **scope.parameters()):
+            page = _page(found, row)
+            page.billing[_key(row, BILLING_KEYS)] = {name: int(row[name]) for name in BILLING_MEASURES}
+        for row in market:
+            page = _page(found, row)
+            page.market[_key(row, MARKET_KEYS)] = {name: int(row[name]) for name in (*BILLING_MEASURES, *MARKET_ONLY)}
+        return [found[place] for place in sorted(found)]
+
+
+def _page(found: dict[tuple[int, int], PageDifference], row: Mapping[str, Any]) -> PageDifference:
+    place = (row["partition"], row["first_offset"])
+    return found.setdefault(place, PageDifference(*place))
+
+
+def _key(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(_utc(row[name]) for name in names)
+
+
+def _utc(value: Any) -> Any:
+    """Times of a UTC column may come without their zone."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

@@ -28,6 +28,9 @@ def reconcile(
     full: Annotated[
         bool, typer.Option("--full", help="judge every page that can be, not only those since the last clean run")
     ] = False,
+    trust_store: Annotated[
+        bool, typer.Option("--trust-store", help="correct also pages that usage.events no longer holds as a proof")
+    ] = False,
     wait_s: Annotated[
         float, typer.Option("--wait", min=0, help="seconds to wait for a meter or loader that is behind")
     ] = 60.0,
@@ -50,7 +53,7 @@ def reconcile(
             if not console.is_terminal:
                 console.print(line, highlight=False)
 
-        report = run(sources, apply=apply, full=full, say=say)
+        report = run(sources, apply=apply, full=full, trust_store=trust_store, say=say)
     if textfile is not None:
         write_textfile(textfile, report)
     if as_json:

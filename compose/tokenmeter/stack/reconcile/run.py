@@ -26,6 +26,7 @@ from tokenmeter.stack.reconcile.corrections import (
     corrections,
     stable_id,
 )
+from tokenmeter.stack.reconcile.evidence import Evidence
 from tokenmeter.stack.reconcile.sources import DERIVED, Behind, Positions, Scope, Store
 
 RAW_DAYS = 31
@@ -98,12 +99,13 @@ def run(
     *,
     apply: bool = False,
     full: bool = False,
+    trust_store: bool = False,
     say: Callable[[str], None] = lambda line: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     make_id: MakeId = stable_id,
 ) -> Report:
     """Judge what was metered since the last clean run (``full``: all that can be judged) and, with ``apply``, set it
-    right.
+    right; with ``trust_store`` also pages that the log no longer holds, so that nothing but the store speaks for them.
 
     Raises Fatal when the meter or the loader is behind for ``wait_s``, or the store is not whole.
     """
@@ -120,7 +122,7 @@ def run(
     report.wrong = _by_key(page for page, events in left if events)
     report.outstanding = _lines(left)
     if apply and report.outstanding:
-        events = [event for _, missing in left for event in missing]
+        events = _provable(sources, store, left, trust_store, report, say)
         _send(sources, events, judged_at, say)
         report.sent = len(events)
         settle(positions, sources.wait_s, say)
@@ -204,6 +206,24 @@ def _left(differences: list[PageDifference], store: Store, make_id: MakeId) -> L
                 )
         left.append((page, [event for event in made if event.event_id not in applied]))
     return left
+
+
+def _provable(
+    sources: Sources, store: Store, left: Left, trust_store: bool, report: Report, say: Callable[[str], None]
+) -> list[UsageEvent]:
+    """The corrections to send: of pages whose raw events the log proves to be whole."""
+    say("proving that the raw events are whole")
+    evidence = Evidence(sources.client, store, report.run_id)
+    wrong = [(page, events) for page, events in left if events]
+    held = [(page, events) for page, events in wrong if evidence.holds(page)]
+    evidence.require_whole(store.page_ends(page for page, _ in held))
+    if len(held) < len(wrong) and not trust_store:
+        report.notes.append(
+            f"{len(wrong) - len(held)} wrong pages are no longer in {EVENTS}, which would prove the raw events whole; "
+            "they are left (--trust-store corrects them)"
+        )
+        wrong = held
+    return [event for _, events in wrong for event in events]
 
 
 def _lines(left: Left) -> int:

@@ -6,7 +6,8 @@ every usable event that the log holds of a wrong page, for the customers it is w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -26,6 +27,29 @@ _CUSTOMER = BILLING_KEYS.index("customer_id")
 _IDENTITY = ("customer_id", "event_id")
 
 
+@dataclass
+class Stretch:
+    """Offsets [begin, end) of a partition, and the customers that lines of their pages are wrong for."""
+
+    partition: int
+    begin: int
+    end: int
+    customers: set[str]
+
+
+def stretches(pages: Iterable[tuple[PageDifference, int]]) -> list[Stretch]:
+    """Pages that follow each other are read in one go: opening the log costs more than a page."""
+    found: list[Stretch] = []
+    for page, end in sorted(pages, key=lambda entry: (entry[0].partition, entry[0].first_offset)):
+        customers = {key[_CUSTOMER] for key in page.billing}
+        if found and (found[-1].partition, found[-1].end) == (page.partition, page.first_offset):
+            found[-1].end = end
+            found[-1].customers |= customers
+        else:
+            found.append(Stretch(page.partition, page.first_offset, end, customers))
+    return found
+
+
 class Evidence:
     """The log's records, asked about one page after another."""
 
@@ -35,6 +59,7 @@ class Evidence:
         self._store = store
         self._run_id = run_id
         self._starts: dict[int, int] = {}
+        self._chunks = 0
 
     def holds(self, page: PageDifference) -> bool:
         """Whether the log still has the page's first record."""
@@ -42,28 +67,30 @@ class Evidence:
             self._starts[page.partition] = self._start(page.partition)
         return page.first_offset >= self._starts[page.partition]
 
-    def require_whole(self, pages: Iterable[tuple[PageDifference, int]]) -> None:
+    def require_whole(self, pages: Sequence[tuple[PageDifference, int]]) -> None:
         """Raises Fatal naming an event of ``pages`` (each with the offset it ends before) that the raw table lacks."""
         held = 0
         frames: list[pl.DataFrame] = []
-        for number, (page, end) in enumerate(pages):
-            for frame in self._identities(page, end):
+        for stretch in stretches(pages):
+            for frame in self._identities(stretch):
                 frames.append(frame)
                 held += frame.height
                 if held >= CHUNK_IDENTITIES:
-                    self._require_stored(f"{self._run_id}-{number}-{held}", frames)
+                    self._require_stored(frames)
                     frames, held = [], 0
-        if frames:
-            self._require_stored(f"{self._run_id}-last", frames)
+        if held:
+            self._require_stored(frames)
 
-    def _identities(self, page: PageDifference, end: int) -> Iterator[pl.DataFrame]:
-        customers = pl.Series([key[_CUSTOMER] for key in page.billing], dtype=pl.String).unique().implode()
-        for batch in self._log.read(EVENTS, page.partition, page.first_offset, end):
+    def _identities(self, stretch: Stretch) -> Iterator[pl.DataFrame]:
+        customers = pl.Series(sorted(stretch.customers), dtype=pl.String).implode()
+        for batch in self._log.read(EVENTS, stretch.partition, stretch.begin, stretch.end):
             frame = decode(batch.values).frame
             usable, _ = judge(frame, batch.appended_at_ms()[frame[INDEX].to_numpy()])
             yield usable.select(_IDENTITY).filter(pl.col("customer_id").is_in(customers))
 
-    def _require_stored(self, chunk: str, frames: list[pl.DataFrame]) -> None:
+    def _require_stored(self, frames: list[pl.DataFrame]) -> None:
+        self._chunks += 1
+        chunk = f"{self._run_id}-{self._chunks}"
         rows = pl.concat(frames).unique()
         self._store.client.insert(
             "tokenmeter.reconcile_identities",

@@ -83,6 +83,8 @@ class Rig:
     url: str
     client: Client
     horizon_ms: int
+    meter: WorkerProcess
+    load: WorkerProcess
     first: list[UsageEvent] = field(default_factory=list)
 
     def send(self, events: Sequence[UsageEvent]) -> None:
@@ -143,7 +145,7 @@ def rig(folder: Path, horizon_ms: int) -> Iterator[Rig]:
             meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1", horizon_ms=horizon_ms)
             load = WorkerProcess(folder, "load", "load", kafka.bootstrap, slot="1", clickhouse_url=server.url)
             try:
-                yield Rig(folder, kafka.bootstrap, server.url, client, horizon_ms)
+                yield Rig(folder, kafka.bootstrap, server.url, client, horizon_ms, meter, load)
             finally:
                 meter.kill()
                 load.kill()

@@ -86,7 +86,7 @@ def test_a_correction_goes_from_the_sdk_to_the_views_and_is_no_call(made: Rig) -
     whole = part.model_copy(update={"event_id": "whole", "calls": -1, "input_tokens": -calls[0].input_tokens})
     made.first = [*calls, part, whole]
     made.send(made.first)
-    assert made.judge().holds, made.judge()
+    assert made.judge().wrong == ()
     loaded(made)
     assert made.audited() == []
     pages = [decode(record.value).record for record in read_all(made.bootstrap, PAGES)]

@@ -47,6 +47,8 @@ NO_HORIZON_MS = -1
 DAY_EVENTS = 600
 WAVE_EVENTS = 400
 SOON_SHARE = 0.05
+KILLED_AFTER = 15
+"""Corrections that a run sends before it is killed; a day needs several hundred."""
 TIMEOUT_S = 90.0
 
 
@@ -272,8 +274,8 @@ def _reversed(one: UsageEvent) -> UsageEvent:
     )
 
 
-def _kill_in_the_middle(rig: Rig, count: int) -> list[str]:
-    command = [sys.executable, "-m", "support.reconcile_dying", rig.bootstrap, rig.url, str(count)]
+def _kill_in_the_middle(rig: Rig) -> list[str]:
+    command = [sys.executable, "-m", "support.reconcile_dying", rig.bootstrap, rig.url, str(KILLED_AFTER)]
     ended = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=TIMEOUT_S)
     return [] if ended.returncode == -signal.SIGKILL else [f"it was to be killed, but: {ended.stderr[-300:]}"]
 
@@ -283,8 +285,8 @@ def run_killed(folder: Path, times: int, seed: int) -> Outcome:
     wrong: list[str] = []
 
     def fix(rig: Rig) -> None:
-        for number in range(times):
-            wrong.extend(_kill_in_the_middle(rig, 50 + number))
+        for _ in range(times):
+            wrong.extend(_kill_in_the_middle(rig))
             rig.metered()
             rig.outlive_horizon()
         wrong.extend(_apply_twice(rig))
@@ -298,7 +300,7 @@ def control_killed(folder: Path, seed: int) -> str:
     """The run after the kill names its corrections anew: what was sent before the kill is sent again."""
 
     def fix(rig: Rig) -> None:
-        _kill_in_the_middle(rig, 50)
+        _kill_in_the_middle(rig)
         rig.reconcile(apply=True, full=True, make_id=lambda facts: f"reconcile-{uuid.uuid4().hex}")
 
     with rig(folder, SHORT_MS) as made:

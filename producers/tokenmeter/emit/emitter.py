@@ -1,7 +1,13 @@
 """The SDK's client: usage events into Kafka, each acknowledged or reported.
 
-with Emitter("localhost:9092") as emitter:
+with Emitter("localhost:9092", spool="/var/lib/app/spool") as emitter:
     emitter.emit(UsageEvent(event_id=..., occurred_at=..., customer_id=..., model=..., provider=...))
+
+What emit() returning means:
+
+    without a spool   it will be sent if this process lives; flush() or on_delivery say whether it arrived
+    with a spool      it is on this machine's disk, fsynced, and will reach Kafka: from this process, or, whatever
+                      ends it (kill -9, power), from the next one that opens the spool or `tokenmeter spool drain`
 """
 
 from __future__ import annotations
@@ -9,45 +15,41 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from confluent_kafka import KafkaError, Producer
-
+from tokenmeter.emit import client
+from tokenmeter.emit.direct import FLUSH_TIMEOUT_S, DirectSender
+from tokenmeter.emit.forwarder import WINDOW_EVENTS
+from tokenmeter.emit.sender import OnDelivery, OnFull, Sender, Stats
+from tokenmeter.emit.spool import SPOOL_BYTES
+from tokenmeter.emit.spooled import SpooledSender
+from tokenmeter.emit.stamp import Stamper
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.contract import EVENT_BYTES_MAX, EVENTS
-from tokenmeter.events.errors import BufferFull, Poison, Undelivered
-from tokenmeter.events.wire import encode
+from tokenmeter.events.contract import EVENTS
 
 BUFFER_EVENTS = 100_000
-FLUSH_TIMEOUT_S = 30.0
-DELIVERY_TIMEOUT_S = 120.0
-"""How long Kafka is tried before an event is reported undelivered."""
 
-
-@dataclass(frozen=True)
-class Stats:
-    """Events taken by emit(), acknowledged by every in-sync replica, and given up."""
-
-    accepted: int
-    acknowledged: int
-    failed: int
-
-    @property
-    def pending(self) -> int:
-        return self.accepted - self.acknowledged - self.failed
+__all__ = ["Emitter", "Stats", "paced"]
 
 
 class Emitter:
-    """Thread-safe. At most ``buffer_events`` unacknowledged events are held; then emit() blocks or raises BufferFull.
+    """Thread-safe. ``source`` names this emitter; with ``sequence`` (+1 each) it shows events lost before Kafka. Both
+    are stamped only on events that carry no source of their own. ``client_config`` adds settings of confluent-kafka
+    (TLS, SASL).
 
-    ``source`` names this emitter; with ``sequence`` (+1 each) it shows events lost before Kafka. Both are stamped only
-    on events that carry no source of their own. ``client_config`` adds settings of confluent-kafka (TLS, SASL).
+    Without a spool at most ``buffer_events`` unacknowledged events are held in memory. With ``spool``, a directory of
+    this emitter's own, at most ``spool_bytes`` of keys and values are held on disk. When that is full, emit() blocks or
+    raises BufferFull, as ``on_full`` says.
+
+    With a spool every event takes the same way, disk first, so events reach Kafka in the order in which emit() took
+    them, behind all that the spool held before, whether or not the broker was away in between. Kafka is tried for ever;
+    an event that it refuses (say, because the topic is gone) holds up those behind it and is named by flush(). An event
+    leaves the spool after Kafka acknowledged it; a crash in between sends it again, with the same bytes, and it counts
+    once. A spool has one owner at a time; a dead owner's lock is free.
     """
 
     def __init__(
@@ -57,83 +59,61 @@ class Emitter:
         source: str | None = None,
         topic: str = EVENTS,
         buffer_events: int = BUFFER_EVENTS,
-        on_full: Literal["block", "raise"] = "block",
+        on_full: OnFull = "block",
+        spool: str | os.PathLike[str] | None = None,
+        spool_bytes: int = SPOOL_BYTES,
         client_config: Mapping[str, Any] | None = None,
     ) -> None:
+        """Raises Misconfigured or SpoolUnusable if the spool cannot be used; see spool.Spool."""
         self.source = source or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._topic = topic
-        self._buffer_events = buffer_events
-        self._on_full = on_full
-        self._lock = threading.Lock()
-        self._sequence = 0
-        self._counts = threading.Lock()
-        self._accepted = self._acknowledged = self._failed = self._told = 0
-        self._first_error: str | None = None
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                "partitioner": "murmur2_random",
-                "linger.ms": 20,
-                "batch.size": 1 << 20,
-                "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
-                "message.max.bytes": EVENT_BYTES_MAX + 4096,
-                "queue.buffering.max.messages": buffer_events + 1,
-                "queue.buffering.max.kbytes": 1 << 20,
-                "log_level": 2,
-                **(client_config or {}),
-            }
-        )
+        stamper, given = Stamper(self.source, topic), client_config or {}
+        self._sender: Sender
+        if spool is None:
+            settings = client.direct(bootstrap_servers, buffer_events, given)
+            self._sender = DirectSender(stamper, settings, buffer_events, on_full)
+        else:
+            settings = client.spooled(bootstrap_servers, WINDOW_EVENTS, given)
+            self._sender = SpooledSender(stamper, settings, Path(spool), spool_bytes, on_full)
 
     @property
     def stats(self) -> Stats:
         """Counts so far."""
-        self._producer.poll(0)
-        return Stats(self._accepted, self._acknowledged, self._failed)
+        return self._sender.stats()
 
-    def emit(self, event: UsageEvent, on_delivery: Callable[[str | None], None] | None = None) -> None:
-        """Take one event. Raises Poison if it is too large, BufferFull if it has no room and may not wait.
+    def emit(self, event: UsageEvent, on_delivery: OnDelivery | None = None) -> None:
+        """Take one event; the module says what returning means. With a spool it waits for one fsync, which threads
+        that emit at the same time share.
 
-        Returning means it will be sent; only flush() says that it arrived, or ``on_delivery``, which is called once
-        with None or the cause (from whichever thread polls), and must not block.
+        Raises Poison if it is too large, BufferFull if it has no room and may not wait (or the spool's disk is full),
+        SpoolUnusable if the spool fails. An event whose emit() raised was not accepted; emitting it again is right.
+
+        ``on_delivery`` is called once, with None when Kafka has the event, or (without a spool) with the cause; from
+        whichever thread polls, or the spool's own. It must not block.
         """
-        delivered = self._delivered if on_delivery is None else partial(self._delivered_to, on_delivery)
-        with self._lock:
-            self._make_room()
-            value, ours = self._encode(event)
-            try:
-                self._producer.produce(self._topic, value, event.customer_id.encode(), on_delivery=delivered)
-            except BufferError as error:
-                raise BufferFull(
-                    "the client's queue is full of unacknowledged events", hint="call flush(), or slow down"
-                ) from error
-            self._sequence += ours
-            with self._counts:
-                self._accepted += 1
-            self._producer.poll(0)
+        self._sender.send((event,), on_delivery)
+
+    def emit_many(self, events: Sequence[UsageEvent], on_delivery: OnDelivery | None = None) -> None:
+        """Take several, in order. With a spool all of them or none, for one fsync; without, as emit() one by one.
+
+        ``on_delivery`` is called once for each event.
+        """
+        self._sender.send(events, on_delivery)
 
     def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> None:
-        """Wait until everything accepted is acknowledged.
+        """Wait until Kafka has acknowledged everything accepted, and with a spool everything that it held before.
 
-        Raises Undelivered, naming how many events are not and the first cause; each lost event is told of once.
+        Raises Undelivered, naming how many events are not there and the cause. Without a spool those are lost, and
+        each is told of once; with one they are still on the disk and still on their way.
         """
-        waiting = self._producer.flush(timeout_s)
-        with self._counts:
-            missing = self._failed - self._told + waiting
-            cause = self._first_error or f"no acknowledgement within {timeout_s:g} s"
-            self._told, self._first_error = self._failed, None
-        if missing:
-            raise Undelivered(
-                missing,
-                f"{missing} of {self._accepted} events did not reach {self._topic}: {cause}",
-                hint="check the brokers, then emit the same events again: an event id counts once",
-            )
+        self._sender.flush(timeout_s)
 
-    def close(self) -> None:
-        """flush(), as the end of a ``with`` block does."""
-        self.flush()
+    def close(self, timeout_s: float | None = None) -> None:
+        """End, as a ``with`` block does. Without a spool this is flush().
+
+        With a spool it waits ``timeout_s`` (default: 5 s) for Kafka and lets go of the spool; what is left there is
+        durable, so it is no error: ``stats.spooled`` says how much. emit() raises from then on.
+        """
+        self._sender.close(timeout_s, quietly=False)
 
     def __enter__(self) -> Self:
         return self
@@ -141,58 +121,11 @@ class Emitter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            self.flush()
-        else:  # the body's own error is the one to report
-            self._producer.flush(FLUSH_TIMEOUT_S)
-
-    def _make_room(self) -> None:
-        while self._accepted - self._acknowledged - self._failed >= self._buffer_events:
-            if self._on_full == "raise":
-                self._producer.poll(0)
-                if self._accepted - self._acknowledged - self._failed >= self._buffer_events:
-                    raise BufferFull(
-                        f"{self._buffer_events} events wait for Kafka's acknowledgement",
-                        hint="call flush(), or slow down",
-                    )
-                return
-            self._producer.poll(0.05)
-
-    def _encode(self, event: UsageEvent) -> tuple[bytes, bool]:
-        """The wire value, and whether it took the next number of our sequence."""
-        record = event.to_record()
-        if not record["source"]:
-            record["source"] = self.source
-        # Numbers under somebody else's name would look like events lost there.
-        ours = record["sequence"] is None and record["source"] == self.source
-        if ours:
-            record["sequence"] = self._sequence
-        value = encode("usage_event", record)
-        if len(value) > EVENT_BYTES_MAX:
-            raise Poison("too_large", f"event {event.event_id} has {len(value)} bytes, {EVENT_BYTES_MAX} are allowed")
-        return value, ours
-
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        # Called by whichever thread polls: emit's, flush's or that of stats.
-        with self._counts:
-            if error is None:
-                self._acknowledged += 1
-            else:
-                self._failed += 1
-                self._first_error = self._first_error or error.str()
-
-    def _delivered_to(self, on_delivery: Callable[[str | None], None], error: KafkaError | None, message: Any) -> None:
-        with self._counts:
-            if error is None:
-                self._acknowledged += 1
-            else:
-                self._failed += 1
-                self._told += 1
-        on_delivery(None if error is None else error.str())
+        self._sender.close(None, quietly=error is not None)
 
     def poll(self, timeout_s: float) -> None:
         """Let delivery callbacks run for up to ``timeout_s``."""
-        self._producer.poll(timeout_s)
+        self._sender.poll(timeout_s)
 
 
 def paced(began: float, elapsed_in_trace_s: float, speed: float | None) -> None:

@@ -7,6 +7,7 @@
     └── Fatal          exit: going on would lose, double or misprice something
         ├── Misconfigured    a setting, an address or a topic is not as it must be
         ├── Undelivered      events that were accepted did not reach Kafka
+        ├── SpoolUnusable    the spool on disk is damaged, or its disk fails
         └── Fenced           another owner has taken this partition
 
 An error carries the thing, the range and the cause in its message, and in ``hint`` the next command to run.
@@ -56,6 +57,10 @@ class Undelivered(Fatal):
     def __init__(self, count: int, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.count = count
+
+
+class SpoolUnusable(Fatal):
+    """The spool on disk is damaged, or its disk fails; what it holds is left as it is."""
 
 
 class Fenced(Fatal):

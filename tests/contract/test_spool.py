@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from support.broker import broker, eventually, read_all
+from support.broker import broker, read_all
 from support.events import event
 from tokenmeter.emit import Emitter
-from tokenmeter.emit.spool import summary
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Undelivered

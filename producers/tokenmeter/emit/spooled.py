@@ -47,19 +47,13 @@ class SpooledSender:
     """Owns the spool in ``folder`` and the thread that empties it; see emitter.Emitter."""
 
     def __init__(
-        self,
-        stamper: Stamper,
-        settings: Mapping[str, Any],
-        folder: Path,
-        bytes_max: int,
-        on_full: OnFull,
-        open_spool: type[Spool] = Spool,
+        self, stamper: Stamper, settings: Mapping[str, Any], folder: Path, bytes_max: int, on_full: OnFull
     ) -> None:
         if bytes_max < SPOOL_BYTES_MIN:
             raise Misconfigured(f"a spool of {bytes_max} bytes is too small", hint=f"at least {SPOOL_BYTES_MIN}")
         self._stamper, self._bytes_max, self._on_full = stamper, bytes_max, on_full
         self._pid = os.getpid()
-        self._spool = open_spool(folder)
+        self._spool = Spool(folder)
         self._first_id = self._spool.last_id + 1
         self._used_bytes = self._spool.size_bytes
         self._changed = threading.Condition()

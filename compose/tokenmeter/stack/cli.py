@@ -33,7 +33,7 @@ from tokenmeter.flow import load_app, meter_app
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_reconcile, detached
+from tokenmeter.stack import cli_reconcile, cli_spool, detached
 from tokenmeter.stack.audit import AuditSources
 from tokenmeter.stack.audit import run as run_audit
 from tokenmeter.stack.demo import run_demo
@@ -324,6 +324,9 @@ def demo(
             _until_interrupted(stack)
     if once and not holds:
         raise typer.Exit(1)
+
+
+app.add_typer(cli_spool.make(console, _bootstrap, _bar), name="spool")
 
 
 def main() -> None:

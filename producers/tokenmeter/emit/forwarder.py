@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -94,7 +95,10 @@ class Forwarder:
     def _step(self) -> None:
         producer = self._producer = self._producer or Producer(self._settings)
         sent = self._send(producer) if self._cursor < self._through and self._outstanding < WINDOW_EVENTS else 0
-        producer.poll(0 if sent or not self._outstanding else POLL_S)
+        try:
+            producer.poll(0 if sent or not self._outstanding else POLL_S)
+        except KafkaException as failed:
+            self._refused = self._refused or failed.args[0].str()
         self._tell()
         if self._refused is not None:
             self._again(self._refused)
@@ -154,8 +158,10 @@ class Forwarder:
     def _let_go(self) -> None:
         """End this producer; what it was still acknowledged is counted."""
         if self._producer is not None:
-            self._producer.purge()
-            self._producer.flush(PURGE_S)
+            with suppress(KafkaException):  # a producer that failed for good says so again
+                self._producer.purge()
+            with suppress(KafkaException):
+                self._producer.flush(PURGE_S)
         self._producer, self._outstanding = None, 0
         self._tell()
 

@@ -136,7 +136,7 @@ def _found(outcome: Outcome) -> str:
     return "; ".join((*lost, *outcome.wrong))
 
 
-FAULTS = (
+FAULTS = [
     Fault(
         name="an SDK process with a spool is killed",
         breaks="kill -9 before, inside and after the write to the spool, before the send, and around the removal",
@@ -155,4 +155,4 @@ FAULTS = (
         twin="it has no spool and drops events whose delivery failed",
         control=lambda folder, seed: _found(outage(folder, CONTROL_TIMES, seed, CONTROL_OUTAGE_S, twin="drop")),
     ),
-)
+]

@@ -19,7 +19,7 @@ from tokenmeter.emit.spool import Held, Spool
 from tokenmeter.events.errors import BufferFull, Fatal, TokenmeterError
 
 WINDOW_EVENTS = 10_000
-"""Sent and unacknowledged at once; see also client.WINDOW_BYTES."""
+"""Sent and not yet removed at once; see also client.WINDOW_BYTES."""
 READ_EVENTS = 1_000
 READ_BYTES = 4 << 20
 POLL_S = 0.01
@@ -94,7 +94,8 @@ class Forwarder:
 
     def _step(self) -> None:
         producer = self._producer = self._producer or Producer(self._settings)
-        sent = self._send(producer) if self._cursor < self._through and self._outstanding < WINDOW_EVENTS else 0
+        room = WINDOW_EVENTS - self._outstanding - len(self._acknowledged)
+        sent = self._send(producer, room) if self._cursor < self._through and room > 0 else 0
         try:
             producer.poll(0 if sent or not self._outstanding else POLL_S)
         except KafkaException as failed:
@@ -108,11 +109,10 @@ class Forwarder:
             self._wake.wait(REMOVE_EVERY_S if self._acknowledged else IDLE_S)
             self._wake.clear()
 
-    def _send(self, producer: Producer) -> int:
-        room = min(READ_EVENTS, WINDOW_EVENTS - self._outstanding)
+    def _send(self, producer: Producer, room: int) -> int:
         through = self._through  # before the read: whoever raises it has appended by then
         sent = 0
-        for held in self._spool.read(self._cursor, room, READ_BYTES):
+        for held in self._spool.read(self._cursor, min(room, READ_EVENTS), READ_BYTES):
             if held.id > through:
                 break
             if held.id not in self._acknowledged:

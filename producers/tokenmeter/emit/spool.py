@@ -263,7 +263,7 @@ def _plainly(folder: Path) -> Iterator[None]:
         code = _code(error)
         if code == sqlite3.SQLITE_FULL:
             raise BufferFull(
-                f"the disk of the spool {folder} is full; the event was not accepted",
+                f"the disk of the spool {folder} is full; no event can be accepted, nor one that was sent be removed",
                 hint=f"free space on it: df {folder}",
             ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

@@ -115,7 +115,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_there(tmp_path: Path) -> None:
     spool.append([row(0)])
     pages = spool._appender.execute("PRAGMA page_count").fetchone()[0]
     spool._appender.execute(f"PRAGMA max_page_count={pages + 1}")
-    with pytest.raises(BufferFull, match=r"disk of the spool .* is full; the event was not accepted"):
+    with pytest.raises(BufferFull, match=r"disk of the spool .* is full; no event can be accepted"):
         spool.append([row(n) for n in range(1, 500)])
     assert held(spool) == [row(0)]
     spool._appender.execute("PRAGMA max_page_count=1000000")

@@ -3,11 +3,15 @@
 The answer is a function of the log alone: an event is a repeat when a usable event with the same identity was appended
 within the horizon before it; its payload is compared with the most recent of those. So a rebuilt horizon answers as
 the lost one would have. Identities are 128-bit hashes in a few sorted runs, probed with ``numpy.searchsorted``.
+
+Memory: MARK_BYTES for an identity, and while two runs become one, one column of the two more: columns are merged one
+after the other, and what is merged is given back before the next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +20,19 @@ import polars as pl
 from tokenmeter.events.contract import latest
 
 HORIZON_MINUTES = 15
+SWEEPS_PER_HORIZON = 4
 RUN_GROWTH = 4
 """Two neighbouring runs are merged while the younger has more than a quarter of the older's size."""
+
+MARK_BYTES = 32
+"""What an identity costs: hash (16), payload digest (8), append time (8)."""
 
 FRESH, DUPLICATE, CONFLICT = 0, 1, 2
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+T = TypeVar("T", U64, I64)
 _IDENTITY = ("customer_id", "event_id")
 _EMITTER_FIELDS = frozenset({"source", "sequence"})
 """Stamped by whoever sends: a retry from another process differs in them and is the same call."""
@@ -113,16 +122,20 @@ class Horizon:
         if len(run):
             self._runs.append(run)
         while len(self._runs) > 1 and len(self._runs[-1]) * RUN_GROWTH > len(self._runs[-2]):
-            younger, older = self._runs.pop(), self._runs.pop()
-            self._runs.append(_merge(older, younger))
+            younger = self._runs.pop()
+            _merge(self._runs[-1], younger)
 
     def _sweep(self, now_ms: int) -> None:
         """Forget what is older than the horizon, a few times per horizon: it costs a pass over the runs."""
-        if now_ms - self._swept_at_ms < self._horizon_ms // 4:
+        if now_ms - self._swept_at_ms < self._horizon_ms // SWEEPS_PER_HORIZON:
             return
         self._swept_at_ms = now_ms
-        kept = [run.take(np.flatnonzero(now_ms - run.appended_at_ms <= self._horizon_ms)) for run in self._runs]
-        self._runs = [run for run in kept if len(run)]
+        for run in self._runs:
+            kept = now_ms - run.appended_at_ms <= self._horizon_ms
+            if not kept.all():
+                run.high, run.low = run.high[kept], run.low[kept]
+                run.digest, run.appended_at_ms = run.digest[kept], run.appended_at_ms[kept]
+        self._runs = [run for run in self._runs if len(run)]
 
 
 def _by_identity(batch: Marks) -> npt.NDArray[np.intp]:
@@ -152,12 +165,22 @@ def _find(run: Marks, high: U64, low: U64) -> npt.NDArray[np.intp]:
     return np.where(match, place, -1)
 
 
-def _merge(older: Marks, younger: Marks) -> Marks:
-    high = np.concatenate([older.high, younger.high])
-    order = np.argsort(high, kind="stable")  # two sorted halves: a stable sort merges them in one pass
-    return Marks(
-        high[order],
-        np.concatenate([older.low, younger.low])[order],
-        np.concatenate([older.digest, younger.digest])[order],
-        np.concatenate([older.appended_at_ms, younger.appended_at_ms])[order],
-    )
+def _merge(older: Marks, younger: Marks) -> None:
+    """Put the younger run into the older one, both sorted; the younger is given back column by column."""
+    places = np.searchsorted(older.high, younger.high, side="right") + np.arange(len(younger))
+    from_older = np.ones(len(older) + len(younger), bool)
+    from_older[places] = False
+    older.high, younger.high = _woven(older.high, younger.high, places, from_older), _NONE
+    older.low, younger.low = _woven(older.low, younger.low, places, from_older), _NONE
+    older.digest, younger.digest = _woven(older.digest, younger.digest, places, from_older), _NONE
+    older.appended_at_ms = _woven(older.appended_at_ms, younger.appended_at_ms, places, from_older)
+
+
+_NONE: U64 = np.empty(0, np.uint64)
+
+
+def _woven(older: T, younger: T, places: npt.NDArray[np.intp], from_older: Bools) -> T:
+    woven = np.empty(len(from_older), older.dtype)
+    woven[places] = younger
+    woven[from_older] = older
+    return woven

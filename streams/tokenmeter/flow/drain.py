@@ -29,6 +29,7 @@ PRIVATE_INSTANCE: dict[str, tuple[str, ...]] = {
         "_check_crcs",
         "_isolation_level",
         "_aborted_producers",
+        "_records_iterator",
         "next_fetch_offset",
     ),
 }
@@ -48,6 +49,9 @@ def drain(
     if not fetched.check_assignment(topic_partition) or not fetched.has_more():
         return None
     records = fetched._partition_records
+    # Its generator refers back to it. Never exhausted here, the pair would keep the fetched bytes until the collector
+    # comes by, which in a tuned process is hardly ever: 117 bytes an event for good.
+    records._records_iterator = None
     memory = records._records
     start_offset: int = records.next_fetch_offset
     values: list[bytes | None] = []

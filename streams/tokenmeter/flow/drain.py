@@ -13,9 +13,9 @@ from aiokafka.errors import CorruptRecordException
 
 from tokenmeter.flow.batch import RecordBatch, Run
 
-BATCH_EVENTS_MAX = 100_000
+BATCH_EVENTS_MAX = 50_000
 """A batch ends with the producer batch that reaches this many records."""
-BATCH_BYTES_MAX = 32 << 20
+BATCH_BYTES_MAX = 16 << 20
 """A batch ends with the producer batch that reaches this many bytes of values."""
 
 PRIVATE: dict[str, tuple[str, ...]] = {

@@ -20,7 +20,8 @@ TRANSACTION_TIMEOUT_MS = 60_000
 KAFKA_WAIT_S = 30.0
 """How long one Kafka call may take before the worker gives up and restarts."""
 PRODUCER_RECORDS_MAX = 1_000_000
-PRODUCER_KBYTES_MAX = 1 << 20
+PRODUCER_KBYTES_MAX = 128 << 10
+"""Records a producer holds before produce waits for the broker: there is one producer a partition."""
 RECORD_BYTES_MAX = 2 << 20
 """A quarantined event carries a value of up to 1 MiB and where it was."""
 ANY_PARTITION = -1

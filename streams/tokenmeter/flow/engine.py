@@ -21,6 +21,8 @@ from tokenmeter.flow.page import Admission, Demand, OpenPage, PageBounds, PageLi
 log = logging.getLogger(__name__)
 
 WORKER_THREADS = 4
+FOLDS_MAX = 2
+"""Batches decoded at once, whatever the partitions: a decoded batch is several times its bytes."""
 TICK_S = 0.05
 """How often open pages are looked at, so that a page closes by age also when traffic has stopped."""
 REVOKE_WAIT_S = 40.0
@@ -81,6 +83,7 @@ class Engine:
         self._on_failure = on_failure
         self._on_closed = on_closed
         self._owners: dict[Key, Owner] = {}
+        self._folds = asyncio.Semaphore(FOLDS_MAX)
         self._pool = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="page")
 
     @property
@@ -98,7 +101,11 @@ class Engine:
         if owner is None:
             if not is_current():
                 return
-            driver, processor = self._make_owner(*key)
+            try:
+                driver, processor = self._make_owner(*key)
+            except Exception as error:
+                self._on_failure(error)
+                return
             owner = self._owners[key] = Owner(*key, driver, processor, progressed_at=self._clock())
         async with owner.lock:
             await self._guard(lambda: self._fold(owner, batch, is_current))
@@ -150,7 +157,8 @@ class Engine:
         if owner.page is None:
             owner.page = OpenPage(self._clock())
         owner.page.lost += lost
-        demand = await self._thread(owner.processor.add, batch)
+        async with self._folds:
+            demand = await self._thread(owner.processor.add, batch)
         owner.page.events += len(batch)
         owner.page.bytes += batch.bytes
         owner.page.demanded |= demand is Demand.CLOSE

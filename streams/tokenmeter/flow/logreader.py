@@ -14,6 +14,8 @@ from tokenmeter.flow.batch import RecordBatch, Run
 
 READ_RECORDS_MAX = 50_000
 """Records taken from the client in one call."""
+READ_QUEUE_KBYTES_MAX = 32 << 10
+"""What the client fetches ahead, for each partition that is read."""
 STALL_S = 30.0
 """A read that brings nothing for this long has failed."""
 TAIL_STEP = 16
@@ -47,7 +49,7 @@ class KafkaLogReader:
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
-            "queued.max.messages.kbytes": 128 << 10,
+            "queued.max.messages.kbytes": READ_QUEUE_KBYTES_MAX,
             "fetch.min.bytes": 1,
             "log_level": 2,
         }

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import gc
 
-KEPT_BYTES_MAX = 512 << 20
+KEPT_BYTES_MAX = 128 << 20
 """Free memory the C allocator may keep."""
 BLOCK_BYTES_MAX = 32 << 20
 """Larger blocks still come from the kernel one by one; the C library allows no more."""
 GC_ALLOCATIONS = 200_000
 """Objects allocated before the youngest generation is looked at (700 is Python's default)."""
+GC_YOUNG_RUNS, GC_MIDDLE_RUNS = 10, 5
+"""So every ten million allocations the oldest generation is looked at too: a library's cycles must not pile up."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
@@ -26,4 +28,4 @@ def tune() -> None:
         mallopt(_M_MMAP_THRESHOLD, BLOCK_BYTES_MAX)
         mallopt(_M_ARENA_MAX, 1)  # what one partition's thread frees, another's may use
     gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, 20, 50)
+    gc.set_threshold(GC_ALLOCATIONS, GC_YOUNG_RUNS, GC_MIDDLE_RUNS)

@@ -143,9 +143,10 @@ class Meter:
         page.corrections += events.height - events["corrects"].null_count()
         page.corrected_calls += int(events["calls"].sum())
         derived = totals.derive(events)
-        page.billing.append(totals.billing(derived))
-        page.market.append(totals.market(derived))
-        for name, value in page.billing[-1].select(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
+        billing = totals.billing(derived)
+        totals.fold(page.billing, billing, BILLING_KEYS, totals.BILLING_MEASURES)
+        totals.fold(page.market, totals.market(derived), MARKET_KEYS, totals.MARKET_MEASURES)
+        for name, value in billing.select(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
             page.quantities[name] += value
         first, last = events["occurred_at"].min(), events["occurred_at"].max()
         assert isinstance(first, datetime)

@@ -24,6 +24,9 @@ _FLAGS = ("streamed", "cancelled", "byok")
 _CALLS = pl.when(pl.col("corrects").is_null()).then(1).otherwise(pl.col("calls")).cast(pl.Int64)
 """How many calls each event stands for."""
 
+PART_ROWS_MAX = 30_000
+"""Rows of the batches' totals that a page keeps before it adds them up."""
+
 BILLING_MEASURES: tuple[str, ...] = ("events", "errors", *QUANTITY_FIELDS)
 MARKET_MEASURES: tuple[str, ...] = ("events", "errors", "rate_limited", *_FLAGS, *QUANTITY_FIELDS)
 
@@ -82,10 +85,16 @@ def merge(parts: list[pl.DataFrame], keys: tuple[str, ...], measures: tuple[str,
     """Add up the totals of several batches and put the lines in their order: by key, nulls first."""
     if not parts:
         return pl.DataFrame(schema=dict.fromkeys((*keys, *measures), pl.Int64))
-    return (
-        pl.concat(parts, how="vertical")
-        .group_by(keys)
-        .agg(pl.col(measures).sum())
-        .sort(keys, nulls_last=False)
-        .select(*keys, *measures)
-    )
+    return _summed(parts, keys, measures).sort(keys, nulls_last=False).select(*keys, *measures)
+
+
+def fold(parts: list[pl.DataFrame], part: pl.DataFrame, keys: tuple[str, ...], measures: tuple[str, ...]) -> None:
+    """Add a batch's totals to the page's, in place. Parts are added up once they outgrow what they add up to, so a
+    page holds a few times its lines however many batches it has, and each row is added up a few times at most."""
+    parts.append(part)
+    if sum(newer.height for newer in parts[1:]) > max(PART_ROWS_MAX, parts[0].height):
+        parts[:] = [_summed(parts, keys, measures)]
+
+
+def _summed(parts: list[pl.DataFrame], keys: tuple[str, ...], measures: tuple[str, ...]) -> pl.DataFrame:
+    return pl.concat(parts, how="vertical").group_by(keys).agg(pl.col(measures).sum())

@@ -25,6 +25,10 @@ FETCH_BYTES_MIN = 256 << 10
 """The broker waits for this much, so that load arrives in large batches ..."""
 FETCH_WAIT_MS = 100
 """... but never longer than this, so that a quiet topic stays prompt."""
+FETCH_TOTAL_BYTES_MAX = 32 << 20
+"""What is fetched ahead of all partitions together, as long as each of them may have FETCH_PARTITION_BYTES_MIN."""
+FETCH_PARTITION_BYTES_MAX = 8 << 20
+FETCH_PARTITION_BYTES_MIN = 512 << 10
 ISOLATION_LEVEL = "read_committed"
 """Aborted records are never metered nor loaded; Faust would ask for read_uncommitted."""
 
@@ -41,7 +45,13 @@ PRIVATE: dict[str, tuple[str, ...]] = {
         "on_partitions_assigned",
     ),
     "aiokafka:AIOKafkaConsumer": ("_fetch_min_bytes", "_fetch_max_wait_ms", "_isolation_level"),
-    "aiokafka.consumer.fetcher:Fetcher": ("_records", "_notify", "_wait_consume_future", "_create_fetch_waiter"),
+    "aiokafka.consumer.fetcher:Fetcher": (
+        "_records",
+        "_notify",
+        "_wait_consume_future",
+        "_create_fetch_waiter",
+        "_max_partition_fetch_bytes",
+    ),
 }
 
 
@@ -60,6 +70,12 @@ class BatchApp(faust.App):
         """Stock Faust acknowledges the message whose agent raised: it would be lost. Ours ends the process."""
         if self.on_failure is not None:
             self.on_failure(exc)
+
+
+def fetch_bytes(partitions: int) -> int:
+    """How much may be fetched of each of so many partitions in one request."""
+    share = FETCH_TOTAL_BYTES_MAX // max(1, partitions)
+    return min(FETCH_PARTITION_BYTES_MAX, max(FETCH_PARTITION_BYTES_MIN, share))
 
 
 def _batch_app(app: Any) -> BatchApp:
@@ -97,6 +113,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
+        fetcher._max_partition_fetch_bytes = fetch_bytes(len(fetcher._subscriptions.assigned_partitions()))
         deadline = time.monotonic() + (timeout or 0)
         with fetcher._subscriptions.fetch_context():
             while True:

@@ -23,7 +23,7 @@ from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.preflight import port_is_free, topics_exist
-from tokenmeter.flow.transport import BatchApp, BatchSchema
+from tokenmeter.flow.transport import FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,12 @@ QUEUE_BATCHES_MAX = 4
 """Batches waiting in Faust's queue for one topic."""
 PARTITION_BATCHES_MAX = 2
 """Batches of one partition in work or waiting for it."""
+WORKER_BATCHES_MAX = 8
+"""Batches of all partitions in work or waiting for it: with 64 partitions two of each would be gigabytes."""
 SESSION_TIMEOUT_S = 10.0
 HEARTBEAT_S = 2.0
 POLL_INTERVAL_S = 300.0
 """A worker that takes nothing more for this long, because what it has is not done, loses its partitions."""
-FETCH_BYTES_MAX = 8 << 20
 WATCH_S = 1.0
 
 
@@ -105,6 +106,7 @@ class Worker:
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(PARTITION_BATCHES_MAX)
         )
+        self._batches = asyncio.Semaphore(WORKER_BATCHES_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> None:
@@ -134,7 +136,7 @@ class Worker:
             stream_wait_empty=False,
             worker_redirect_stdouts=False,
             consumer_auto_offset_reset="earliest",
-            consumer_max_fetch_size=FETCH_BYTES_MAX,
+            consumer_max_fetch_size=FETCH_PARTITION_BYTES_MAX,
             consumer_group_instance_id=config.instance_id,
             broker_session_timeout=SESSION_TIMEOUT_S,
             broker_heartbeat_interval=HEARTBEAT_S,
@@ -166,6 +168,7 @@ class Worker:
             batch: RecordBatch = event.value
             slot = self._slots[(batch.topic, batch.partition)]
             await slot.acquire()
+            await self._batches.acquire()
             task = asyncio.create_task(self._add(batch, slot))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -176,6 +179,7 @@ class Worker:
             await self.engine.add(batch, lambda: batch.generation == self.app.consumer_generation_id)
         finally:
             slot.release()
+            self._batches.release()
 
     async def _revoked(self, partitions: set[Any]) -> None:
         await self.engine.revoke([(tp.topic, tp.partition) for tp in partitions])

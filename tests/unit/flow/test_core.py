@@ -116,6 +116,22 @@ def test_totals_do_not_depend_on_how_a_page_was_cut() -> None:
     assert whole.equals(totals.merge(parts, totals.MARKET_KEYS, totals.MARKET_MEASURES))
 
 
+def test_folding_a_page_of_many_batches_keeps_its_sums_and_a_bounded_number_of_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(totals, "PART_ROWS_MAX", 100)
+    frame = totals.derive(decode([value(number) for number in range(400)]).frame)
+    whole = totals.merge([totals.market(frame)], totals.MARKET_KEYS, totals.MARKET_MEASURES)
+    parts: list[pl.DataFrame] = []
+    held = []
+    for begin in range(400):
+        part = totals.market(frame[begin : begin + 1])
+        totals.fold(parts, part, totals.MARKET_KEYS, totals.MARKET_MEASURES)
+        held.append(sum(part.height for part in parts))
+    assert whole.equals(totals.merge(parts, totals.MARKET_KEYS, totals.MARKET_MEASURES))
+    assert max(held) <= 2 * max(100, whole.height) + 1
+
+
 @pytest.mark.parametrize(
     ("batch", "answer"),
     [((0, 10), Admission.SKIP), ((5, 11), Admission.TRIM), ((10, 20), Admission.TAKE), ((11, 20), Admission.GAP)],

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from faults import brokers, clickhouse, replays, spool, workers
+from faults import bad_data, brokers, clickhouse, replays, retention, spool, workers
 from faults.fault import Fault
 
-FAULTS: list[Fault] = [*workers.FAULTS, *brokers.FAULTS, *clickhouse.FAULTS, *spool.FAULTS, *replays.FAULTS]
+FAULTS: list[Fault] = [
+    *workers.FAULTS,
+    *brokers.FAULTS,
+    *clickhouse.FAULTS,
+    *spool.FAULTS,
+    *replays.FAULTS,
+    *bad_data.FAULTS,
+    *retention.FAULTS,
+]

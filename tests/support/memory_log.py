@@ -22,7 +22,8 @@ class Broker:
     """``committed`` is what a read_committed reader sees: the offsets metered, in the order of their pages."""
 
     log_start: int = 0
-    position: int = steps.LOG_START
+    position: int = 0
+    lost: int = 0
     epoch: int = 0
     fenced: bool = True
     committed: list[int] = field(default_factory=list)
@@ -70,7 +71,7 @@ class MemoryDriver:
         self._before, self._after, self._outside = before, after, outside
         self._epoch = -1
         self._pending: list[int] = []
-        self._next: int | None = None
+        self._next: steps.Position | None = None
         self.dropped = False
 
     def perform(self, effect: steps.Effect) -> Any:
@@ -86,7 +87,7 @@ class MemoryDriver:
                 broker.epoch += 1
                 self._epoch = broker.epoch
             case steps.ReadPosition():
-                return broker.position
+                return steps.Position(broker.position, broker.lost)
             case steps.ReadLogStart():
                 return broker.log_start
             case steps.Restore(position):
@@ -98,16 +99,16 @@ class MemoryDriver:
             case steps.Produce(outgoing):
                 self._require_owner()
                 self._pending += [int(value) for records in outgoing for value in records.values]
-            case steps.SendOffsets(next_offset):
+            case steps.SendOffsets(next_offset, lost):
                 self._require_owner()
-                self._next = next_offset
+                self._next = steps.Position(next_offset, lost)
                 if self._outside:
                     broker.position = next_offset
             case steps.Commit():
                 self._require_owner()
                 broker.committed += self._pending
                 assert self._next is not None
-                broker.position = self._next
+                broker.position, broker.lost = self._next.next_offset, self._next.lost
             case steps.Committed(bounds):
                 return self.processor.committed(bounds)
         return None

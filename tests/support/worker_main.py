@@ -13,7 +13,9 @@ import signal
 import sys
 import time
 import uuid
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,15 +24,18 @@ from confluent_kafka import Producer, TopicPartition
 from pydantic import TypeAdapter
 from tenacity import stop_after_attempt
 
-from tokenmeter.events.contract import EVENTS
+from support.next_version import NEXT
+from support.twins import METERS
+from tokenmeter.events.contract import EVENTS, rehearse
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow import load_app, meter_app, steps
 from tokenmeter.flow.dedup import HORIZON_MINUTES
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.load import Insert, Loader
-from tokenmeter.flow.meter import MeterRules
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import PageLimits, Processor
-from tokenmeter.flow.worker import POLL_INTERVAL_S, WorkerConfig
+from tokenmeter.flow.worker import POLL_INTERVAL_S, Worker, WorkerConfig
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 
@@ -55,7 +60,8 @@ class Point:
 class Spec:
     """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
     has a transactional id of its own), ack_first (the loader commits before it inserts), restamp (the loader gives each
-    try of an insert another page). With a horizon below 0 a meter knows no repeats."""
+    try of an insert another page), silent_gap (what retention removed unread is skipped and not counted), or a meter of
+    support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version."""
 
     kind: Literal["meter", "load"]
     bootstrap: str
@@ -65,10 +71,14 @@ class Spec:
     page_seconds: float = 0.3
     page_events: int = 1_000
     point: Point | None = None
-    twin: Literal["commit_outside", "no_fence", "ack_first", "restamp"] | None = None
+    twin: (
+        Literal["commit_outside", "no_fence", "ack_first", "restamp", "silent_gap", "skip_bad", "blind_decode"] | None
+    ) = None
     clickhouse_url: str = ""
     poll_interval_s: float | None = None
     horizon_ms: int = HORIZON_MINUTES * 60_000
+    quarantine_ratio_max: float = 0.5
+    upgraded: bool = False
 
     def as_json(self) -> bytes:
         return TypeAdapter(Spec).dump_json(self)
@@ -102,6 +112,10 @@ class BreakingDriver(KafkaDriver):
         twin = self.spec.twin
         if twin == "commit_outside" and isinstance(effect, steps.SendOffsets):
             return self._commit_alone(effect.next_offset)
+        if twin == "silent_gap" and isinstance(effect, steps.Close):
+            return super().perform(steps.Close(replace(effect.bounds, lost=0)))
+        if twin == "silent_gap" and isinstance(effect, steps.SendOffsets):
+            return super().perform(steps.SendOffsets(effect.next_offset))
         if twin == "ack_first" and isinstance(effect, steps.Close):
             return []
         if twin == "ack_first" and isinstance(effect, steps.Committed):
@@ -161,11 +175,20 @@ def main() -> None:
             processor.insert = restamping(spec.clickhouse_url)
         return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor)
 
-    if meter:
-        meter_app.build(meter_app.MeterConfig(worker, MeterRules(spec.horizon_ms)), make_driver).run()
-    else:
-        config = load_app.LoadConfig(worker, spec.clickhouse_url, "writer", "secret")
-        load_app.build(config, make_driver).run()
+    rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)
+
+    def make_twin(topic: str, partition: int) -> Meter:
+        log = KafkaLogReader(worker.kafka())
+        return METERS[spec.twin or ""](partition, log, lambda: datetime.now(UTC), "twin", rules)
+
+    with rehearse(NEXT) if spec.upgraded else nullcontext():
+        if spec.twin in METERS:
+            Worker(worker, make_twin, make_driver).run()
+        elif meter:
+            meter_app.build(meter_app.MeterConfig(worker, rules), make_driver).run()
+        else:
+            config = load_app.LoadConfig(worker, spec.clickhouse_url, "writer", "secret")
+            load_app.build(config, make_driver).run()
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Misconfigured, TokenmeterError
 from tokenmeter.flow import load_app, meter_app
+from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_reconcile, cli_spool, detached
+from tokenmeter.stack import cli_quarantine, cli_rebuild, cli_reconcile, cli_spool, detached
 from tokenmeter.stack.audit import AuditSources
 from tokenmeter.stack.audit import run as run_audit
 from tokenmeter.stack.demo import run_demo
@@ -48,6 +49,8 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Meter LLM token usage, exactly once.")
+app.add_typer(cli_quarantine.app, name="quarantine")
+app.command(epilog="Example: tokenmeter rebuild --yes")(cli_rebuild.rebuild)
 console = Console()
 
 DEMO_CALLS = 20_000
@@ -142,6 +145,7 @@ def _show_board(stack: LocalStack) -> None:
 def status(data: DataOption = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show each part: state, pid, URL, log (passwords only with --json)."""
     parts = Stack.load(load(data=data).data)
+    _note_losses(parts)
     if as_json:
         sys.stdout.write(json.dumps(parts.as_dict(), indent=2) + "\n")
         return
@@ -149,10 +153,25 @@ def status(data: DataOption = None, as_json: Annotated[bool, typer.Option("--jso
         _say("nothing has run here yet (next: tokenmeter up)")
         return
     table = Table("part", "state", "pid", "url and log", box=SIMPLE_HEAD)
-    for name, part in parts.parts.items():
-        where = "\n".join(filter(None, (part.url, part.log)))
-        table.add_row(name, part.state, str(part.pid or ""), Text(where, overflow="fold"))
+    for name, one in parts.parts.items():
+        where = "\n".join(filter(None, (one.url, one.log)))
+        table.add_row(name, one.state, str(one.pid or ""), Text(where, overflow="fold"))
     console.print(table)
+    for name, one in parts.parts.items():
+        if one.lost_offsets:
+            lost = f"{name} has lost {one.lost_offsets} offsets: retention removed them before they were read"
+            console.print(lost, style="red", highlight=False, soft_wrap=True)
+
+
+def _note_losses(stack: Stack) -> None:
+    """Ask Kafka, if it is there, what each worker's group has lost."""
+    kafka = stack.parts.get("kafka")
+    if kafka is None or kafka.url is None or kafka.state == "stopped":
+        return
+    client = {"bootstrap.servers": kafka.url}
+    for name, group, topics in (("meter", meter_app.APP_ID, (EVENTS,)), ("load", load_app.APP_ID, load_app.TOPICS)):
+        if name in stack.parts:
+            stack.parts[name].lost_offsets = sum(lost_offsets(client, group, topics).values())
 
 
 @app.command(epilog="Example: tokenmeter down")

@@ -38,9 +38,13 @@ Say = Callable[[str], None]
 
 
 class LocalStack:
-    """Kafka, ClickHouse and the workers as children of this process; a part given by URL is used instead."""
+    """Kafka, ClickHouse and the workers as children of this process; a part given by URL is used instead.
 
-    def __init__(self, settings: Settings, say: Say) -> None:
+    ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb.
+    """
+
+    def __init__(self, settings: Settings, say: Say, stores_only: bool = False) -> None:
+        self._stores_only = stores_only
         self._settings = settings
         self._say = say
         self._data = settings.data.absolute()
@@ -67,9 +71,10 @@ class LocalStack:
             self._require_disk()
             self._step("Apache Kafka", self._start_kafka)
             self._step("ClickHouse", self._start_clickhouse)
-            self._step("workers", self._start_workers)
-            self._step("gateway", self._start_gateway)
-            if self._settings.boards:
+            if not self._stores_only:
+                self._step("workers", self._start_workers)
+                self._step("gateway", self._start_gateway)
+            if self._settings.boards and not self._stores_only:
                 self._step("Superset", self._start_superset)
                 self._step("boards", self._publish)
             self._stack.parts[PARENT].state = "running"

@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclass
 class Part:
-    """One line of ``tokenmeter status``; state is running, external or stopped."""
+    """One line of ``tokenmeter status``; state is running, external or stopped.
+
+    ``lost_offsets`` is asked of Kafka when the status is: what retention removed before a worker had read it.
+    """
 
     state: str
     pid: int | None = None
@@ -19,6 +22,7 @@ class Part:
     user: str | None = None
     password: str | None = None
     log: str | None = None
+    lost_offsets: int | None = None
 
 
 def write_private(path: Path, document: Any) -> None:

@@ -7,6 +7,8 @@ Schema ids are fixed and bundled, so a producer and a meter agree without a regi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -67,18 +69,26 @@ _IDS: dict[tuple[str, int], int] = {
 }
 
 
+_rehearsed: list[Schema] = []
+"""What ``rehearse`` adds to the bundled versions."""
+
+
+def schema_from(text: str, name: str, version: int, schema_id: int) -> Schema:
+    """One version from the JSON of its file."""
+    return Schema(name, version, schema_id, json.loads(text), parse_schema(json.loads(text)))
+
+
 @cache
 def versions(name: str) -> tuple[Schema, ...]:
-    """Every bundled version of ``name``, oldest first."""
-    found = []
-    for (schema_name, version), schema_id in sorted(_IDS.items()):
+    """Every known version of ``name``, oldest first."""
+    found = [schema for schema in _rehearsed if schema.name == name]
+    for (schema_name, version), schema_id in _IDS.items():
         if schema_name == name:
             text = (files(__package__) / f"{name}.v{version}.avsc").read_text("utf-8")
-            document = json.loads(text)
-            found.append(Schema(name, version, schema_id, document, parse_schema(json.loads(text))))
+            found.append(schema_from(text, name, version, schema_id))
     if not found:
         raise KeyError(f"no bundled schema is called {name!r}; there are {sorted({n for n, _ in _IDS})}")
-    return tuple(found)
+    return tuple(sorted(found, key=lambda schema: schema.version))
 
 
 def latest(name: str) -> Schema:
@@ -91,12 +101,37 @@ SCHEMA_NAMES: tuple[str, ...] = tuple(sorted({name for name, _ in _IDS}))
 
 @cache
 def by_id(schema_id: int) -> Schema | None:
-    """The bundled schema with this wire id, or None."""
+    """The known schema with this wire id, or None."""
     for name in SCHEMA_NAMES:
         for schema in versions(name):
             if schema.id == schema_id:
                 return schema
     return None
+
+
+@contextmanager
+def rehearse(*added: Schema) -> Iterator[None]:
+    """Know further versions within the block: how an upgrade is tried before its files are bundled.
+
+    Raises ValueError when an added version or id is taken. For one thread: the contract is otherwise fixed.
+    """
+    for schema in added:
+        taken = by_id(schema.id)
+        if taken is not None or schema.version in {known.version for known in versions(schema.name)}:
+            raise ValueError(f"{schema.name} v{schema.version} with id {schema.id}: the version or the id is taken")
+    _rehearsed.extend(added)
+    _forget()
+    try:
+        yield
+    finally:
+        for schema in added:
+            _rehearsed.remove(schema)
+        _forget()
+
+
+def _forget() -> None:
+    versions.cache_clear()
+    by_id.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -128,6 +163,9 @@ BILLING = "usage.billing"
 MARKET = "usage.market"
 PAGES = "usage.pages"
 QUARANTINE = "usage.quarantine"
+
+RELEASED = "released"
+"""The reason on usage.quarantine that ends a quarantine: the event at that position was sent to usage.events again."""
 
 TOPICS: tuple[Topic, ...] = (
     # LogAppendTime: the meter, the loader and an auditor judge an event's age by the same clock, the broker's.

@@ -92,7 +92,8 @@ def decode(value: bytes | None, *, expect: str | None = None) -> Decoded:
         if repaired is None or repaired == value:
             raise
         record = _read(repaired, schema)
-    return Decoded(schema, {**_defaults(schema.name), **record} if schema != latest(schema.name) else record)
+    newest = latest(schema.name)
+    return Decoded(schema, record if schema == newest else _as_version(record, newest))
 
 
 def _repaired(value: bytes, schema: Schema) -> bytes | None:
@@ -119,7 +120,13 @@ def _read(value: bytes, schema: Schema) -> dict[str, Any]:
     return record
 
 
+def _as_version(record: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Another version's record with the fields of ``schema``, in its order: two writers' equal calls read equal."""
+    defaults = _defaults(schema)
+    return {name: record[name] if name in record else defaults[name] for name in schema.field_names}
+
+
 @cache
-def _defaults(name: str) -> dict[str, Any]:
-    """The defaults of the latest version: what an older record means in the fields it did not have."""
-    return {field["name"]: field["default"] for field in latest(name).document["fields"] if "default" in field}
+def _defaults(schema: Schema) -> dict[str, Any]:
+    """What a record of another version means in the fields it does not have."""
+    return {field["name"]: field["default"] for field in schema.document["fields"] if "default" in field}

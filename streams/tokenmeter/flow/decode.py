@@ -1,8 +1,9 @@
 """Columnar decode: the values of a batch become one Avro block, read by polars in one go.
 
 Promises: a damaged value never changes a neighbour's row. The block ends with a sentinel record, and the five bytes of
-each value's wire prefix are read as five fields, so every row proves that it began where a value began. When a proof
-fails the values are halved until the damaged ones stand alone, and those are judged one by one.
+each value's wire prefix are read as five fields, so every row proves that it began where a value began. Values of
+several schema versions become one block a version. When a proof fails the values are halved until the damaged ones
+stand alone, and those are judged one by one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events import accept, wire
@@ -164,70 +167,69 @@ def _sentinel_value(kind: Any) -> Any:
 
 def decode(values: Sequence[bytes | None], name: str = "usage_event") -> Decoded:
     """Decode records ``name`` into every field of its latest version, and INDEX. Never raises for a bad value."""
-    formats = [_format(schema) for schema in versions(name)][::-1]
-    everything: Sequence[int] = range(len(values))
-    whole = _whole(values, everything, formats)
-    if whole is not None:
-        return Decoded(whole, [])
-    parts = _by_version(values, formats)
+    newest = _format(latest(name))
+    frame = _block(values, newest) if len(values) > SINGLE_VALUES_MAX else None
+    if frame is not None:
+        return Decoded(_indexed(frame, np.arange(len(values))), [])
     rejected: list[Rejected] = []
     frames: list[pl.DataFrame] = []
-    for index in parts:
-        part = values if len(parts) == 1 else [values[i] for i in index]
-        frames += _halve(part, index, formats, rejected, tried=len(parts) == 1)
-    frame = pl.concat(frames, how="vertical") if frames else _single([], name)
-    if len(parts) > 1:
-        frame = frame.sort(INDEX)
-        rejected.sort(key=lambda bad: bad.index)
-    return Decoded(frame, rejected)
+    groups = list(_by_version(values, name))
+    for fmt, places in groups:
+        tried = fmt is newest and len(places) == len(values)
+        frames += _halve([values[place] for place in places.tolist()], places, name, fmt, rejected, tried)
+    rejected.sort(key=lambda bad: bad.index)
+    if not frames:
+        return Decoded(_single([], name), rejected)
+    frame = pl.concat(frames, how="vertical")
+    return Decoded(frame.sort(INDEX) if len(groups) > 1 else frame, rejected)
 
 
-def _by_version(values: Sequence[bytes | None], formats: Sequence[_Format]) -> list[Sequence[int]]:
-    """Places of the values, one list a schema version: producers of two versions interleave for as long as an upgrade
-    takes, and no block holds both. What names no version goes with the latest and is judged there."""
-    known = {wire.prefix(fmt.schema): fmt.schema.version for fmt in formats}
-    latest_version = formats[0].schema.version
-    named = [known.get(value[: wire.PREFIX_BYTES], latest_version) if value else latest_version for value in values]
-    present = sorted(set(named))
-    if len(present) < 2:
-        return [range(len(values))]
-    return [[place for place, version in enumerate(named) if version == one] for one in present]
+Places = npt.NDArray[np.intp]
 
 
-def _whole(values: Sequence[bytes | None], index: Sequence[int], formats: Sequence[_Format]) -> pl.DataFrame | None:
-    """All values as one block of one version, or None when they are not, or too few to be worth one."""
-    if len(values) <= SINGLE_VALUES_MAX:
-        return None
-    for fmt in formats:
-        frame = _block(values, fmt)
-        if frame is not None:
-            return frame.with_columns(pl.Series(INDEX, index, pl.Int64))
-    return None
+def _indexed(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
+    return frame.with_columns(pl.Series(INDEX, places, pl.Int64))
+
+
+def _by_version(values: Sequence[bytes | None], name: str) -> Iterator[tuple[_Format | None, Places]]:
+    """Where the values of each version stand, newest first; last, without a format, those of none.
+
+    Old and new writers alternate while an upgrade rolls out: one block a version, however finely they are mixed.
+    """
+    prefixes = pl.Series([value[: wire.PREFIX_BYTES] if value else b"" for value in values], dtype=pl.Binary)
+    rest = np.ones(len(values), bool)
+    for schema in reversed(versions(name)):
+        of_version = (prefixes == pl.Series([wire.prefix(schema)], dtype=pl.Binary)).to_numpy()
+        rest &= ~of_version
+        if of_version.any():
+            yield _format(schema), np.flatnonzero(of_version)
+    if rest.any():
+        yield None, np.flatnonzero(rest)
 
 
 def _halve(
     values: Sequence[bytes | None],
-    index: Sequence[int],
-    formats: Sequence[_Format],
+    places: Places,
+    name: str,
+    fmt: _Format | None,
     rejected: list[Rejected],
     tried: bool = False,
 ) -> Iterator[pl.DataFrame]:
-    """Yield frames for ``values``, whose places are ``index``, in order; what cannot be read goes to ``rejected``.
+    """Yield frames for ``values`` in order; what cannot be read goes to ``rejected``.
 
-    ``tried``: that they are not one block is known.
+    ``tried``: all of them as one block have failed already. Without a format each is read for its own reason.
     """
-    if len(values) > SINGLE_VALUES_MAX:
-        frame = None if tried else _whole(values, index, formats)
+    if fmt is not None and len(values) > SINGLE_VALUES_MAX:
+        frame = None if tried else _block(values, fmt)
         if frame is not None:
-            yield frame
+            yield _indexed(frame, places)
             return
         middle = len(values) // 2
-        yield from _halve(values[:middle], index[:middle], formats, rejected)
-        yield from _halve(values[middle:], index[middle:], formats, rejected)
+        yield from _halve(values[:middle], places[:middle], name, fmt, rejected)
+        yield from _halve(values[middle:], places[middle:], name, fmt, rejected)
         return
-    name = formats[0].schema.name
     rows = []
-    for place, value in zip(index, values, strict=True):
+    for place, value in zip(places.tolist(), values, strict=True):
         try:
             record = wire.decode(value, expect=name).record
         except Poison as poison:
@@ -269,11 +271,11 @@ def _block(values: Sequence[bytes | None], fmt: _Format) -> pl.DataFrame | None:
 
 
 @cache
-def _dtypes(name: str) -> dict[str, pl.DataType]:
+def _dtypes(schema: Schema) -> dict[str, pl.DataType]:
     """Column types as the block decoder gives them, read from a block of nothing but its sentinel."""
-    fmt = _format(latest(name))
+    fmt = _format(schema)
     block = fmt.header + _varint(1) + _varint(len(fmt.sentinel)) + fmt.sentinel + _SYNC
-    read = pl.read_avro(io.BytesIO(block)).select(latest(name).field_names)
+    read = pl.read_avro(io.BytesIO(block)).select(schema.field_names)
     return dict(_as_text(read, fmt).schema)
 
 
@@ -285,16 +287,17 @@ def _as_text(frame: pl.DataFrame, fmt: _Format) -> pl.DataFrame:
 
 def _normalise(frame: pl.DataFrame, fmt: _Format) -> pl.DataFrame:
     """The latest version's columns in order."""
-    name = fmt.schema.name
-    defaults = {f["name"]: f.get("default") for f in latest(name).document["fields"]}
+    newest = latest(fmt.schema.name)
+    dtypes = _dtypes(newest)
+    defaults = {f["name"]: f.get("default") for f in newest.document["fields"]}
     missing = [
         pl.lit(defaults[column], dtype=dtype).alias(column)
-        for column, dtype in _dtypes(name).items()
+        for column, dtype in dtypes.items()
         if column not in frame.columns
     ]
-    return _as_text(frame, fmt).with_columns(*missing).select(list(_dtypes(name)))
+    return _as_text(frame, fmt).with_columns(*missing).select(list(dtypes))
 
 
 def _single(rows: list[dict[str, Any]], name: str) -> pl.DataFrame:
     """Rows decoded one by one, with the types the block decoder gives."""
-    return pl.DataFrame(rows, schema={**_dtypes(name), INDEX: pl.Int64()}, orient="row")
+    return pl.DataFrame(rows, schema={**_dtypes(latest(name)), INDEX: pl.Int64()}, orient="row")

@@ -36,7 +36,11 @@ T = TypeVar("T", U64, I64)
 _IDENTITY = ("customer_id", "event_id")
 _EMITTER_FIELDS = frozenset({"source", "sequence"})
 """Stamped by whoever sends: a retry from another process differs in them and is the same call."""
-PAYLOAD: tuple[str, ...] = tuple(n for n in latest("usage_event").field_names if n not in _EMITTER_FIELDS)
+
+
+def payload() -> list[str]:
+    """The fields in which two events of one identity must agree to be one call."""
+    return [name for name in latest("usage_event").field_names if name not in _EMITTER_FIELDS]
 
 
 @dataclass
@@ -62,7 +66,7 @@ def marks(frame: pl.DataFrame, appended_at_ms: I64) -> Marks:
     return Marks(
         hashes["high"].to_numpy(),
         hashes["low"].to_numpy(),
-        frame.select(PAYLOAD).hash_rows(31).to_numpy(),
+        frame.select(payload()).hash_rows(31).to_numpy(),
         appended_at_ms,
     )
 

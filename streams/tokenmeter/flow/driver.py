@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from tokenmeter.events.errors import Fatal, Fenced
-from tokenmeter.flow import steps
+from tokenmeter.flow import losses, steps
 from tokenmeter.flow.page import Outgoing, Processor
 
 TRANSACTION_TIMEOUT_MS = 60_000
@@ -89,7 +89,9 @@ class KafkaDriver:
                 found = self._consumer.committed([self._topic_partition()], KAFKA_WAIT_S)[0]
                 if found.error:
                     raise KafkaException(found.error)
-                return found.offset if found.offset >= 0 else steps.LOG_START
+                if found.offset < 0:
+                    return steps.NOTHING_COMMITTED
+                return steps.Position(found.offset, losses.read(found.metadata))
             case steps.ReadLogStart():
                 return self._consumer.get_watermark_offsets(self._topic_partition(), KAFKA_WAIT_S)[0]
             case steps.Restore(position):
@@ -104,11 +106,10 @@ class KafkaDriver:
                 for records in outgoing:
                     self._produce(records)
                 return None
-            case steps.SendOffsets(next_offset):
+            case steps.SendOffsets(next_offset, lost):
+                next_position = TopicPartition(self._topic, self._partition, next_offset, losses.written(lost))
                 metadata = self._consumer.consumer_group_metadata()
-                return self._tx.send_offsets_to_transaction(
-                    [self._topic_partition(next_offset)], metadata, KAFKA_WAIT_S
-                )
+                return self._tx.send_offsets_to_transaction([next_position], metadata, KAFKA_WAIT_S)
             case steps.Commit():
                 self._tx.commit_transaction(KAFKA_WAIT_S)
                 self._in_transaction = False
@@ -132,10 +133,8 @@ class KafkaDriver:
             raise Fatal(f"{self._name}: a transaction before the fence")
         return self._producer
 
-    def _topic_partition(self, offset: int | None = None) -> TopicPartition:
-        if offset is None:
-            return TopicPartition(self._topic, self._partition)
-        return TopicPartition(self._topic, self._partition, offset)
+    def _topic_partition(self) -> TopicPartition:
+        return TopicPartition(self._topic, self._partition)
 
     def transactional_id(self) -> str:
         """One per app and partition: whoever initialises it last owns the partition."""

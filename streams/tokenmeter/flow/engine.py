@@ -34,7 +34,10 @@ Key = tuple[str, int]
 
 @dataclass
 class Owner:
-    """One owned partition. ``position`` is the next offset to fold, ``committed`` the next to commit."""
+    """One owned partition. ``position`` is the next offset to fold, ``committed`` the next to commit.
+
+    ``lost`` counts the offsets that retention has ever removed unread; each is missing from what this app makes.
+    """
 
     topic: str
     partition: int
@@ -44,6 +47,7 @@ class Owner:
     position: int = 0
     committed: int = 0
     high_watermark: int = 0
+    lost: int = 0
     page: OpenPage | None = None
     ready: bool = False
     revoked: bool = False
@@ -135,7 +139,9 @@ class Engine:
         if owner.revoked or not is_current():
             return
         if not owner.ready:
-            owner.position = owner.committed = await self._steps(owner, steps.own())
+            found: steps.Position = await self._steps(owner, steps.own())
+            owner.position = owner.committed = found.next_offset
+            owner.lost = found.lost
             owner.ready = True
             log.info("%s/%d: owned from offset %d", owner.topic, owner.partition, owner.position)
         owner.high_watermark = max(owner.high_watermark, batch.high_watermark)
@@ -148,7 +154,12 @@ class Engine:
             case Admission.GAP:
                 gap = steps.cross_gap(owner.topic, owner.partition, owner.position, batch.start_offset)
                 lost = await self._steps(owner, gap)
-                log.error("%s/%d: retention removed %d unread offsets", owner.topic, owner.partition, lost)
+                owner.lost += lost
+                log.critical(
+                    "%s/%d: retention removed the offsets %d to %d before they were read; %d are lost by now. "
+                    "Raise the topic's retention.ms or add workers; what is gone is not counted anywhere",
+                    *(owner.topic, owner.partition, owner.position, batch.start_offset - 1, owner.lost),
+                )
             case Admission.TAKE:
                 pass
         owner.position = batch.next_offset
@@ -177,7 +188,8 @@ class Engine:
         if page is None or owner.revoked:
             return
         began = self._clock()
-        bounds = PageBounds(owner.topic, owner.partition, owner.committed, owner.position, page.lost)
+        lost_before = owner.lost - page.lost
+        bounds = PageBounds(owner.topic, owner.partition, owner.committed, owner.position, page.lost, lost_before)
         await self._steps(owner, steps.commit(bounds))
         owner.page = None
         owner.committed = owner.position

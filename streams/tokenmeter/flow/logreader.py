@@ -16,6 +16,8 @@ READ_RECORDS_MAX = 50_000
 """Records taken from the client in one call."""
 READ_QUEUE_KBYTES_MAX = 32 << 10
 """What the client fetches ahead, for each partition that is read."""
+READ_WAIT_S = 0.2
+"""How long that call waits for more: what a short read costs."""
 STALL_S = 30.0
 """A read that brings nothing for this long has failed."""
 TAIL_STEP = 16
@@ -29,7 +31,10 @@ class LogReader(Protocol):
         """How many partitions the topic has."""
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[RecordBatch]:
-        """Committed records with start <= offset < end, in order."""
+        """Committed records with start <= offset < end, in order; waits for transactions open before ``end``."""
+
+    def end(self, topic: str, partition: int) -> int:
+        """The offset after the last record, whether it is committed yet or not."""
 
     def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
         """(offset, append time in ms, value) of the last committed record (below ``before``), or None."""
@@ -74,9 +79,9 @@ class KafkaLogReader:
             consumer.assign([TopicPartition(topic, partition, start)])
             position, heard_at = start, time.monotonic()
             while position < end:
-                messages = consumer.consume(READ_RECORDS_MAX, 1.0)
+                messages = consumer.consume(READ_RECORDS_MAX, READ_WAIT_S)
                 errors = [error for m in messages if (error := m.error()) is not None]
-                at_end = any(error.code() == KafkaError._PARTITION_EOF for error in errors)
+                ends = [int(m.offset() or 0) for m in messages if m.error() is not None]
                 for error in errors:
                     if error.code() != KafkaError._PARTITION_EOF:
                         raise KafkaException(error)
@@ -88,10 +93,18 @@ class KafkaLogReader:
                     position = batch.next_offset
                     yield batch
                 reached = consumer.position([TopicPartition(topic, partition)])[0].offset
-                if at_end or reached >= end:
+                if max([reached, *ends]) >= end:
                     return
                 if time.monotonic() - heard_at > STALL_S:
                     raise Fatal(f"{topic}/{partition}: no record for {STALL_S:.0f} s at offset {position} of {end}")
+        finally:
+            consumer.close()
+
+    def end(self, topic: str, partition: int) -> int:
+        """See LogReader. A read_committed consumer would answer with the last stable offset."""
+        consumer = Consumer({**self._settings, "isolation.level": "read_uncommitted"})
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), STALL_S)[1])
         finally:
             consumer.close()
 

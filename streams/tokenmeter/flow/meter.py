@@ -27,6 +27,7 @@ from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, HORIZON_MINUTES, H
 from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
 from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.refused import refused_since
 
 QUARANTINE_RATIO_MAX = 0.5
 """A page with a larger share of unusable events stops the meter: that is an outage, not hygiene."""
@@ -91,8 +92,10 @@ class Meter:
         if before is None:
             return
         start = self._log.offset_at(EVENTS, self._partition, before[1] - self._rules.horizon_ms)
+        refused = refused_since(self._log, self._partition, before[1] - self._rules.horizon_ms)
         for batch in self._log.read(EVENTS, self._partition, position if start is None else start, position):
             usable, _ = judge(*self._decode(batch)[:2])
+            usable = usable.filter(~np.isin(batch.offsets()[usable[INDEX].to_numpy()], refused))
             self._horizon.mark(marks(usable, usable[APPENDED_AT_MS].to_numpy()))
 
     def _restore_chain(self, position: int) -> None:

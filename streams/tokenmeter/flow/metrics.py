@@ -17,8 +17,11 @@ class Metrics:
         labels = ("topic", "partition")
         self.events = Counter("tokenmeter_events", "Records in committed pages", labels, registry=self.registry)
         self.pages = Counter("tokenmeter_pages", "Committed pages", labels, registry=self.registry)
-        self.lost = Counter(
-            "tokenmeter_lost_offsets", "Offsets retention removed unread", labels, registry=self.registry
+        self.lost = Gauge(
+            "tokenmeter_lost_offsets",
+            "Offsets retention has ever removed unread; lasts, also over restarts",
+            labels,
+            registry=self.registry,
         )
         self.lag = Gauge("tokenmeter_lag", "Offsets appended but not committed", labels, registry=self.registry)
         self.commit_seconds = Histogram(
@@ -36,6 +39,6 @@ class Metrics:
         labels = (page.bounds.topic, str(page.bounds.partition))
         self.events.labels(*labels).inc(page.events)
         self.pages.labels(*labels).inc()
-        self.lost.labels(*labels).inc(page.bounds.lost)
+        self.lost.labels(*labels).set(page.bounds.lost_before + page.bounds.lost)
         self.commit_seconds.observe(page.commit_seconds)
         self.page_age_seconds.observe(page.age_seconds)

@@ -33,13 +33,17 @@ class PageLimits:
 
 @dataclass(frozen=True)
 class PageBounds:
-    """The offsets [first_offset, next_offset) of one partition; ``lost`` of them retention had already removed."""
+    """The offsets [first_offset, next_offset) of one partition; ``lost`` of them retention had already removed.
+
+    ``lost_before`` is how many it had removed unread in earlier pages of the partition.
+    """
 
     topic: str
     partition: int
     first_offset: int
     next_offset: int
     lost: int = 0
+    lost_before: int = 0
 
     @property
     def last_offset(self) -> int:

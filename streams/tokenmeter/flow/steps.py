@@ -13,8 +13,17 @@ from typing import Any
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.page import Outgoing, PageBounds
 
-LOG_START = -1
-"""What ``ReadPosition`` answers for a partition nobody has committed yet."""
+
+@dataclass(frozen=True)
+class Position:
+    """What a group has committed for a partition: the next offset, and how many before it retention removed unread."""
+
+    next_offset: int
+    lost: int = 0
+
+
+NOTHING_COMMITTED = Position(0)
+"""Where a partition begins that nobody has committed yet: whatever the log has lost of it since, nobody has read."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Fence:
 
 @dataclass(frozen=True)
 class ReadPosition:
-    """The group's committed offset, or LOG_START."""
+    """The group's committed Position, or NOTHING_COMMITTED."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,10 @@ class Produce:
 
 @dataclass(frozen=True)
 class SendOffsets:
-    """Put the next input offset into the transaction, for the app's consumer group."""
+    """Put the next input offset into the transaction, for the app's consumer group; ``lost`` as in Position."""
 
     next_offset: int
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,11 @@ Effect = Fence | ReadPosition | ReadLogStart | Restore | Close | Begin | Produce
 Steps = Generator[Effect, Any, Any]
 
 
-def own() -> Generator[Effect, Any, int]:
+def own() -> Generator[Effect, Any, Position]:
     """Take a partition: fence **before** the position is read, then restore. Returns the position to go on from."""
     yield Fence()
-    position: int = yield ReadPosition()
-    if position == LOG_START:
-        position = yield ReadLogStart()
-    yield Restore(position)
+    position: Position = yield ReadPosition()
+    yield Restore(position.next_offset)
     return position
 
 
@@ -111,6 +119,6 @@ def commit(bounds: PageBounds) -> Generator[Effect, Any, None]:
     outgoing: list[Outgoing] = yield Close(bounds)
     yield Begin()
     yield Produce(tuple(outgoing))
-    yield SendOffsets(bounds.next_offset)
+    yield SendOffsets(bounds.next_offset, bounds.lost_before + bounds.lost)
     yield Commit()
     yield Committed(bounds)

@@ -96,7 +96,19 @@ class BatchSchema(faust.Schema[Any, Any]):
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Polls aiokafka; the fetched records of batch topics leave it as one RecordBatch per partition."""
+    """Polls aiokafka; the fetched records of batch topics leave it as one RecordBatch per partition.
+
+    ``_handed`` is the next offset of each partition after what has left; None while partitions are being sought.
+    """
+
+    _handed: dict[Any, int] | None = None
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Begin again at the committed offsets; a partition without one at 0, whatever the log still has."""
+        self._handed = None
+        committed: Mapping[Any, int | None] = await super().seek_to_committed()
+        self._handed = {TP(tp.topic, tp.partition): offset or 0 for tp, offset in committed.items()}
+        return cast(Mapping[TP, int], committed)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -153,6 +165,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 if batch is not None:
                     state = fetcher._subscriptions.subscription.assignment.state_value(tp)
                     batch.high_watermark = state.highwater or batch.next_offset
+                    if self._handed is not None:
+                        self._handed[TP(*tp)] = batch.next_offset
             else:
                 records = fetched.getall(max_records)
             if not fetched.has_more():
@@ -160,7 +174,24 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 fetcher._notify(fetcher._wait_consume_future)
             if records:
                 taken[tp] = records
-        return taken
+        return {**taken, **self._jumped(fetcher, active, taken)}
+
+    def _jumped(self, fetcher: Any, active: set[Any], taken: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
+        """An empty batch for each partition whose fetch position has jumped: retention removed what was to be read.
+
+        aiokafka says nothing of it and goes on at the log's new start; with no new record behind, nobody would notice.
+        """
+        jumped: dict[Any, list[Any]] = {}
+        assignment = fetcher._subscriptions.subscription.assignment
+        for tp in active - taken.keys() - fetcher._records.keys():
+            handed = None if self._handed is None else self._handed.get(TP(*tp))
+            state = assignment.state_value(tp)
+            if handed is None or state is None or not state.has_valid_position or state.position <= handed:
+                continue
+            at = state.position
+            jumped[tp] = [RecordBatch(tp.topic, tp.partition, at, at, [], [], 0, max(at, state.highwater or 0))]
+            cast(dict[Any, int], self._handed)[TP(*tp)] = at
+        return jumped
 
 
 class BatchConsumer(driver.Consumer):

@@ -19,6 +19,7 @@ from tokenmeter.events.errors import Fatal, TokenmeterError
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, Engine
+from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
@@ -96,6 +97,8 @@ class Worker:
         self.metrics = Metrics()
         self.watchdog = Watchdog(config.stall_seconds)
         self.waiting_s = 0.0
+        self._lost: dict[tuple[str, int], int] = {}
+        self._lost_read_for: set[Any] = set()
 
         def make_owner(topic: str, partition: int) -> tuple[Driver, Processor]:
             processor = make_processor(topic, partition)
@@ -214,13 +217,26 @@ class Worker:
                     )
                 )
         self.watchdog.forget(set(assigned))
+        await self._watch_losses(assigned)
+
+    async def _watch_losses(self, assigned: set[Any]) -> None:
+        """Show what retention has ever removed unread, from the group's commits and from the partitions in hand."""
+        if assigned - self._lost_read_for:
+            config = self.config
+            self._lost = await asyncio.to_thread(lost_offsets, config.kafka(), config.app_id, config.topics)
+            self._lost_read_for = assigned
+        self._lost.update({(o.topic, o.partition): o.lost for o in self.engine.owners if o.ready})
+        for (topic, partition), lost in self._lost.items():
+            self.metrics.lost.labels(topic, str(partition)).set(lost)
 
     def _health(self, web: Any) -> Any:
+        """``ok`` says that work goes on. A loss does not change it: no restart brings back what is gone."""
         healthy = self.waiting_s <= self.config.stall_seconds / 2
         body = {
             "ok": healthy,
             "app": self.config.app_id,
             "waiting_seconds": round(self.waiting_s, 1),
+            "lost_offsets": sum(self._lost.values()),
             "partitions": [
                 {"topic": o.topic, "partition": o.partition, "committed": o.committed, "lag": o.lag}
                 for o in self.engine.owners

@@ -164,9 +164,9 @@ def test_the_fence_comes_before_the_position_and_the_commit_last() -> None:
     try:
         while True:
             order.append(type(effect).__name__)
-            effect = owning.send(7)
+            effect = owning.send(steps.Position(7, 2))
     except StopIteration as stop:
-        assert stop.value == 7
+        assert stop.value == steps.Position(7, 2)
     assert order == ["Fence", "ReadPosition", "Restore"]
     committing = steps.commit(PageBounds("t", 0, 0, 5))
     order = [type(next(committing)).__name__]

@@ -93,6 +93,30 @@ def test_a_gap_ends_the_process_unless_retention_made_it_and_then_it_is_counted(
     assert [page.bounds.lost for page in removed.closed] == [4]
 
 
+def test_what_retention_took_before_anything_was_ever_committed_is_counted_and_so_is_a_gap_with_nothing_behind() -> (
+    None
+):
+    async def main() -> Rig:
+        rig = Rig(Broker(log_start=6))
+        await rig.engine.add(batch(6, 8))
+        rig.broker.log_start = 12
+        await rig.engine.add(batch(12, 12))  # the fetch position jumped, and no record follows
+        rig.now += 5
+        await rig.engine.close_due()
+        assert rig.broker.position == 12
+        await rig.engine.stop()
+        again = Rig(rig.broker)  # a restart remembers
+        await again.engine.add(batch(12, 16))
+        assert [owner.lost for owner in again.engine.owners] == [6 + 4]
+        await again.engine.stop()
+        return rig
+
+    rig = asyncio.run(main())
+    assert rig.failures == []
+    assert rig.broker.committed == [6, 7, 12, 13, 14, 15]
+    assert rig.broker.lost == 6 + 4
+
+
 def test_a_revoke_in_the_middle_of_a_close_waits_for_it_and_drops_what_came_after() -> None:
     closing, may_go_on = threading.Event(), threading.Event()
 

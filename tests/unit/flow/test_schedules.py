@@ -37,7 +37,7 @@ def life(broker: Broker, driver: MemoryDriver) -> Iterator[steps.Effect]:
             yield effect
             answer = driver.perform(effect)
 
-    position = yield from drive(steps.own())
+    position = (yield from drive(steps.own())).next_offset
     while position < LOG_END:
         next_offset = min(position + PAGE, LOG_END)
         driver.processor.add(batch(position, next_offset))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -92,10 +92,17 @@ class _Seen:
         return ("duplicate" if before[1] == payload else "conflict"), first
 
 
-def recount(records: Iterable[LogRecord], pages: Iterable[tuple[int, int]], horizon_ms: int) -> Iterator[Recount]:
+def recount(
+    records: Iterable[LogRecord],
+    pages: Iterable[tuple[int, int]],
+    horizon_ms: int,
+    unknown_then: Set[int] = frozenset(),
+) -> Iterator[Recount]:
     """Count ``records`` (one partition, in order) into ``pages`` (contiguous (first, last) offsets), one after another.
 
-    Records before the first page only fill the horizon; records after the last one are left unread.
+    Records before the first page only fill the horizon; records after the last one are left unread. The offsets
+    ``unknown_then`` were quarantined because their schema was not known to the meter of that time; it is believed for
+    versions that came later, and for the first one never.
     """
     seen = _Seen(horizon_ms)
     source = iter(records)
@@ -103,13 +110,13 @@ def recount(records: Iterable[LogRecord], pages: Iterable[tuple[int, int]], hori
     for first, last in pages:
         page = Recount(first, last)
         while record is not None and record.offset <= last:
-            _count(page if record.offset >= first else None, record, seen)
+            _count(page if record.offset >= first else None, record, seen, record.offset in unknown_then)
             record = next(source, None)
         yield page
 
 
-def _count(page: Recount | None, record: LogRecord, seen: _Seen) -> None:
-    reason, event = _read(record)
+def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: bool) -> None:
+    reason, event = _read(record, unknown_then)
     status, first = seen.look(event, record.appended_at_ms) if event is not None else ("", False)
     if page is None:
         return
@@ -129,12 +136,15 @@ def _count(page: Recount | None, record: LogRecord, seen: _Seen) -> None:
         _meter(page, event)
 
 
-def _read(record: LogRecord) -> tuple[str, dict[str, Any] | None]:
+def _read(record: LogRecord, unknown_then: bool) -> tuple[str, dict[str, Any] | None]:
     """The event, or why it cannot be used."""
     try:
-        event = wire.decode(record.value, expect="usage_event").record
+        decoded = wire.decode(record.value, expect="usage_event")
     except Poison as poison:
         return poison.reason, None
+    if unknown_then and decoded.schema.version > 1:
+        return "schema", None
+    event = decoded.record
     reason = accept.reason_against(event, record.appended_at_ms * 1000)
     return (reason, None) if reason else ("", event)
 

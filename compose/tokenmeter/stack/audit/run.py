@@ -12,7 +12,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit.compare import Difference, PageEvidence, compare, name_of
@@ -116,6 +116,8 @@ def _read(kafka: KafkaTopics, wanted: set[int]) -> _Topics:
                     found.pages[partition].append(record)
                     found.page_values[partition, record["first_offset"]] = entry.value or b""
                 elif topic == QUARANTINE:
+                    if record["reason"] == RELEASED:
+                        continue  # not of the meter: the event behind it is judged where it was sent again
                     found.quarantine[record["partition"]].append((record["offset"], record["reason"]))
                 else:
                     by_page = found.billing if topic == BILLING else found.market
@@ -171,7 +173,9 @@ def _audit(
         del in_store["usage_events"]  # whether a row was the first of its identity is no longer known
     bounds = [(page["first_offset"], page["last_offset"]) for page in pages]
     previous = FIRST_DIGEST if firsts[0] == 0 else pages[0]["previous_digest"]
-    for page, counted in zip(pages, recount(kafka.read(EVENTS, partition), bounds, horizon_ms), strict=True):
+    unknown_then = {offset for offset, reason in topics.quarantine[partition] if reason == "schema"}
+    counts = recount(kafka.read(EVENTS, partition), bounds, horizon_ms, unknown_then)
+    for page, counted in zip(pages, counts, strict=True):
         key = (partition, page["first_offset"])
         evidence = PageEvidence(
             page,

@@ -1,0 +1,190 @@
+"""Rebuilds ClickHouse from Kafka: position to the start, drop, migrate, replay.
+
+The position is reset first. Whatever kills a rebuild afterwards, the next loader reads everything again, and a page
+that is inserted twice is there once; had the tables gone first, a loader could go on behind the hole.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.flow.load import TABLES
+from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
+from tokenmeter.flow.load_app import TOPICS
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.flow.losses import lost_offsets, written
+from tokenmeter.stack.audit.sources import KafkaTopics
+from tokenmeter.stack.children import Child
+from tokenmeter.stack.kafka import free_port
+from tokenmeter.store.derived import Name, digests, drop_derived, raw_rows_below
+from tokenmeter.store.migrate import migrate
+
+KAFKA_TIMEOUT_S = 30.0
+STALL_S = 120.0
+"""A replay that brings nothing for this long has failed."""
+POLL_S = 0.5
+SESSION_EXPIRY_S = 15.0
+"""A loader that was stopped or killed counts as alive until its session has expired."""
+
+LOADED = frozenset(table for _, table in TABLES.values())
+
+Key = tuple[str, int]
+"""(topic, partition)"""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Offsets before ``log_start`` that Kafka no longer has; ``raw_rows`` stored events would go with them."""
+
+    topic: str
+    partition: int
+    log_start: int
+    raw_rows: int
+
+    def __str__(self) -> str:
+        rows = f"; {self.raw_rows} raw rows in ClickHouse are from there" if self.topic == EVENTS else ""
+        return f"{self.topic}/{self.partition} begins at offset {self.log_start}{rows}"
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """By table (rows, digest) before and after."""
+
+    before: Mapping[Name, tuple[int, int]]
+    after: Mapping[Name, tuple[int, int]]
+
+    @property
+    def equal(self) -> bool:
+        return self.before == self.after
+
+
+class Rebuild:
+    """``start_loader`` starts a loader of the group, which is stopped when it has read everything."""
+
+    def __init__(self, client: Mapping[str, Any], clickhouse: Client, start_loader: Callable[[], Child]) -> None:
+        self._client = dict(client)
+        self._clickhouse = clickhouse
+        self._start_loader = start_loader
+        self._topics = KafkaTopics(client)
+
+    def require_no_loader(self, wait_s: float = 0.0) -> None:
+        """Raises Misconfigured naming the loaders that are still alive after ``wait_s``."""
+        deadline = time.monotonic() + wait_s
+        while members := self._loaders():
+            if time.monotonic() >= deadline:
+                raise Misconfigured(
+                    f"a loader is alive ({', '.join(members)}): it would go on behind what is dropped",
+                    hint="stop every loader and run the rebuild again",
+                )
+            time.sleep(POLL_S)
+
+    def _loaders(self) -> list[str]:
+        admin = AdminClient({**self._client, "log_level": 2})
+        try:
+            group = admin.describe_consumer_groups([LOAD_GROUP])[LOAD_GROUP].result(KAFKA_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            raise Fatal(f"cannot describe {LOAD_GROUP}: {error.args[0].str()}", hint="tokenmeter status") from error
+        return [member.group_instance_id or member.member_id for member in group.members]
+
+    def starts(self) -> dict[Key, int]:
+        """The first offset that each partition still has."""
+        return {
+            (topic, p): self._topics.log_start(topic, p) for topic in TOPICS for p in self._topics.partitions(topic)
+        }
+
+    def gone(self) -> list[Gone]:
+        """What retention has removed and a replay cannot bring back."""
+        return [
+            Gone(topic, p, start, raw_rows_below(self._clickhouse, p, start) if topic == EVENTS else 0)
+            for (topic, p), start in self.starts().items()
+            if start > 0
+        ]
+
+    def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Rebuilt:
+        """Do it. Afterwards each table says what it said before, but for what is ``gone`` and what had not been loaded.
+
+        Raises Misconfigured while a loader is alive, Fatal when the replay stands still; running it again is safe.
+        """
+        self.require_no_loader()
+        before = digests(self._clickhouse, LOADED)
+        starts = self.starts()
+        self._reset(starts)
+        self.recreate()
+        loader = self._start_loader()
+        try:
+            self._wait(loader, starts, progress)
+        finally:
+            loader.stop()
+        return Rebuilt(before, digests(self._clickhouse, LOADED))
+
+    def recreate(self) -> None:
+        """Drop every view and every table that is loaded from a topic, and migrate from nothing."""
+        drop_derived(self._clickhouse, LOADED)
+        migrate(self._clickhouse)
+
+    def _reset(self, starts: Mapping[Key, int]) -> None:
+        """To the start of every topic. What retention had removed before it was read stays counted."""
+        lost = lost_offsets(self._client, LOAD_GROUP, TOPICS)
+        positions = [TopicPartition(t, p, start, written(lost.get((t, p), 0))) for (t, p), start in starts.items()]
+        admin = AdminClient({**self._client, "log_level": 2})
+        try:
+            wanted = [ConsumerGroupTopicPartitions(LOAD_GROUP, positions)]
+            admin.alter_consumer_group_offsets(wanted)[LOAD_GROUP].result(KAFKA_TIMEOUT_S)
+        except KafkaException as error:
+            raise Fatal(
+                f"cannot reset the position of {LOAD_GROUP}: {error.args[0].str()}; nothing was dropped",
+                hint="stop every loader and run the rebuild again",
+            ) from error
+
+    def _wait(self, loader: Child, starts: Mapping[Key, int], progress: Callable[[int, int], None]) -> None:
+        """Until the loader has committed what each topic held at the beginning."""
+        log = KafkaLogReader(self._client)
+        ends = {key: last[0] + 1 for key in starts if (last := log.last(*key)) is not None}
+        total = sum(end - starts[key] for key, end in ends.items())
+        done, moved_at = -1, time.monotonic()
+        while done < total:
+            at = {key: min(self._topics.committed(LOAD_GROUP, *key), end) for key, end in ends.items()}
+            now_done = sum(max(0, at[key] - starts[key]) for key in ends)
+            if now_done > done:
+                done, moved_at = now_done, time.monotonic()
+                progress(done, total)
+            if not loader.is_alive() or time.monotonic() - moved_at > STALL_S:
+                raise Fatal(
+                    f"the replay ended at {done} of {total} offsets; the loader's log ends with: {loader.log_tail()}",
+                    hint="tokenmeter rebuild --yes",
+                )
+            if done < total:
+                time.sleep(POLL_S)
+
+
+def loader_process(bootstrap: str, clickhouse: tuple[str, str, str], data: Path) -> Callable[[], Child]:
+    """A loader as a child process; its log is ``data/logs/rebuild.log``."""
+
+    def start() -> Child:
+        url, user, password = clickhouse
+        env = {
+            "TOKENMETER_KAFKA_BOOTSTRAP": bootstrap,
+            "TOKENMETER_CLICKHOUSE_URL": url,
+            "TOKENMETER_CLICKHOUSE_USER": user,
+            "TOKENMETER_CLICKHOUSE_PASSWORD": password,
+            "TOKENMETER_DATA": str(data),
+        }
+        command = [sys.executable, "-m", "tokenmeter.stack.cli", "load", "--port", str(free_port())]
+        child = Child("rebuild", command, data / "logs" / "rebuild.log", env)
+        child.start()
+        return child
+
+    return start

@@ -1,0 +1,56 @@
+"""What of ClickHouse is derived from Kafka: every view, and each table that a topic is loaded into.
+
+``loaded`` names those tables; what else the migrations make (the history of reconcile) is nobody's copy and is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from clickhouse_connect.driver.client import Client
+
+from tokenmeter.store.migrate import Migration, bundled
+from tokenmeter.store.queries import sql
+
+Name = tuple[str, str]
+"""(database, table or view)"""
+
+HISTORY: Name = ("tokenmeter", "schema_migrations")
+_CREATED = re.compile(r"^CREATE\s+(?:MATERIALIZED\s+)?(TABLE|VIEW)\s+IF NOT EXISTS\s+(\w+)\.(\w+)", re.I | re.M)
+
+
+def created(migrations: Iterable[Migration] | None = None) -> list[tuple[Name, bool]]:
+    """What the migrations create, in their order, and whether it is a table."""
+    found = [_CREATED.findall(m.statement) for m in (bundled() if migrations is None else migrations)]
+    return [((database, name), kind.upper() == "TABLE") for each in found for kind, database, name in each]
+
+
+def tables(loaded: Collection[str]) -> list[Name]:
+    """The tables that hold what was loaded."""
+    return [name for name, is_table in created() if is_table and name[1] in loaded]
+
+
+def drop_derived(client: Client, loaded: Collection[str]) -> list[Name]:
+    """Drop all that is derived and nothing else; the migrations' history first, so that they make all of it anew."""
+    derived = [name for name, is_table in created() if not is_table or name[1] in loaded]
+    names = [HISTORY, *reversed(derived)]
+    for database, table in names:
+        client.command(sql("drop_table"), parameters={"database": database, "table": table})
+    return names
+
+
+def digests(client: Client, loaded: Collection[str]) -> dict[Name, tuple[int, int]]:
+    """By table: (rows, digest of their contents)."""
+    found = {}
+    for database, table in tables(loaded):
+        parameters = {"database": database, "table": table}
+        rows, digest = client.query(sql("table_digest"), parameters=parameters).result_rows[0]
+        found[database, table] = (int(rows), int(digest or 0))
+    return found
+
+
+def raw_rows_below(client: Client, partition: int, below: int) -> int:
+    """Stored events of ``partition`` from before offset ``below``."""
+    parameters = {"partition": partition, "below": below}
+    return int(client.query(sql("raw_rows_below"), parameters=parameters).result_rows[0][0])

@@ -1,0 +1,42 @@
+"""Meters that do one thing wrongly, so that a check shows it would notice."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tokenmeter.events import wire
+from tokenmeter.events.contract import latest
+from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.decode import _SYNC, INDEX, _as_text, _format, _header, _varint
+from tokenmeter.flow.meter import Meter
+
+
+class SkipBad(Meter):
+    """Leaves out what it cannot use and says nothing."""
+
+    def _quarantine(self, *args: Any, **kwargs: Any) -> None:
+        return
+
+
+class BlindDecode(Meter):
+    """Believes whatever the block reader says: no sentinel, no prefixes."""
+
+    def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
+        schema = latest("usage_event")
+        bodies = [(value or b"")[wire.PREFIX_BYTES :] for value in batch.values]
+        block = _header(schema, ()) + _varint(len(bodies)) + _varint(sum(map(len, bodies))) + b"".join(bodies) + _SYNC
+        try:
+            frame = _as_text(pl.read_avro(io.BytesIO(block)), _format(schema))
+        except (Exception, pl.exceptions.PanicException):
+            return super()._decode(batch)
+        if frame.height != len(bodies):
+            return super()._decode(batch)
+        frame = frame.with_columns(pl.Series(INDEX, np.arange(len(bodies)), pl.Int64))
+        return frame, batch.appended_at_ms(), []
+
+
+METERS: dict[str, type[Meter]] = {"skip_bad": SkipBad, "blind_decode": BlindDecode}

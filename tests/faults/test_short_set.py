@@ -34,7 +34,7 @@ CONTROLS = ("answer of an insert lost", "day-resent-merged", "truncated", "reten
 def test_a_fault_of_the_short_set_loses_and_doubles_nothing(fault: Fault, tmp_path: Path) -> None:
     outcome = fault.run(tmp_path, 1, SEED)
     assert outcome.holds, outcome
-    assert outcome.injected == 1
+    assert outcome.injected >= 1
     assert outcome.sent > 0
 
 

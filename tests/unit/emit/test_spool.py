@@ -195,3 +195,12 @@ def test_a_summary_counts_each_source_while_the_spool_is_owned(tmp_path: Path) -
         ("b", 1, row(1).size_bytes),
     ]
     spool.close()
+
+
+def test_what_is_appended_is_fsynced_and_what_is_removed_need_not_be(tmp_path: Path) -> None:
+    """No kill shows it, for the page cache outlives a process: SQLite is asked what it was told."""
+    spool = Spool(tmp_path)
+    asked = [link.execute("PRAGMA synchronous").fetchone()[0] for link in (spool._appender, spool._remover)]
+    assert asked == [2, 1], "FULL (2) fsyncs at each commit, NORMAL (1) at checkpoints"
+    assert spool._appender.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    spool.close()

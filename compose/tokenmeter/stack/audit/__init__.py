@@ -5,6 +5,4 @@ usage.pages, usage.billing and usage.market, ClickHouse. Promises to name the fi
 Must never share code with the meter: only the contract, its accept rule and its line keys.
 """
 
-from tokenmeter.stack.audit.run import AuditReport, AuditSources, run
 
-__all__ = ["AuditReport", "AuditSources", "run"]

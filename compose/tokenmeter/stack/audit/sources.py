@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.stack.audit.recount import LogRecord
+from tokenmeter.stack.audit.blocks import Block
+from tokenmeter.stack.audit.reference import LogRecord
 
 KAFKA_TIMEOUT_S = 30.0
 READ_AT_ONCE = 10_000
@@ -33,6 +35,11 @@ class KafkaTopics:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
+                "fetch.min.bytes": 1 << 20,
+                "fetch.wait.max.ms": 100,
+                "queued.min.messages": 200_000,
+                "queued.max.messages.kbytes": 64 << 10,
+                "auto.offset.reset": "earliest",
             }
         )
 
@@ -49,11 +56,11 @@ class KafkaTopics:
         finally:
             consumer.close()
 
-    def read(self, topic: str, partition: int) -> Iterator[LogRecord]:
-        """Every committed record that is there now, in order."""
+    def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Block]:
+        """Every committed record that is there now at or after ``start``, in order."""
         consumer = self._consumer()
         try:
-            consumer.assign([TopicPartition(topic, partition, 0)])
+            consumer.assign([TopicPartition(topic, partition, start)])
             quiet_since = time.monotonic()
             while True:
                 messages = consumer.consume(READ_AT_ONCE, POLL_S)
@@ -61,16 +68,31 @@ class KafkaTopics:
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > KAFKA_TIMEOUT_S:
                     raise Fatal(f"{topic}/{partition} stands still: an open transaction, or Kafka is away")
-                for message in messages:
-                    error = message.error()
-                    if error is None:
-                        yield LogRecord(message.offset() or 0, message.timestamp()[1], message.value())
-                    elif error.code() == KafkaError._PARTITION_EOF:
+                errors = [error for error in (message.error() for message in messages) if error is not None]
+                if errors:
+                    messages = [message for message in messages if message.error() is None]
+                if messages:
+                    yield Block(
+                        [message.value() for message in messages],
+                        np.array([message.offset() for message in messages], np.int64),
+                        np.array([message.timestamp()[1] for message in messages], np.int64),
+                    )
+                for error in errors:
+                    if error.code() == KafkaError._PARTITION_EOF:
                         return
-                    else:
-                        raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
+                    raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
         finally:
             consumer.close()
+
+    def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[LogRecord]:
+        """Committed records with start <= offset < end, one by one."""
+        for block in self.read(topic, partition, start):
+            for value, offset, at in zip(
+                block.values, block.offsets.tolist(), block.appended_at_ms.tolist(), strict=True
+            ):
+                if offset >= end:
+                    return
+                yield LogRecord(offset, at, value)
 
     def log_start(self, topic: str, partition: int) -> int:
         """The first offset the partition still has."""
@@ -80,18 +102,20 @@ class KafkaTopics:
         finally:
             consumer.close()
 
-    def judged_from(self, topic: str, partition: int, horizon_ms: int) -> int:
-        """The first offset appended a whole horizon after the oldest record that is left: repeats are known there."""
-        oldest = next(self.read(topic, partition), None)
-        if oldest is None:
-            return 0
+    def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int:
+        """The first offset appended at or after a time, or the end of the log."""
         consumer = self._consumer()
         try:
-            asked = TopicPartition(topic, partition, oldest.appended_at_ms + horizon_ms)
-            found = consumer.offsets_for_times([asked], KAFKA_TIMEOUT_S)[0].offset
-            return int(found) if found >= 0 else consumer.get_watermark_offsets(asked, KAFKA_TIMEOUT_S)[1]
+            asked = TopicPartition(topic, partition, max(0, appended_at_ms))
+            found = int(consumer.offsets_for_times([asked], KAFKA_TIMEOUT_S)[0].offset)
+            return found if found >= 0 else int(consumer.get_watermark_offsets(asked, KAFKA_TIMEOUT_S)[1])
         finally:
             consumer.close()
+
+    def appended_at_ms(self, topic: str, partition: int, offset: int) -> int | None:
+        """When the first committed record at or after ``offset`` was appended; None when there is none."""
+        first = next(self.read(topic, partition, offset), None)
+        return None if first is None else int(first.appended_at_ms[0])
 
     def committed(self, group: str, topic: str, partition: int) -> int:
         """The next offset ``group`` will read, 0 when it has none yet."""

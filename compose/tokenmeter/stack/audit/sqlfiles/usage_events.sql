@@ -2,6 +2,8 @@
 SELECT
     roundDown(offset, {firsts:Array(Int64)}) AS first_offset,
     toInt64(count()) AS events,
+    sum(toUInt64(offset)) AS offset_sum,
+    sum(toUInt64(offset) * toUInt64(offset)) AS offset_squares,
     sum(e.input_tokens) AS input_tokens,
     sum(e.cached_input_tokens) AS cached_input_tokens,
     sum(e.cache_write_tokens) AS cache_write_tokens,

@@ -1,0 +1,211 @@
+"""Counts a partition block by block, in columns: blocks in, one Recount per page out. Pure.
+
+Every value is walked within its own bytes (``walk``), judged by the contract's accept rule and hashed for what repeats
+and lines are known by. A value that is not usable beyond doubt is read and judged by the reference. Lines are kept by
+the hash of their key: enough to say whether the topic's lines are the same, and the reference names what differs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tokenmeter.events import accept, wire
+from tokenmeter.events.contract import QUANTITY_FIELDS, latest
+from tokenmeter.stack.audit import reference
+from tokenmeter.stack.audit.blocks import Block, Bounds
+from tokenmeter.stack.audit.facts import Facts, Keys, usage_facts
+from tokenmeter.stack.audit.lines import LineTotals
+from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, U64_MASK, LineKind, Recount
+from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
+from tokenmeter.stack.audit.walk import I64, Walked, walk
+
+EVENT = "usage_event"
+KINDS = (BILLING_LINES, MARKET_LINES)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Arrived:
+    """Sequence numbers of a block's readable events, in log order: ``source`` by hash."""
+
+    source: npt.NDArray[np.uint64]
+    sequence: I64
+    places: I64
+
+
+@dataclass
+class PageTotals:
+    """A page being counted, and its lines by hash."""
+
+    recount: Recount
+    lines: Mapping[LineKind, LineTotals] = field(default_factory=lambda: {kind: LineTotals(kind) for kind in KINDS})
+
+
+class ColumnarRecount:
+    """One partition. ``keys`` must be those that the lines found on the topics are hashed with."""
+
+    def __init__(self, keys: Keys, horizon_ms: int) -> None:
+        self._keys = keys
+        self._repeats = Repeats(horizon_ms)
+        self._open: dict[int, PageTotals] = {}
+        self.sources: dict[int, str] = {}
+        """Names of the sources seen, by hash."""
+        self.arrived: Arrived | None = None
+        """Of the block last counted."""
+
+    def count(self, block: Block) -> Iterator[PageTotals]:
+        """Fold ``block``; yields the pages that it closes, in order."""
+        facts, reasons = self._read(block)
+        appended = block.appended_at_ms[facts.places]
+        status = self._repeats.judge(Seen(facts.identity, facts.check, facts.payload, appended))
+        if block.pages:
+            self._fold(block, facts, status, reasons)
+        for first, last in block.closed:
+            yield self._open.pop(first, None) or PageTotals(_empty(first, last))
+
+    # Reading a block.
+
+    def _read(self, block: Block) -> tuple[Facts, dict[int, str]]:
+        """The usable events in log order, and why others are not, by place."""
+        found, doubtful = [], []
+        sequences: list[tuple[npt.NDArray[np.uint64], I64, I64]] = []
+        newest = _newest(block)
+        doubtful += np.setdiff1d(np.arange(len(block)), newest).tolist()
+        if len(newest):
+            walked = walk(latest(EVENT), [block.values[place] or b"" for place in newest])
+            facts = usage_facts(walked, newest, self._keys)
+            clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms[newest])
+            doubtful += newest[~clean].tolist()
+            found.append(facts if clean.all() else facts.at(np.flatnonzero(clean)))
+            sequences.append(self._sequences(walked, newest, clean))
+        reasons: dict[int, str] = {}
+        if doubtful:
+            repaired = []
+            for place in doubtful:
+                reason, event = reference.read(block.values[place], int(block.appended_at_ms[place]))
+                if reason:
+                    reasons[place] = reason
+                if event is not None:
+                    repaired.append((place, wire.encode(EVENT, event) if not reason else _emitter_only(event)))
+            walked, places = _rewritten(repaired)
+            usable = np.array([place not in reasons for place, _ in repaired], bool)
+            facts = usage_facts(walked, places, self._keys)
+            found.append(facts.at(np.flatnonzero(usable)))
+            sequences.append(self._sequences(walked, places, np.ones(len(places), bool)))
+        self.arrived = Arrived(*(np.concatenate(c) for c in zip(*sequences, strict=True))) if sequences else None
+        facts = Facts.joined(found)
+        if len(found) > 1:
+            facts = facts.at(np.argsort(facts.places, kind="stable"))
+        return facts, reasons
+
+    def _sequences(self, walked: Walked, places: I64, rows: Bools) -> tuple[npt.NDArray[np.uint64], I64, I64]:
+        source, sequence = walked.columns["source"], walked.columns["sequence"]
+        assert source.begin is not None and source.size is not None and sequence.number is not None
+        numbered = rows & (sequence.number >= 0)
+        if sequence.present is not None:
+            numbered &= sequence.present
+        hashed = self._keys.first.text(self._keys.first.begin(len(rows)), walked.data, source.begin, source.size)
+        found, first = np.unique(hashed, return_index=True)
+        for name, row in zip(found.tolist(), first.tolist(), strict=True):
+            if name not in self.sources and numbered[row]:
+                self.sources[name] = walked.text("source", row) or ""
+        chosen = np.flatnonzero(numbered)
+        return hashed[chosen], sequence.number[chosen], places[chosen]
+
+    # Adding up.
+
+    def _fold(self, block: Block, facts: Facts, status: npt.NDArray[np.int8], reasons: dict[int, str]) -> None:
+        for first, last in block.pages:
+            self._open.setdefault(first, PageTotals(_empty(first, last)))
+        conflicts = facts.places[status == CONFLICT].tolist()
+        for place, reason in sorted({**reasons, **dict.fromkeys(conflicts, "conflict")}.items()):
+            offset = int(block.offsets[place])
+            self._open[_owner(block.pages, offset)].recount.quarantined.append((offset, reason))
+        repeats = block.offsets[facts.places[status == DUPLICATE]]
+        fresh = facts if not status.any() else facts.at(np.flatnonzero(status == FRESH))
+        offsets = block.offsets[fresh.places]
+        for first, last in block.pages:
+            page = self._open[first]
+            begin, end = np.searchsorted(offsets, [first, last + 1]).tolist()
+            page.recount.events_in += _count(block.offsets, first, last)
+            page.recount.duplicates += _count(repeats, first, last)
+            if begin < end:
+                mine = fresh if end - begin == len(fresh.places) else fresh.at(slice(begin, end))
+                _add(page, mine, offsets[begin:end].astype(np.uint64))
+
+
+def _add(page: PageTotals, facts: Facts, offsets: npt.NDArray[np.uint64]) -> None:
+    recount = page.recount
+    recount.events += len(offsets)
+    recount.offset_sum = recount.offset_sum + int(offsets.sum()) & U64_MASK
+    recount.offset_squares = recount.offset_squares + int((offsets * offsets).sum()) & U64_MASK
+    for name in QUANTITY_FIELDS:
+        recount.quantities[name] += int(facts.measures[name].sum())
+    earliest, newest = _time(facts.occurred_at.min()), _time(facts.occurred_at.max())
+    recount.earliest = earliest if recount.earliest is None else min(recount.earliest, earliest)
+    recount.latest = newest if recount.latest is None else max(recount.latest, newest)
+    for kind, totals in page.lines.items():
+        totals.add(facts.lines[kind], facts.measures)
+
+
+def _empty(first: int, last: int) -> Recount:
+    return Recount(first, last, billing=None, market=None)
+
+
+def _newest(block: Block) -> I64:
+    """The places of values that say they were written with the newest version; others are the reference's to read."""
+    prefix = wire.prefix(latest(EVENT))
+    return np.flatnonzero([value is not None and value.startswith(prefix) for value in block.values])
+
+
+def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:
+    """Rows that the accept rule refuses. A decimal that the walk let through is in range."""
+    columns, rows = walked.columns, len(walked.ok)
+    event: dict[str, Any] = {
+        **{name: facts.measures[name] for name in QUANTITY_FIELDS},
+        **{name: columns[name].number for name in accept.INT_FIELDS},
+        **{f"{name}_us": columns[name].number for name in accept.TIME_FIELDS},
+        **{f"{name}_bytes": columns[name].size for name in accept.NAME_FIELDS},
+        "reported_cost": np.zeros(rows, np.int64),
+        "is_correction": facts.measures["corrections"] == 1,
+        "has_corrects": columns["corrects"].size != -1,
+    }
+    refused = np.zeros(rows, bool)
+    for _, violated in accept.violations(event):
+        refused |= violated
+    for _, violated in accept.time_violations(facts.occurred_at, appended_at_ms * 1000):
+        refused |= violated
+    return refused
+
+
+def _rewritten(values: Sequence[tuple[int, bytes]]) -> tuple[Walked, I64]:
+    places = np.array([place for place, _ in values], np.int64)
+    return walk(latest(EVENT), [value for _, value in values]), places
+
+
+def _emitter_only(event: Mapping[str, Any]) -> bytes:
+    """A stand-in for an event that arrived and was refused: it is quarantined, not lost before Kafka."""
+    named = {"event_id": "", "occurred_at": 0, "customer_id": "", "model": "", "provider": ""}
+    return wire.encode(EVENT, {**named, "source": event["source"], "sequence": event["sequence"]})
+
+
+def _time(micros: Any) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(micros))
+
+
+def _owner(pages: Sequence[Bounds], offset: int) -> int:
+    return pages[bisect_right(pages, offset, key=lambda page: page[0]) - 1][0]
+
+
+def _count(offsets: I64, first: int, last: int) -> int:
+    begin, end = np.searchsorted(offsets, [first, last + 1])
+    return int(end - begin)

@@ -1,0 +1,170 @@
+"""What the audit needs to know of each event or line, in columns: hashes and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from tokenmeter.events.contract import QUANTITY_FIELDS, latest
+from tokenmeter.events.lines import (
+    CONTEXT_BUCKET_TOP,
+    CONTEXT_BUCKETS,
+    ERROR_STATUS_MIN,
+    HOUR_US,
+    RATE_LIMITED_STATUS,
+)
+from tokenmeter.stack.audit.hashing import WORD_BYTES, Key
+from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, MEASURES, LineKind
+from tokenmeter.stack.audit.walk import I64, NULL, U8, U64, Walked
+
+_FLAGS = ("streamed", "cancelled", "byok")
+BUCKETS = (*(name for _, name in CONTEXT_BUCKETS), CONTEXT_BUCKET_TOP)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of each event: its place in the block, hashes of identity, payload and line keys, what it adds to a line."""
+
+    places: I64
+    identity: U64
+    check: U64
+    payload: U64
+    occurred_at: I64
+    lines: Mapping[LineKind, U64]
+    measures: Mapping[str, I64]
+
+    def at(self, rows: I64 | slice) -> Facts:
+        return Facts(
+            self.places[rows],
+            self.identity[rows],
+            self.check[rows],
+            self.payload[rows],
+            self.occurred_at[rows],
+            {kind: hashed[rows] for kind, hashed in self.lines.items()},
+            {name: counts[rows] for name, counts in self.measures.items()},
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Facts]) -> Facts:
+        """One after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        none, nothing = np.empty(0, np.int64), np.empty(0, np.uint64)
+        empty = Facts(
+            none,
+            nothing,
+            nothing,
+            nothing,
+            none,
+            {BILLING_LINES: nothing, MARKET_LINES: nothing},
+            dict.fromkeys(MEASURES, none),
+        )
+        parts = [empty, *parts]
+        return Facts(
+            np.concatenate([p.places for p in parts]),
+            np.concatenate([p.identity for p in parts]),
+            np.concatenate([p.check for p in parts]),
+            np.concatenate([p.payload for p in parts]),
+            np.concatenate([p.occurred_at for p in parts]),
+            {kind: np.concatenate([p.lines[kind] for p in parts]) for kind in (BILLING_LINES, MARKET_LINES)},
+            {name: np.concatenate([p.measures[name] for p in parts]) for name in MEASURES},
+        )
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Two hashes that have nothing in common: where the first says "equal" of different identities, the second tells."""
+
+    first: Key
+    second: Key
+
+    @staticmethod
+    def drawn() -> Keys:
+        return Keys(Key(), Key())
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text a row, of a few that there are."""
+
+    data: U8
+    begin: I64
+    size: I64
+
+
+def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
+    """The facts of events; rows that are not ``ok`` have some, too, that nobody may use."""
+    rows = len(walked.ok)
+    status, occurred_at = walked.numbers("status"), walked.numbers("occurred_at")
+    measures = {
+        "events": np.ones(rows, np.int64),
+        "corrections": (walked.numbers("kind") == _symbols("kind").index("CORRECTION")).astype(np.int64),
+        "errors": ((status >= ERROR_STATUS_MIN) | (walked.sizes("error_class") != NULL)).astype(np.int64),
+        "rate_limited": (status == RATE_LIMITED_STATUS).astype(np.int64),
+        **{name: walked.numbers(name) for name in (*_FLAGS, *QUANTITY_FIELDS)},
+    }
+    bucket = np.searchsorted([below for below, _ in CONTEXT_BUCKETS], measures["input_tokens"], side="right")
+    derived: dict[str, I64 | Text] = {
+        "occurred_hour": occurred_at - occurred_at % HOUR_US,
+        "context_bucket": _chosen(BUCKETS, bucket),
+        "operation": _chosen(_symbols("operation"), walked.numbers("operation")),
+    }
+    return Facts(
+        places,
+        line_keys(walked, ("customer_id", "event_id"), keys.first),
+        line_keys(walked, ("customer_id", "event_id"), keys.second),
+        _payload(walked, keys.first),
+        occurred_at,
+        {kind: line_keys(walked, kind.keys, keys.first, derived) for kind in (BILLING_LINES, MARKET_LINES)},
+        measures,
+    )
+
+
+def line_keys(
+    walked: Walked, names: Sequence[str], key: Key, derived: Mapping[str, I64 | Text] | None = None
+) -> U64:
+    """A hash of the fields ``names``, or of what is ``derived`` under their names. Lines and events meet in it."""
+    state = key.begin(len(walked.ok))
+    for name in names:
+        state = field_key(walked, name, key, state, derived)
+    return state
+
+
+def field_key(
+    walked: Walked, name: str, key: Key, state: U64, derived: Mapping[str, I64 | Text] | None = None
+) -> U64:
+    """``state`` after one field."""
+    value = (derived or {}).get(name)
+    if isinstance(value, Text):
+        return key.text(state, value.data, value.begin, value.size)
+    if value is not None:
+        return key.number(state, value)
+    column = walked.columns[name]
+    if column.begin is None or column.size is None:
+        return key.number(state, walked.numbers(name))
+    return key.text(state, walked.data, column.begin, column.size)
+
+
+def _payload(walked: Walked, key: Key) -> U64:
+    """All but what the emitter stamps: the bytes before ``source`` and those after ``sequence``."""
+    begin, source, after = walked.begins["event_id"], walked.begins["source"], walked.begins["customer_id"]
+    state = key.text(key.begin(len(walked.ok)), walked.data, begin, np.maximum(source - begin, 0))
+    return key.text(state, walked.data, after, np.maximum(walked.ends - after, 0))
+
+
+@cache
+def _symbols(name: str) -> tuple[str, ...]:
+    found = next(field["type"] for field in latest("usage_event").document["fields"] if field["name"] == name)
+    return tuple(found["symbols"])
+
+
+def _chosen(texts: Sequence[str], index: I64) -> Text:
+    parts = [text.encode() for text in texts]
+    sizes = np.array([len(part) for part in parts])
+    begins = np.cumsum(sizes) - sizes
+    data = np.frombuffer(b"".join(parts) + bytes(WORD_BYTES), np.uint8)
+    inside = np.clip(index, 0, len(parts) - 1)  # rows that are not ok may have any number
+    return Text(data, begins[inside], sizes[inside])

@@ -129,4 +129,4 @@ def test_a_line_forged_on_the_topic_is_named_with_its_page(books: Books) -> None
     assert producer.flush(30) == 0
     difference = eventually("the forged line is found", lambda: books.audit().difference)
     assert difference.page.startswith(f"page {line['partition']}@[{line['first_offset']},")
-    assert (difference.field, difference.place) == ("lines", "usage.billing")
+    assert (difference.field, difference.place) == (f"line {line['line']}", "usage.billing")

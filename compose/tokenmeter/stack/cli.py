@@ -34,9 +34,7 @@ from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_quarantine, cli_rebuild, cli_reconcile, cli_spool, detached
-from tokenmeter.stack.audit import AuditSources
-from tokenmeter.stack.audit import run as run_audit
+from tokenmeter.stack import cli_audit, detached
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap
@@ -207,32 +205,7 @@ def migrate_tables(data: DataOption = None) -> None:
     _say(f"applied: {', '.join(migrate(connect(*_clickhouse(load(data=data))))) or 'nothing new'}")
 
 
-@app.command(epilog="Example: tokenmeter audit --partition 0")
-def audit(
-    data: DataOption = None,
-    partition: Annotated[int | None, typer.Option(help="one partition of usage.events (default: all)")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-) -> None:
-    """Recount the log and compare events = pages = usage.billing = ClickHouse; exit 1 at the first difference."""
-    settings = load(data=data)
-    horizon_ms = settings.dedup_horizon_minutes * 60_000
-    sources = AuditSources(
-        {"bootstrap.servers": _bootstrap(settings), "log_level": 2}, *_clickhouse(settings), horizon_ms
-    )
-    report = run_audit(sources, partition, (lambda line: None) if as_json else _say)
-    if as_json:
-        sys.stdout.write(json.dumps(report.as_dict(), indent=2) + "\n")
-    else:
-        for note in report.notes:
-            _say(f"note: {note}")
-        _say(
-            f"{report.pages} pages agree: {report.events_in} records = {report.events} events + {report.duplicates} "
-            f"duplicates + {report.quarantined} quarantined; log = usage.pages = usage.billing = ClickHouse"
-            if report.ok
-            else f"DIFFERENT: {report.difference}"
-        )
-    if not report.ok:
-        raise typer.Exit(1)
+cli_audit.register(app, lambda settings: (_bootstrap(settings), *_clickhouse(settings)))
 
 
 @app.command(epilog="Example: tokenmeter meter --slot 1")

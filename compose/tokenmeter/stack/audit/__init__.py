@@ -1,8 +1,14 @@
-"""The audit: counts the log again by the slowest obvious means and compares it with everything derived from it.
+"""The audit: counts the log again, without the meter's code, and compares it with everything derived from it.
 
-Owns an independent recount (record by record, plain dicts and integers) and the comparison of four places: the events,
-usage.pages, usage.billing and usage.market, ClickHouse. Promises to name the first page and field that differ.
-Must never share code with the meter: only the contract, its accept rule and its line keys.
+Owns two recounts that know nothing of each other's means: a columnar one that says whether a page agrees, and a slow
+obvious one (``reference``) that judges doubtful values and names what differs. Compares the events, usage.pages,
+usage.billing and usage.market, usage.quarantine and ClickHouse, and checks the chain of pages and the sources' numbers.
+Promises to name the first page and field that differ, whatever the size of the log, in bounded memory.
+Must never share code with the meter: only the contract, its accept rule, its line keys and its digest.
 """
 
+from tokenmeter.stack.audit.partition import AuditSources
+from tokenmeter.stack.audit.report import AuditReport
+from tokenmeter.stack.audit.run import AuditOptions, run
 
+__all__ = ["AuditOptions", "AuditReport", "AuditSources", "run"]

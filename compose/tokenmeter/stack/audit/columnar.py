@@ -70,7 +70,7 @@ class ColumnarRecount:
         if block.pages:
             self._fold(block, facts, status, reasons)
         for first, last in block.closed:
-            yield self._open.pop(first, None) or PageTotals(_empty(first, last))
+            yield self._open.pop(first) if first in self._open else PageTotals(_empty(first, last))
 
     # Reading a block.
 

@@ -76,7 +76,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Keys:
-    """Two hashes that have nothing in common: where the first says "equal" of different identities, the second tells."""
+    """Two hashes that have nothing in common: where the first calls different identities equal, the second tells."""
 
     first: Key
     second: Key
@@ -123,9 +123,7 @@ def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
     )
 
 
-def line_keys(
-    walked: Walked, names: Sequence[str], key: Key, derived: Mapping[str, I64 | Text] | None = None
-) -> U64:
+def line_keys(walked: Walked, names: Sequence[str], key: Key, derived: Mapping[str, I64 | Text] | None = None) -> U64:
     """A hash of the fields ``names``, or of what is ``derived`` under their names. Lines and events meet in it."""
     state = key.begin(len(walked.ok))
     for name in names:
@@ -133,9 +131,7 @@ def line_keys(
     return state
 
 
-def field_key(
-    walked: Walked, name: str, key: Key, state: U64, derived: Mapping[str, I64 | Text] | None = None
-) -> U64:
+def field_key(walked: Walked, name: str, key: Key, state: U64, derived: Mapping[str, I64 | Text] | None = None) -> U64:
     """``state`` after one field."""
     value = (derived or {}).get(name)
     if isinstance(value, Text):

@@ -1,4 +1,4 @@
-"""Hashes of byte ranges, many at once, with a key drawn for this process: nobody can make two ranges collide on purpose.
+"""Hashes of byte ranges, many at once, with a key drawn for this run: nobody can make ranges collide on purpose.
 
 Each step takes eight bytes; it is a bijection of the state, so ranges that differ in one place never collide.
 """

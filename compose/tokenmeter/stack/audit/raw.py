@@ -36,9 +36,7 @@ def agree(counted: Recount, stored: Mapping[str, Any]) -> bool:
     return all(stored.get(name, 0) == value for name, value in wanted.items())
 
 
-def explain(
-    partition: int, page: Mapping[str, Any], records: Iterable[LogRecord], client: Client
-) -> Difference | None:
+def explain(partition: int, page: Mapping[str, Any], records: Iterable[LogRecord], client: Client) -> Difference | None:
     """The first raw row of ``page`` that should not be as it is, or None when late repeats explain all."""
     usable = {}
     for record in records:
@@ -89,5 +87,3 @@ def _identity(event: Mapping[str, Any]) -> tuple[str, str]:
 
 def _sql(name: str) -> str:
     return (files(__package__) / "sqlfiles" / f"{name}.sql").read_text("utf-8")
-
-

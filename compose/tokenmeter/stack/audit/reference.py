@@ -39,7 +39,7 @@ class _Seen:
         self._recent: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
 
     def look(self, record: Mapping[str, Any], appended_at_ms: int) -> str:
-        """"fresh", "duplicate" or "conflict"; the event is remembered."""
+        """ "fresh", "duplicate" or "conflict"; the event is remembered."""
         identity = _hash(record["customer_id"], record["event_id"])
         payload = _hash(*(f"{k}={v!r}" for k, v in record.items() if k not in _EMITTER_FIELDS))
         before = self._recent.pop(identity, None)

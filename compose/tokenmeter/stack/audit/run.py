@@ -1,140 +1,220 @@
-"""Runs the audit over every partition: reads, waits until ClickHouse holds what the topics hold, compares."""
+"""Runs the audit: reads what is small, waits until ClickHouse holds what the topics hold, shares the rest out."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from clickhouse_connect.driver.client import Client
-
 from tokenmeter.events import wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE, RELEASED
-from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE
+from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.events.lines import FIRST_DIGEST
-from tokenmeter.stack.audit.compare import Difference, PageEvidence, compare, name_of
-from tokenmeter.stack.audit.recount import recount
-from tokenmeter.stack.audit.sources import KafkaTopics, stored
-from tokenmeter.store.client import connect
+from tokenmeter.stack.audit import chain, sequences
+from tokenmeter.stack.audit.compare import TOPICS, Difference, name_of
+from tokenmeter.stack.audit.facts import Keys
+from tokenmeter.stack.audit.linestore import Kept
+from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
+from tokenmeter.stack.audit.report import AuditReport, Lost
+from tokenmeter.stack.audit.sources import KafkaTopics
+from tokenmeter.stack.audit.worker import LinesTask, perform_all
 
-LINES_MAX = 5_000_000
-"""Lines of one audit held in memory."""
 LOADED_TIMEOUT_S = 60.0
 LOAD_GROUP = "tokenmeter-load"
+METER_GROUP = "tokenmeter-meter"
+CLOCKS_MS = 300_000
+"""Lines are stamped by the clock that closed their page, give or take this much."""
 
-Key = tuple[int, int]
-"""(partition, first offset) of a page."""
+Progress = Callable[[str, int, int], None]
+"""(what is being done, records done, records in all or 0 when unknown)."""
 
 
 @dataclass(frozen=True)
-class AuditSources:
-    """Where to look. ``client`` holds the Kafka clients' settings; ``horizon_ms`` must be the meter's."""
+class AuditOptions:
+    """What to audit: ``partitions`` of usage.events (None: all), pages closed ``since`` then (None: all)."""
 
-    client: Mapping[str, Any]
-    clickhouse_url: str
-    clickhouse_user: str
-    clickhouse_password: str
-    horizon_ms: int
-
-
-@dataclass
-class AuditReport:
-    """What was compared; ``difference`` is the first that was found."""
-
-    pages: int = 0
-    events_in: int = 0
-    events: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    notes: list[str] = field(default_factory=list)
-    difference: Difference | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.difference is None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json."""
-        figures = {n: getattr(self, n) for n in ("pages", "events_in", "events", "duplicates", "quarantined", "notes")}
-        return {"ok": self.ok, **figures, "difference": None if self.ok else str(self.difference)}
+    partitions: Sequence[int] | None = None
+    since: datetime | None = None
+    settle_ms: int = sequences.SETTLE_MS
+    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
 @dataclass
-class _Topics:
-    """What the topics say, by page."""
+class _Small:
+    """The topics that are small: pages and quarantine, by partition, and where each topic ends."""
 
+    committed: dict[int, int] = field(default_factory=dict)
     pages: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    page_values: dict[Key, bytes] = field(default_factory=dict)
-    billing: dict[Key, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
-    market: dict[Key, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
     quarantine: dict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    unreadable: list[Difference] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is judged of one partition, and from where the log is read for it."""
+
+    pages: Sequence[dict[str, Any]]
+    previous_digest: bytes
+    start: int
+    difference: Difference | None = None
 
 
 def run(
-    sources: AuditSources, partition: int | None = None, say: Callable[[str], None] = lambda s: None
+    sources: AuditSources, options: AuditOptions | None = None, progress: Progress = lambda what, done, total: None
 ) -> AuditReport:
-    """Audit every partition of usage.events, or one. Stops at the first difference.
+    """Audit. Each partition is left at its first difference.
 
     Raises Misconfigured for a partition there is none of, Fatal when a place cannot be read or ClickHouse stays behind.
     """
-    kafka = KafkaTopics(sources.client)
-    clickhouse = connect(sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password)
+    options = options or AuditOptions()
+    began, kafka, report = time.monotonic(), KafkaTopics(sources.client), AuditReport()
     partitions = kafka.partitions(EVENTS)
-    if partition is not None and partition not in partitions:
-        raise Misconfigured(f"{EVENTS} has no partition {partition}, only {partitions[0]} to {partitions[-1]}")
-    wanted = partitions if partition is None else [partition]
-    say("reading pages, lines and quarantine")
-    topics = _read(kafka, set(wanted))
-    report = AuditReport()
-    _wait_loaded(kafka, topics)
+    wanted = sorted(set(options.partitions)) if options.partitions else partitions
     for number in wanted:
-        say(f"recounting {EVENTS}/{number}")
-        _audit(number, kafka, clickhouse, topics, sources.horizon_ms, report)
-        if not report.ok:
-            break
+        if number not in partitions:
+            raise Misconfigured(f"{EVENTS} has no partition {number}, only {partitions[0]} to {partitions[-1]}")
+    progress("pages and quarantine", 0, 0)
+    small = _read_small(kafka, wanted)
+    report.differences += small.unreadable
+    plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
+    report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
+    with tempfile.TemporaryDirectory(prefix="tokenmeter-audit-") as name:
+        folder = Path(name)
+        kept = _read_lines(kafka, sources, options, folder, progress)
+        report.differences += kept.unreadable
+        small.ends |= kept.ends
+        _wait_loaded(kafka, small)
+        tasks = [_task(number, plans[number], small, kept, folder, options) for number in wanted]
+        judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
+        strays = [_stray(task.partition, small, plans[task.partition], kept) for task in judged]
+        report.differences += [stray for stray in strays if stray is not None]
+        total = sum(max(0, kafka.log_end(EVENTS, task.partition) - task.start) for task in judged)
+        done = 0
+
+        def advance(records: int) -> None:
+            nonlocal done
+            done += records
+            progress("recounting the log", done, total)
+
+        for part in perform_all(sources, judged, advance, options.processes):
+            _add(report, part)
+        report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
+    report.differences.sort(key=lambda difference: difference.page)
+    report.seconds = time.monotonic() - began
     return report
 
 
-def _read(kafka: KafkaTopics, wanted: set[int]) -> _Topics:
-    """Pages first: what is read after them holds at least their lines."""
-    found, lines = _Topics(), 0
-    for topic in (PAGES, BILLING, MARKET, QUARANTINE):
+def _read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> _Small:
+    """The meter's position before its pages, so that the pages must reach it; lines are read after both."""
+    found = _Small()
+    for number in wanted:
+        found.committed[number] = kafka.committed(METER_GROUP, EVENTS, number)
+    for topic, record in ((PAGES, "page"), (QUARANTINE, "quarantined_event")):
         for partition in kafka.partitions(topic):
-            for entry in kafka.read(topic, partition):
-                found.ends[topic, partition] = entry.offset
-                record = wire.decode(entry.value).record
-                if record["partition"] not in wanted:
-                    continue
-                lines += 1
-                if lines > LINES_MAX:
-                    raise Fatal(f"more than {LINES_MAX} lines to hold", hint="tokenmeter audit --partition 0")
-                if topic == PAGES:
-                    found.pages[partition].append(record)
-                    found.page_values[partition, record["first_offset"]] = entry.value or b""
-                elif topic == QUARANTINE:
-                    if record["reason"] == RELEASED:
-                        continue  # not of the meter: the event behind it is judged where it was sent again
-                    found.quarantine[record["partition"]].append((record["offset"], record["reason"]))
-                else:
-                    by_page = found.billing if topic == BILLING else found.market
-                    by_page[record["partition"], record["first_offset"]].append((record["line"], entry.value or b""))
-    for by_page in (found.billing, found.market):
-        for page_lines in by_page.values():
-            page_lines.sort(key=lambda line: line[0])
+            if topic == PAGES and partition not in wanted:
+                continue
+            for block in kafka.read(topic, partition):
+                found.ends[topic, partition] = int(block.offsets[-1])
+                for value, offset in zip(block.values, block.offsets.tolist(), strict=True):
+                    try:
+                        one = wire.decode(value, expect=record).record
+                    except Poison as poison:
+                        name = f"{topic}/{partition} offset {offset}"
+                        found.unreadable.append(
+                            Difference(name, "value", "contract", f"a {record}", topic, poison.reason)
+                        )
+                        continue
+                    if topic == PAGES:
+                        found.pages[partition].append(one)
+                    elif one["partition"] in wanted:
+                        found.quarantine[one["partition"]].append((one["offset"], one["reason"]))
     for offsets in found.quarantine.values():
         offsets.sort()
     return found
 
 
-def _wait_loaded(kafka: KafkaTopics, topics: _Topics) -> None:
+def _plan(
+    kafka: KafkaTopics, partition: int, small: _Small, horizon_ms: int, since: datetime | None, report: AuditReport
+) -> _Plan:
+    pages = small.pages[partition]
+    log_start = kafka.log_start(EVENTS, partition)
+    if not pages:
+        report.notes.append(f"{EVENTS}/{partition}: no page yet")
+        end = small.committed[partition]
+        missing = Difference(name_of(partition, 0, end - 1), "record", "the meter's position", end, PAGES, "no page")
+        return _Plan([], FIRST_DIGEST, log_start, missing if end else None)
+    wrong = chain.broken(partition, pages, small.committed[partition]) or chain.begins_late(partition, pages, log_start)
+    if wrong is not None:
+        return _Plan([], FIRST_DIGEST, log_start, wrong)
+    report.lost += [
+        Lost(name_of(partition, page["first_offset"], page["last_offset"]), page["lost"])
+        for page in pages
+        if page["lost"] and (since is None or page["closed_at"] >= since)
+    ]
+    begin = 0
+    if log_start:
+        oldest = kafka.appended_at_ms(EVENTS, partition, log_start)
+        known = log_start if oldest is None else kafka.offset_at(EVENTS, partition, oldest + horizon_ms)
+        begin = sum(page["first_offset"] < known for page in pages)
+        if begin:
+            report.notes.append(
+                f"{EVENTS}/{partition}: retention removed the beginning; {begin} pages before offset {known} cannot be "
+                "judged"
+            )
+    if since is not None:
+        begin = max(begin, next((n for n, page in enumerate(pages) if page["closed_at"] >= since), len(pages)))
+    judged = pages[begin:]
+    previous = pages[begin - 1]["digest"] if begin else pages[0]["previous_digest"]
+    if not judged:
+        return _Plan([], previous, pages[-1]["last_offset"] + 1)
+    return _Plan(judged, previous, _start(kafka, partition, judged[0]["first_offset"], log_start, horizon_ms))
+
+
+def _start(kafka: KafkaTopics, partition: int, first_offset: int, log_start: int, horizon_ms: int) -> int:
+    """Where to read from, so that a whole horizon lies before ``first_offset``."""
+    if first_offset <= log_start:
+        return log_start
+    appended_at_ms = kafka.appended_at_ms(EVENTS, partition, first_offset)
+    if appended_at_ms is None:
+        return first_offset
+    return min(first_offset, kafka.offset_at(EVENTS, partition, appended_at_ms - horizon_ms))
+
+
+def _read_lines(
+    kafka: KafkaTopics, sources: AuditSources, options: AuditOptions, folder: Path, progress: Progress
+) -> Kept:
+    """Keep the lines of every page that may be judged on disk, several topic partitions at once."""
+    progress("lines", 0, 0)
+    shares: list[list[Any]] = [[] for _ in range(options.processes)]
+    number = 0
+    for kind, topic in TOPICS.items():
+        for partition in kafka.partitions(topic):
+            start = 0
+            if options.since is not None:
+                margin = options.since - timedelta(milliseconds=CLOCKS_MS)
+                start = kafka.offset_at(topic, partition, int(margin.timestamp() * 1000))
+            shares[number % len(shares)].append((kind, partition, start))
+            number += 1
+    tasks = [LinesTask(share, folder) for share in shares if share]
+    kept = Kept()
+    for part in perform_all(sources, tasks, lambda records: None, options.processes):
+        kept.merge(part)
+    return kept
+
+
+def _wait_loaded(kafka: KafkaTopics, small: _Small) -> None:
     """ClickHouse is judged by what the loader says it has stored."""
-    ends = dict(topics.ends)
-    for partition, pages in topics.pages.items():
-        ends[EVENTS, partition] = pages[-1]["last_offset"]
+    ends = dict(small.ends)
+    for partition, pages in small.pages.items():
+        if pages:
+            ends[EVENTS, partition] = pages[-1]["last_offset"]
     deadline = time.monotonic() + LOADED_TIMEOUT_S
     for (topic, partition), last in ends.items():
         while (at := kafka.committed(LOAD_GROUP, topic, partition)) <= last:
@@ -146,77 +226,64 @@ def _wait_loaded(kafka: KafkaTopics, topics: _Topics) -> None:
             time.sleep(0.2)
 
 
-def _audit(
-    partition: int, kafka: KafkaTopics, clickhouse: Client, topics: _Topics, horizon_ms: int, report: AuditReport
-) -> None:
-    pages = topics.pages[partition]
+def _task(partition: int, plan: _Plan, small: _Small, kept: Kept, folder: Path, options: AuditOptions) -> PartitionTask:
+    segments = {
+        kind: {first: found for (owner, first), found in by_page.items() if owner == partition}
+        for kind, by_page in kept.segments.items()
+    }
+    return PartitionTask(
+        partition,
+        plan.pages,
+        plan.previous_digest,
+        plan.start,
+        _KEYS,
+        segments,
+        small.quarantine[partition],
+        folder / f"{partition}.sequences",
+        int(time.time() * 1000) - options.settle_ms,
+    )
+
+
+def _stray(partition: int, small: _Small, plan: _Plan, kept: Kept) -> Difference | None:
+    """Lines or quarantined events of a page that there is none of; younger pages may have come since."""
+    pages = small.pages[partition]
     if not pages:
-        report.notes.append(f"{EVENTS}/{partition}: no page yet")
-        return
-    report.difference = _hole(pages) or _stray(partition, pages, topics)
-    if not report.ok:
-        return
-    whole = kafka.log_start(EVENTS, partition) == 0
-    if not whole:
-        judged_from = kafka.judged_from(EVENTS, partition, horizon_ms)
-        left_out = sum(page["first_offset"] < judged_from for page in pages)
-        pages = pages[left_out:]
-        report.notes.append(
-            f"{EVENTS}/{partition}: retention removed the beginning; {left_out} pages before offset {judged_from} and "
-            "ClickHouse's raw rows cannot be judged"
-        )
-        if not pages:
-            return
-    firsts = [page["first_offset"] for page in pages]
-    in_store = stored(clickhouse, partition, firsts, pages[-1]["last_offset"] + 1)
-    if not whole:
-        del in_store["usage_events"]  # whether a row was the first of its identity is no longer known
-    bounds = [(page["first_offset"], page["last_offset"]) for page in pages]
-    previous = FIRST_DIGEST if firsts[0] == 0 else pages[0]["previous_digest"]
-    unknown_then = {offset for offset, reason in topics.quarantine[partition] if reason == "schema"}
-    counts = recount(kafka.read(EVENTS, partition), bounds, horizon_ms, unknown_then)
-    for page, counted in zip(pages, counts, strict=True):
-        key = (partition, page["first_offset"])
-        evidence = PageEvidence(
-            page,
-            topics.page_values[key],
-            previous,
-            topics.billing.get(key, []),
-            topics.market.get(key, []),
-            [q for q in topics.quarantine[partition] if page["first_offset"] <= q[0] <= page["last_offset"]],
-            {table: rows.get(page["first_offset"], {}) for table, rows in in_store.items()},
-        )
-        report.difference = compare(counted, evidence)
-        if not report.ok:
-            return
-        previous = page["digest"]
-        report.pages += 1
-        report.events_in += counted.events_in
-        report.events += counted.events
-        report.duplicates += counted.duplicates
-        report.quarantined += len(counted.quarantined)
-        if page["lost"]:
-            report.notes.append(
-                f"{name_of(*key, page['last_offset'])}: retention removed {page['lost']} unread offsets"
-            )
-
-
-def _hole(pages: list[dict[str, Any]]) -> Difference | None:
-    """Pages follow each other without a gap or an overlap."""
-    for before, page in pairwise(pages):
-        if page["first_offset"] != before["last_offset"] + 1:
-            name = name_of(page["partition"], page["first_offset"], page["last_offset"])
-            expected = before["last_offset"] + 1
-            return Difference(name, "first_offset", "page before", expected, "usage.pages", page["first_offset"])
-    return None
-
-
-def _stray(partition: int, pages: list[dict[str, Any]], topics: _Topics) -> Difference | None:
-    """Lines of a page that there is none of; younger pages may have come since the pages were read."""
+        return None
     known = {page["first_offset"] for page in pages}
-    for topic, by_page in ((BILLING, topics.billing), (MARKET, topics.market)):
-        for owner, first in by_page:
-            if owner == partition and first not in known and first <= pages[-1]["last_offset"]:
-                name = name_of(partition, first, first)
-                return Difference(name, "lines", "usage.pages", "no such page", topic, len(by_page[owner, first]))
+    end = pages[-1]["last_offset"]
+    for kind, topic in ((kind, topic) for kind, topic in TOPICS.items() if topic in (BILLING, MARKET)):
+        for (owner, first), segments in sorted(kept.segments[kind].items()):
+            if owner == partition and first not in known and first <= end:
+                name, found = name_of(partition, first, first), f"{len(segments)} runs of lines"
+                return Difference(name, "lines", "usage.pages", "no such page", topic, found)
     return None
+
+
+def _judge_sequences(
+    kafka: KafkaTopics,
+    wanted: Sequence[int],
+    partitions: Sequence[int],
+    tasks: Sequence[PartitionTask],
+    report: AuditReport,
+    plans: dict[int, _Plan],
+) -> sequences.Sequences:
+    if list(wanted) != list(partitions):
+        return sequences.Sequences(skipped="a source's numbers lie on every partition: not judged with --partition")
+    if report.differences:
+        return sequences.Sequences(skipped="numbers of sources were not judged: the recount ended at a difference")
+    whole = all(kafka.log_start(EVENTS, number) == 0 and plans[number].start == 0 for number in wanted)
+    return sequences.judge([task.sequences_path for task in tasks], report.source_names, whole)
+
+
+def _add(report: AuditReport, part: PartitionReport) -> None:
+    report.pages += part.pages
+    report.events_in += part.events_in
+    report.events += part.events
+    report.duplicates += part.duplicates
+    report.quarantined += part.quarantined
+    report.source_names |= part.sources
+    if part.difference is not None:
+        report.differences.append(part.difference)
+
+
+_KEYS = Keys.drawn()

@@ -102,6 +102,14 @@ class KafkaTopics:
         finally:
             consumer.close()
 
+    def log_end(self, topic: str, partition: int) -> int:
+        """The offset that the partition's next record will have."""
+        consumer = self._consumer()
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), KAFKA_TIMEOUT_S)[1])
+        finally:
+            consumer.close()
+
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int:
         """The first offset appended at or after a time, or the end of the log."""
         consumer = self._consumer()

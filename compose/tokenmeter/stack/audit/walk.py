@@ -117,7 +117,10 @@ class _Walk:
             return Column(None, empty, size, present) if is_text else Column(empty, present=present)
         found = self._plain(kind[1], rows)
         return Column(
-            _spread(empty, rows, found.number), _spread(empty, rows, found.begin), _spread(size, rows, found.size), present
+            _spread(empty, rows, found.number),
+            _spread(empty, rows, found.begin),
+            _spread(size, rows, found.size),
+            present,
         )
 
     def _plain(self, kind: Any, rows: I64 | None) -> Column:

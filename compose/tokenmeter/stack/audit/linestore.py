@@ -1,0 +1,117 @@
+"""The lines found on usage.billing and usage.market, kept on disk and fetched page by page.
+
+A page's lines of one topic partition stand together, so a segment a page and topic partition is all that memory holds.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tokenmeter.events import wire
+from tokenmeter.events.contract import latest
+from tokenmeter.events.errors import Poison
+from tokenmeter.stack.audit.blocks import Block
+from tokenmeter.stack.audit.compare import TOPICS, Difference, FoundLine
+from tokenmeter.stack.audit.recount import LineKind
+from tokenmeter.stack.audit.walk import walk
+
+_HEAD = struct.Struct("<qqi")
+"""Line number, Kafka offset, bytes of the value."""
+
+PageKey = tuple[int, int]
+"""(partition, first offset) of a page."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Lines of one page on one topic partition: where they are kept."""
+
+    path: str
+    begin: int
+    end: int
+    topic_partition: int
+
+
+Segments = dict[PageKey, list[Segment]]
+
+
+@dataclass
+class Kept:
+    """What came of reading some partitions of a topic; ``ends`` has the last offset of each that has any."""
+
+    segments: dict[LineKind, Segments] = field(default_factory=lambda: {kind: {} for kind in TOPICS})
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    unreadable: list[Difference] = field(default_factory=list)
+
+    def merge(self, other: Kept) -> None:
+        for kind, segments in other.segments.items():
+            for key, found in segments.items():
+                self.segments[kind].setdefault(key, []).extend(found)
+        self.ends |= other.ends
+        self.unreadable += other.unreadable
+
+
+def keep(kind: LineKind, topic_partition: int, blocks: Iterable[Block], path: Path, kept: Kept) -> None:
+    """Write every line of ``blocks`` to ``path``. A value that is no line is a difference of its own."""
+    topic, segments = TOPICS[kind], kept.segments[kind]
+    with path.open("wb") as out:
+        for block in blocks:
+            kept.ends[topic, topic_partition] = int(block.offsets[-1])
+            places = _places(kind, block)
+            before: PageKey | None = None
+            begin = out.tell()
+            for value, offset, place in zip(block.values, block.offsets.tolist(), places, strict=True):
+                if place is None:
+                    name = f"{topic}/{topic_partition} offset {offset}"
+                    kept.unreadable.append(Difference(name, "value", "contract", f"a {kind.record}", topic, "no such"))
+                    continue
+                key = (place[0], place[1])
+                if key != before:
+                    if before is not None:
+                        segments.setdefault(before, []).append(Segment(str(path), begin, out.tell(), topic_partition))
+                    before, begin = key, out.tell()
+                out.write(_HEAD.pack(place[2], offset, len(value or b"")))
+                out.write(value or b"")
+            if before is not None:
+                segments.setdefault(before, []).append(Segment(str(path), begin, out.tell(), topic_partition))
+
+
+def fetch(segments: Sequence[Segment]) -> list[FoundLine]:
+    """The lines of one page, in the order of their numbers."""
+    lines = []
+    for segment in segments:
+        with Path(segment.path).open("rb") as source:
+            source.seek(segment.begin)
+            data = source.read(segment.end - segment.begin)
+        at = 0
+        while at < len(data):
+            number, offset, size = _HEAD.unpack_from(data, at)
+            at += _HEAD.size
+            lines.append(FoundLine(number, data[at : at + size], segment.topic_partition, offset))
+            at += size
+    return sorted(lines, key=lambda line: line.number)
+
+
+def _places(kind: LineKind, block: Block) -> list[tuple[int, int, int] | None]:
+    """(partition, first offset, line) of each value, None for a value that is no line."""
+    prefix = wire.prefix(latest(kind.record))
+    values = [value or b"" for value in block.values]
+    if all(value.startswith(prefix) for value in values):
+        found = walk(latest(kind.record), values)
+        if found.ok.all():
+            columns = [found.numbers(name) for name in ("partition", "first_offset", "line")]
+            return [(p, f, n) for p, f, n in np.array(columns).T.tolist()]
+    return [_place(kind, value) for value in block.values]
+
+
+def _place(kind: LineKind, value: bytes | None) -> tuple[int, int, int] | None:
+    try:
+        line: Mapping[str, int] = wire.decode(value, expect=kind.record).record
+    except Poison:
+        return None
+    return line["partition"], line["first_offset"], line["line"]

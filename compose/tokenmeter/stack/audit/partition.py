@@ -1,0 +1,126 @@
+"""The audit of one partition of usage.events, page by page, against its topics and ClickHouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.stack.audit import raw
+from tokenmeter.stack.audit.blocks import cut
+from tokenmeter.stack.audit.columnar import KINDS, ColumnarRecount, PageTotals
+from tokenmeter.stack.audit.compare import Counted, Difference, PageEvidence, compare
+from tokenmeter.stack.audit.facts import Keys
+from tokenmeter.stack.audit.lines import same
+from tokenmeter.stack.audit.linestore import Segment, fetch
+from tokenmeter.stack.audit.recount import LineKind, Recount
+from tokenmeter.stack.audit.reference import recount
+from tokenmeter.stack.audit.sequences import Recorder
+from tokenmeter.stack.audit.sources import KafkaTopics, stored
+from tokenmeter.store.client import connect
+
+Page = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AuditSources:
+    """Where to look. ``client`` holds the Kafka clients' settings; ``horizon_ms`` must be the meter's."""
+
+    client: Mapping[str, Any]
+    clickhouse_url: str
+    clickhouse_user: str
+    clickhouse_password: str
+    horizon_ms: int
+
+
+@dataclass(frozen=True)
+class PartitionTask:
+    """``pages`` are judged, in order; the log is read from ``start``, a horizon before them. ``segments`` has the
+    lines of each page by its first offset, ``quarantined`` what the topic says of the partition."""
+
+    partition: int
+    pages: Sequence[Page]
+    previous_digest: bytes
+    start: int
+    keys: Keys
+    segments: Mapping[LineKind, Mapping[int, Sequence[Segment]]]
+    quarantined: Sequence[tuple[int, str]]
+    sequences_path: Path
+    settled_ms: int
+
+
+@dataclass
+class PartitionReport:
+    """What was compared; ``difference`` is the first that was found, and nothing after it was looked at."""
+
+    partition: int
+    pages: int = 0
+    events_in: int = 0
+    events: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    difference: Difference | None = None
+    sources: dict[int, str] = field(default_factory=dict)
+
+
+def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callable[[int], None]) -> PartitionReport:
+    """Recount and compare. ``advance`` is called with the records read since it was last called."""
+    kafka = KafkaTopics(sources.client)
+    client = connect(sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password)
+    pages = {page["first_offset"]: page for page in task.pages}
+    bounds = [(page["first_offset"], page["last_offset"]) for page in task.pages]
+    tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if pages else {}
+    report = PartitionReport(task.partition)
+    previous = task.previous_digest
+    counter = ColumnarRecount(task.keys, sources.horizon_ms)
+    report.sources = counter.sources
+
+    def named(page: Page) -> Recount:
+        """The page by the reference, which knows the lines' names."""
+        records = kafka.records(EVENTS, task.partition, task.start, page["last_offset"] + 1)
+        return next(recount(records, [(page["first_offset"], page["last_offset"])], sources.horizon_ms))
+
+    def judge(totals: PageTotals) -> Difference | None:
+        page = pages[totals.recount.first_offset]
+        first = page["first_offset"]
+        lines = {kind: fetch(task.segments[kind].get(first, ())) for kind in KINDS}
+        counted = Counted(
+            totals.recount,
+            {kind: len(totals.lines[kind]) for kind in KINDS},
+            {
+                kind: same(
+                    kind, totals.lines[kind], (task.partition, first), [one.value for one in lines[kind]], task.keys
+                )
+                for kind in KINDS
+            },
+            lambda: named(page),
+        )
+        kept = [one for one in task.quarantined if first <= one[0] <= page["last_offset"]]
+        in_store = {table: rows.get(first, {}) for table, rows in tables.items()}
+        found = compare(counted, PageEvidence(page, previous, lines, kept, in_store))
+        if found is None and not raw.agree(totals.recount, in_store["usage_events"]):
+            records = kafka.records(EVENTS, task.partition, first, page["last_offset"] + 1)
+            found = raw.explain(task.partition, page, records, client)
+        return found
+
+    with task.sequences_path.open("wb") as out:
+        recorder = Recorder(out, task.settled_ms)
+        before = task.start < bounds[0][0] if bounds else False
+        for block in cut(kafka.read(EVENTS, task.partition, task.start), bounds):
+            before = before and not block.pages
+            for totals in counter.count(block):
+                report.difference = judge(totals)
+                if report.difference is not None:
+                    return report
+                previous = pages[totals.recount.first_offset]["digest"]
+                report.pages += 1
+                report.events_in += totals.recount.events_in
+                report.events += totals.recount.events
+                report.duplicates += totals.recount.duplicates
+                report.quarantined += len(totals.recount.quarantined)
+            if counter.arrived is not None:
+                recorder.add(counter.arrived, block.appended_at_ms, before)
+            advance(len(block))
+    return report

@@ -1,0 +1,116 @@
+"""What an audit found, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.sequences import Sequences, described
+
+REPORT_VERSION = 1
+"""Raised when a key of the JSON report changes its meaning or goes; new keys may come at any time."""
+SOURCES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Offsets that retention removed before the meter read them."""
+
+    page: str
+    offsets: int
+
+
+@dataclass
+class AuditReport:
+    """What was compared. ``differences`` has the first one of each partition that has any, by partition."""
+
+    pages: int = 0
+    events_in: int = 0
+    events: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    lost: list[Lost] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    sequences: Sequences = field(default_factory=Sequences)
+    notes: list[str] = field(default_factory=list)
+    source_names: dict[int, str] = field(default_factory=dict)
+    """Of every source seen, by this run's hash of it."""
+    seconds: float = 0.0
+
+    @property
+    def difference(self) -> Difference | None:
+        """The first one."""
+        return self.differences[0] if self.differences else None
+
+    @property
+    def lost_offsets(self) -> int:
+        return sum(lost.offsets for lost in self.lost)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing differs and nothing was lost unread."""
+        return not self.differences and not self.lost
+
+    def passes(self, strict: bool) -> bool:
+        """``ok``, and with ``strict`` no event was lost before Kafka either."""
+        return self.ok and not (strict and self.sequences.gaps)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON report:
+
+        version       REPORT_VERSION
+        ok            whether nothing differs and nothing was lost unread
+        pages, events_in, events, duplicates, quarantined    what was compared; events_in = the sum of the other three
+        lost          {"offsets": n, "pages": [{"page", "offsets"}]}: removed by retention before they were read
+        difference    the first difference or null; differences: the first of each partition. Each has page, field,
+                      expected_place, expected, place, found and text (the sentence)
+        sequences     {"sources", "missing", "skipped", "gaps": [{"source", "missing", "seen", "ranges": [[a, b]]}]}:
+                      events lost before Kafka, the first ranges of each source; skipped says why none were judged
+        notes         what could not be judged, as text
+        seconds       how long it took
+        """
+        differences = [difference.as_dict() for difference in self.differences]
+        return {
+            "version": REPORT_VERSION,
+            "ok": self.ok,
+            **{n: getattr(self, n) for n in ("pages", "events_in", "events", "duplicates", "quarantined")},
+            "lost": {"offsets": self.lost_offsets, "pages": [vars(lost) for lost in self.lost]},
+            "difference": differences[0] if differences else None,
+            "differences": differences,
+            "sequences": {
+                "sources": self.sequences.sources,
+                "missing": self.sequences.missing,
+                "skipped": self.sequences.skipped,
+                "gaps": [gap.as_dict() for gap in self.sequences.gaps],
+            },
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The report as text."""
+        for note in self.notes:
+            yield f"note: {note}"
+        for lost in self.lost:
+            yield f"LOST: {lost.page}: retention removed {lost.offsets} offsets before the meter read them"
+        if self.sequences.gaps:
+            number = len(self.sequences.gaps)
+            yield f"warning: {self.sequences.missing} events of {number} sources were lost before Kafka by number:"
+            shown = list(described(self.sequences))
+            yield from (f"  {line}" for line in shown[:SOURCES_SHOWN])
+            if number > SOURCES_SHOWN:
+                yield f"  and {number - SOURCES_SHOWN} sources more (--json has them all)"
+        elif self.sequences.skipped:
+            yield f"note: {self.sequences.skipped}"
+        yield from (f"DIFFERENT: {difference}" for difference in self.differences)
+        figures = (
+            f"{self.events_in} records = {self.events} events + {self.duplicates} duplicates + "
+            f"{self.quarantined} quarantined"
+        )
+        if self.differences:
+            yield f"{self.pages} pages agreed before the first difference of each partition: {figures}"
+        else:
+            places = "log = usage.pages = usage.billing = ClickHouse"
+            yield f"{self.pages} pages agree: {figures}; {places} ({self.seconds:.1f} s)"

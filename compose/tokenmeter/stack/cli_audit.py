@@ -1,0 +1,74 @@
+"""The verb ``audit``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tokenmeter.stack.audit import AuditOptions, AuditSources, run
+from tokenmeter.stack.settings import Settings, load
+
+Places = Callable[[Settings], tuple[str, str, str, str]]
+"""(Kafka's bootstrap servers, ClickHouse's URL, user and password)."""
+
+EXAMPLES = (
+    "Examples: tokenmeter audit --partition 0 --partition 3 · tokenmeter audit --since 2026-11-24T06:00 --strict · "
+    "tokenmeter audit --json --out audit.json"
+)
+
+
+def register(app: typer.Typer, places: Places) -> None:
+    """Add the verb to ``app``."""
+
+    @app.command(epilog=EXAMPLES)
+    def audit(
+        data: Annotated[
+            Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")
+        ] = None,
+        partition: Annotated[
+            list[int] | None, typer.Option(help="a partition of usage.events; may be repeated (default: all)")
+        ] = None,
+        since: Annotated[datetime | None, typer.Option(help="only pages closed since then, UTC")] = None,
+        strict: Annotated[
+            bool, typer.Option("--strict", help="exit 1 also when sources lost events before Kafka")
+        ] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+        out: Annotated[Path | None, typer.Option(help="write the report to this file instead of printing it")] = None,
+    ) -> None:
+        """Recount the log and compare events = pages = usage.billing = ClickHouse; exit 1 on any difference or loss."""
+        settings = load(data=data)
+        bootstrap, url, user, password = places(settings)
+        client = {"bootstrap.servers": bootstrap, "log_level": 2}
+        sources = AuditSources(client, url, user, password, settings.dedup_horizon_minutes * 60_000)
+        with _progress() as progress:
+            report = run(sources, AuditOptions(partition, since.replace(tzinfo=UTC) if since else None), progress)
+        text = json.dumps(report.as_dict(), indent=2) if as_json else "\n".join(report.lines())
+        if out is None:
+            sys.stdout.write(f"{text}\n")
+        else:
+            out.write_text(f"{text}\n", "utf-8")
+            Console(stderr=True).print(f"{'ok' if report.ok else 'NOT ok'}; written to {out}", highlight=False)
+        if not report.passes(strict):
+            raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error, so that the report alone is on standard output."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        yield show

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bench.keep import OUT, keep
 from bench.measure import Figures, measure
 from bench.preload import preload
 from support.broker import broker
@@ -29,7 +28,6 @@ from tokenmeter.stack.kafka import free_port
 
 RUN_TIMEOUT_S = 900.0
 PARTITIONS = 4
-OUT = Path("build/bench.json")
 
 
 class Progressed:
@@ -103,23 +101,6 @@ def show(console: Console, rows: dict[str, Figures]) -> None:
     console.print(table)
 
 
-def keep(rows: dict[str, Figures]) -> None:
-    """Merge the figures into build/bench.json under the key ``meter``; other benches have keys of their own."""
-    OUT.parent.mkdir(exist_ok=True)
-    kept = json.loads(OUT.read_text()) if OUT.exists() else {}
-    machine = {
-        "cpus": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-    }
-    kept["meter"] = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine,
-        **{name.replace(" ", "_"): row.as_dict() for name, row in rows.items()},
-    }
-    OUT.write_text(json.dumps(kept, indent=2) + "\n")
-
-
 def main(events: Annotated[int, typer.Option(help="events to preload", min=10_000)] = 6_000_000) -> None:
     """Measure the meter against a plain loop on one preloaded topic."""
     console = Console()
@@ -134,7 +115,7 @@ def main(events: Annotated[int, typer.Option(help="events to preload", min=10_00
             progress.add_task("plain loop", total=None)
             rows["plain loop"] = run_plain(kafka.bootstrap, events)
     show(console, rows)
-    keep(rows)
+    keep("meter", {name.replace(" ", "_"): row.as_dict() for name, row in rows.items()})
     console.print(f"kept in {OUT}")
 
 

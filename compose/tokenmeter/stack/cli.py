@@ -205,7 +205,7 @@ def migrate_tables(data: DataOption = None) -> None:
     _say(f"applied: {', '.join(migrate(connect(*_clickhouse(load(data=data))))) or 'nothing new'}")
 
 
-cli_audit.register(app, lambda settings: (_bootstrap(settings), *_clickhouse(settings)))
+cli_audit.register(app, _bootstrap, _clickhouse)
 
 
 @app.command(epilog="Example: tokenmeter meter --slot 1")

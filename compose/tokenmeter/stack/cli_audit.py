@@ -17,17 +17,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tokenmeter.stack.audit import AuditOptions, AuditSources, run
 from tokenmeter.stack.settings import Settings, load
 
-Places = Callable[[Settings], tuple[str, str, str, str]]
-"""(Kafka's bootstrap servers, ClickHouse's URL, user and password)."""
-
 EXAMPLES = (
     "Examples: tokenmeter audit --partition 0 --partition 3 · tokenmeter audit --since 2026-11-24T06:00 --strict · "
     "tokenmeter audit --json --out audit.json"
 )
 
 
-def register(app: typer.Typer, places: Places) -> None:
-    """Add the verb to ``app``."""
+def register(
+    app: typer.Typer, bootstrap: Callable[[Settings], str], clickhouse_of: Callable[[Settings], tuple[str, str, str]]
+) -> None:
+    """Add the verb to ``app``, which knows where Kafka and ClickHouse (URL, user, password) are."""
 
     @app.command(epilog=EXAMPLES)
     def audit(
@@ -42,13 +41,16 @@ def register(app: typer.Typer, places: Places) -> None:
             bool, typer.Option("--strict", help="exit 1 also when sources lost events before Kafka")
         ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+        no_clickhouse: Annotated[
+            bool, typer.Option("--no-clickhouse", help="compare the topics alone, and need no ClickHouse")
+        ] = False,
         out: Annotated[Path | None, typer.Option(help="write the report to this file instead of printing it")] = None,
     ) -> None:
         """Recount the log and compare events = pages = usage.billing = ClickHouse; exit 1 on any difference or loss."""
         settings = load(data=data)
-        bootstrap, url, user, password = places(settings)
-        client = {"bootstrap.servers": bootstrap, "log_level": 2}
-        sources = AuditSources(client, url, user, password, settings.dedup_horizon_minutes * 60_000)
+        client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
+        clickhouse = None if no_clickhouse else clickhouse_of(settings)
+        sources = AuditSources(client, settings.dedup_horizon_minutes * 60_000, clickhouse)
         with _progress() as progress:
             report = run(sources, AuditOptions(partition, since.replace(tzinfo=UTC) if since else None), progress)
         text = json.dumps(report.as_dict(), indent=2) if as_json else "\n".join(report.lines())

@@ -26,13 +26,14 @@ Page = dict[str, Any]
 
 @dataclass(frozen=True)
 class AuditSources:
-    """Where to look. ``client`` holds the Kafka clients' settings; ``horizon_ms`` must be the meter's."""
+    """Where to look. ``client`` holds the Kafka clients' settings; ``horizon_ms`` must be the meter's.
+
+    ``clickhouse`` is (URL, user, password); without it the topics alone are compared.
+    """
 
     client: Mapping[str, Any]
-    clickhouse_url: str
-    clickhouse_user: str
-    clickhouse_password: str
     horizon_ms: int
+    clickhouse: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ class PartitionReport:
 def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callable[[int], None]) -> PartitionReport:
     """Recount and compare. ``advance`` is called with the records read since it was last called."""
     kafka = KafkaTopics(sources.client)
-    client = connect(sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password)
+    client = connect(*sources.clickhouse) if sources.clickhouse is not None else None
     pages = {page["first_offset"]: page for page in task.pages}
     bounds = [(page["first_offset"], page["last_offset"]) for page in task.pages]
-    tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if pages else {}
+    tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if client and pages else {}
     report = PartitionReport(task.partition)
     previous = task.previous_digest
     counter = ColumnarRecount(task.keys, sources.horizon_ms)
@@ -100,7 +101,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
         kept = [one for one in task.quarantined if first <= one[0] <= page["last_offset"]]
         in_store = {table: rows.get(first, {}) for table, rows in tables.items()}
         found = compare(counted, PageEvidence(page, previous, lines, kept, in_store))
-        if found is None and not raw.agree(totals.recount, in_store["usage_events"]):
+        if found is None and client is not None and not raw.agree(totals.recount, in_store["usage_events"]):
             records = kafka.records(EVENTS, task.partition, first, page["last_offset"] + 1)
             found = raw.explain(task.partition, page, records, client)
         return found

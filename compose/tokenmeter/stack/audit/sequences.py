@@ -15,7 +15,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, BinaryIO
 
-import chdb
 import numpy as np
 
 from tokenmeter.stack.audit.columnar import Arrived
@@ -79,6 +78,8 @@ def judge(paths: Sequence[Path], names: dict[int, str], whole: bool) -> Sequence
 
     The engine adds the numbers up in compressed sets, in this process.
     """
+    import chdb  # half a second that only this process pays, not every one that counts
+
     found = Sequences()
     filled = [path for path in paths if path.stat().st_size]
     if not filled:

@@ -61,7 +61,7 @@ class PageEvidence:
     lines: Lines
     quarantined: Sequence[tuple[int, str]]
     stored: Mapping[str, Mapping[str, Any]]
-    """By table (usage_billing, usage_market, usage_pages, quarantine): the page's sums there; a table that is not asked is absent."""
+    """By table (usage_billing, usage_market, usage_pages, quarantine): the page's sums. A table not asked is absent."""
 
 
 @dataclass(frozen=True)

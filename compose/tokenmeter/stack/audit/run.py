@@ -23,7 +23,7 @@ from tokenmeter.stack.audit.linestore import Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
 from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.stack.audit.sources import KafkaTopics
-from tokenmeter.stack.audit.worker import LinesTask, perform_all
+from tokenmeter.stack.audit.worker import LinesTask, Workers
 
 LOADED_TIMEOUT_S = 60.0
 LOAD_GROUP = "tokenmeter-load"
@@ -85,9 +85,12 @@ def run(
     report.differences += small.unreadable
     plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
     report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
-    with tempfile.TemporaryDirectory(prefix="tokenmeter-audit-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="tokenmeter-audit-") as name,
+        Workers(sources, options.processes) as workers,
+    ):
         folder = Path(name)
-        kept = _read_lines(kafka, sources, options, folder, progress)
+        kept = _read_lines(kafka, workers, options, folder, progress)
         report.differences += kept.unreadable
         small.ends |= kept.ends
         if sources.clickhouse is None:
@@ -106,7 +109,7 @@ def run(
             done += records
             progress("recounting the log", done, total)
 
-        for part in perform_all(sources, judged, advance, options.processes):
+        for part in workers.perform(judged, advance):
             _add(report, part)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
     report.differences.sort(key=lambda difference: difference.page)
@@ -190,9 +193,7 @@ def _start(kafka: KafkaTopics, partition: int, first_offset: int, log_start: int
     return min(first_offset, kafka.offset_at(EVENTS, partition, appended_at_ms - horizon_ms))
 
 
-def _read_lines(
-    kafka: KafkaTopics, sources: AuditSources, options: AuditOptions, folder: Path, progress: Progress
-) -> Kept:
+def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, folder: Path, progress: Progress) -> Kept:
     """Keep the lines of every page that may be judged on disk, several topic partitions at once."""
     progress("lines", 0, 0)
     shares: list[list[Any]] = [[] for _ in range(options.processes)]
@@ -207,7 +208,7 @@ def _read_lines(
             number += 1
     tasks = [LinesTask(share, folder) for share in shares if share]
     kept = Kept()
-    for part in perform_all(sources, tasks, lambda records: None, options.processes):
+    for part in workers.perform(tasks, lambda records: None):
         kept.merge(part)
     return kept
 

@@ -1,7 +1,7 @@
-"""A process that does one share of an audit: ``python -m tokenmeter.stack.audit.worker``, a task on its standard input.
+"""Processes that do shares of an audit: ``python -m tokenmeter.stack.audit``, tasks on standard input.
 
-Processes are started this way and not forked, so that they import little and inherit no client. Messages are pickled
-to standard output: ("progress", records), then ("done", result) or ("failed", message, hint).
+They are started this way and not forked, so that they import little and inherit no client. Messages are pickled to
+standard output: ("progress", records), then ("done", result) or ("failed", message, hint).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import IO, Any
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
@@ -45,38 +46,54 @@ def perform(sources: AuditSources, task: LinesTask | PartitionTask, advance: Adv
     return kept
 
 
-def perform_all(
-    sources: AuditSources, tasks: Sequence[LinesTask | PartitionTask], advance: Advance, processes: int
-) -> list[Any]:
-    """Do every task, ``processes`` at a time; results in the order of the tasks. Raises what a task raised."""
-    running: list[subprocess.Popen[bytes]] = []
+class Workers:
+    """At most ``processes`` of them, each started when it is first needed and kept until the block ends."""
 
-    def one(task: LinesTask | PartitionTask) -> Any:
-        command = [sys.executable, "-m", "tokenmeter.stack.audit.worker"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            running.append(process)
-            assert process.stdin is not None and process.stdout is not None
-            pickle.dump((sources, task), process.stdin)
-            process.stdin.close()
-            return _result(process.stdout, advance)
+    def __init__(self, sources: AuditSources, processes: int) -> None:
+        self._sources = sources
+        self._processes = processes
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._idle: Queue[subprocess.Popen[bytes]] = Queue()
 
-    with ThreadPoolExecutor(max(1, min(processes, len(tasks)))) as pool:
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._running:
+            process.kill()
+            process.communicate()
+
+    def perform(self, tasks: Sequence[LinesTask | PartitionTask], advance: Advance) -> list[Any]:
+        """Do every task; results in the order of the tasks. Raises what a task raised."""
+        for _ in range(min(self._processes, len(tasks)) - len(self._running)):
+            command = [sys.executable, "-m", "tokenmeter.stack.audit"]
+            self._running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            self._idle.put(self._running[-1])
+        if not tasks:
+            return []
+        with ThreadPoolExecutor(len(self._running)) as pool:
+            try:
+                return list(pool.map(lambda task: self._one(task, advance), tasks))
+            except BaseException:
+                self.__exit__()  # what still runs would be waited for
+                raise
+
+    def _one(self, task: LinesTask | PartitionTask, advance: Advance) -> Any:
+        process = self._idle.get()
         try:
-            return list(pool.map(one, tasks))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in running:
-                process.kill()
-            raise
+            assert process.stdin is not None and process.stdout is not None
+            pickle.dump((self._sources, task), process.stdin)
+            process.stdin.flush()
+            return _result(process.stdout, advance)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            raise Fatal("a process of the audit ended without an answer", hint="run the audit again") from error
+        finally:
+            self._idle.put(process)
 
 
 def _result(messages: IO[bytes], advance: Advance) -> Any:
     while True:
-        try:
-            message = pickle.load(messages)
-        except EOFError:
-            raise Fatal("a process of the audit ended without an answer", hint="run the audit again") from None
-        match message:
+        match pickle.load(messages):
             case ("progress", records):
                 advance(records)
             case ("failed", text, hint):
@@ -85,21 +102,21 @@ def _result(messages: IO[bytes], advance: Advance) -> Any:
                 return result
 
 
-def main() -> None:
-    """Serve one task. Whatever libraries print goes to standard error."""
+def serve() -> None:
+    """Do tasks until there are no more. Whatever libraries print goes to standard error."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    sources, task = pickle.load(sys.stdin.buffer)
 
     def say(*message: Any) -> None:
         pickle.dump(message, out)
         out.flush()
 
-    try:
-        say("done", perform(sources, task, lambda records: say("progress", records)))
-    except TokenmeterError as error:
-        say("failed", error.message, error.hint)
-
-
-if __name__ == "__main__":
-    main()
+    while True:
+        try:
+            sources, task = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            say("done", perform(sources, task, lambda records: say("progress", records)))
+        except TokenmeterError as error:
+            say("failed", error.message, error.hint)

@@ -76,17 +76,17 @@ class ColumnarRecount:
 
     def _read(self, block: Block) -> tuple[Facts, dict[int, str]]:
         """The usable events in log order, and why others are not, by place."""
-        found, doubtful = [], []
+        found: list[Facts] = []
+        doubtful: list[int] = []
         sequences: list[tuple[npt.NDArray[np.uint64], I64, I64]] = []
-        newest = _newest(block)
-        doubtful += np.setdiff1d(np.arange(len(block)), newest).tolist()
-        if len(newest):
-            walked = walk(latest(EVENT), [block.values[place] or b"" for place in newest])
-            facts = usage_facts(walked, newest, self._keys)
-            clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms[newest])
-            doubtful += newest[~clean].tolist()
+        if len(block):
+            places = np.arange(len(block))
+            walked = walk(latest(EVENT), [value or b"" for value in block.values])
+            facts = usage_facts(walked, places, self._keys)
+            clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms)
+            doubtful = places[~clean].tolist()
             found.append(facts if clean.all() else facts.at(np.flatnonzero(clean)))
-            sequences.append(self._sequences(walked, newest, clean))
+            sequences.append(self._sequences(walked, places, clean))
         reasons: dict[int, str] = {}
         if doubtful:
             repaired = []
@@ -114,11 +114,12 @@ class ColumnarRecount:
         if sequence.present is not None:
             numbered &= sequence.present
         hashed = self._keys.first.text(self._keys.first.begin(len(rows)), walked.data, source.begin, source.size)
-        found, first = np.unique(hashed, return_index=True)
-        for name, row in zip(found.tolist(), first.tolist(), strict=True):
-            if name not in self.sources and numbered[row]:
-                self.sources[name] = walked.text("source", row) or ""
         chosen = np.flatnonzero(numbered)
+        known = np.array(sorted(self.sources) or [0], np.uint64)
+        place = np.minimum(np.searchsorted(known, hashed[chosen]), len(known) - 1)
+        for row in chosen[known[place] != hashed[chosen]].tolist():
+            if int(hashed[row]) not in self.sources:
+                self.sources[int(hashed[row])] = walked.text("source", row) or ""
         return hashed[chosen], sequence.number[chosen], places[chosen]
 
     # Adding up.
@@ -159,12 +160,6 @@ def _add(page: PageTotals, facts: Facts, offsets: npt.NDArray[np.uint64]) -> Non
 
 def _empty(first: int, last: int) -> Recount:
     return Recount(first, last, billing=None, market=None)
-
-
-def _newest(block: Block) -> I64:
-    """The places of values that say they were written with the newest version; others are the reference's to read."""
-    prefix = wire.prefix(latest(EVENT))
-    return np.flatnonzero([value is not None and value.startswith(prefix) for value in block.values])
 
 
 def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:

@@ -95,6 +95,16 @@ class Text:
     size: I64
 
 
+@dataclass(frozen=True)
+class Hashed:
+    """A field whose hash is known."""
+
+    hashes: U64
+
+
+Known = Mapping[str, I64 | Text | Hashed]
+
+
 def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
     """The facts of events; rows that are not ``ok`` have some, too, that nobody may use."""
     rows = len(walked.ok)
@@ -107,33 +117,39 @@ def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
         **{name: walked.numbers(name) for name in (*_FLAGS, *QUANTITY_FIELDS)},
     }
     bucket = np.searchsorted([below for below, _ in CONTEXT_BUCKETS], measures["input_tokens"], side="right")
-    derived: dict[str, I64 | Text] = {
+    derived: Known = {
         "occurred_hour": occurred_at - occurred_at % HOUR_US,
         "context_bucket": _chosen(BUCKETS, bucket),
         "operation": _chosen(_symbols("operation"), walked.numbers("operation")),
     }
+    # Billing and market lines have fields in common; each is hashed once.
+    names = dict.fromkeys(("event_id", *BILLING_LINES.keys, *MARKET_LINES.keys))
+    known: Known = {name: Hashed(field_key(walked, name, keys.first, derived)) for name in names}
     return Facts(
         places,
-        line_keys(walked, ("customer_id", "event_id"), keys.first),
+        line_keys(walked, ("customer_id", "event_id"), keys.first, known),
         line_keys(walked, ("customer_id", "event_id"), keys.second),
         _payload(walked, keys.first),
         occurred_at,
-        {kind: line_keys(walked, kind.keys, keys.first, derived) for kind in (BILLING_LINES, MARKET_LINES)},
+        {kind: line_keys(walked, kind.keys, keys.first, known) for kind in (BILLING_LINES, MARKET_LINES)},
         measures,
     )
 
 
-def line_keys(walked: Walked, names: Sequence[str], key: Key, derived: Mapping[str, I64 | Text] | None = None) -> U64:
-    """A hash of the fields ``names``, or of what is ``derived`` under their names. Lines and events meet in it."""
+def line_keys(walked: Walked, names: Sequence[str], key: Key, known: Known | None = None) -> U64:
+    """A hash of the fields ``names``, or of what is ``known`` under their names. Lines and events meet in it."""
     state = key.begin(len(walked.ok))
     for name in names:
-        state = field_key(walked, name, key, state, derived)
+        state = key.number(state, field_key(walked, name, key, known).view(np.int64))
     return state
 
 
-def field_key(walked: Walked, name: str, key: Key, state: U64, derived: Mapping[str, I64 | Text] | None = None) -> U64:
-    """``state`` after one field."""
-    value = (derived or {}).get(name)
+def field_key(walked: Walked, name: str, key: Key, known: Known | None = None) -> U64:
+    """A hash of one field."""
+    value = (known or {}).get(name)
+    if isinstance(value, Hashed):
+        return value.hashes
+    state = key.begin(len(walked.ok))
     if isinstance(value, Text):
         return key.text(state, value.data, value.begin, value.size)
     if value is not None:

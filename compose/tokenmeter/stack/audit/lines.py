@@ -95,21 +95,26 @@ def _is_null(found: Walked, name: str) -> bool:
 
 def _ascend(kind: LineKind, found: Walked, keys: Keys) -> bool:
     """Whether the lines stand in the order of their keys, nulls first, and no key comes twice."""
-    rows = len(found.ok)
-    fields = [field_key(found, name, keys.first, keys.first.begin(rows)) for name in kind.keys]
+    fields = [field_key(found, name, keys.first) for name in kind.keys]
     differs = np.array([hashed[1:] != hashed[:-1] for hashed in fields])
     if not differs.any(axis=0).all():
         return False
-    return all(
-        _sorts(found, kind.keys[field], row) < _sorts(found, kind.keys[field], row + 1)
-        for row, field in enumerate(differs.argmax(axis=0).tolist())
-    )
+    decided = differs.argmax(axis=0)
+    return all(_rises(found, name, np.flatnonzero(decided == field)) for field, name in enumerate(kind.keys))
 
 
-def _sorts(found: Walked, name: str, row: int) -> tuple[bool, str | int]:
+def _rises(found: Walked, name: str, rows: I64) -> bool:
+    """Whether a field is larger in the row after each of ``rows``, where it is known to differ."""
     column = found.columns[name]
-    if column.size is None:
-        return True, int(found.numbers(name)[row])
-    if column.size[row] == NULL:
-        return False, ""
-    return True, found.text(name, row) or ""
+    if column.begin is None or column.size is None:
+        numbers = found.numbers(name)
+        return bool((numbers[rows] < numbers[rows + 1]).all())
+    pairs = [
+        [
+            found.data[begin : begin + size].tobytes() if size != NULL else None
+            for begin, size in zip(column.begin[at].tolist(), column.size[at].tolist(), strict=True)
+        ]
+        for at in (rows, rows + 1)
+    ]
+    # Bytes of UTF-8 sort as the characters do. Nulls stand first.
+    return all(later is not None and (before is None or before < later) for before, later in zip(*pairs, strict=True))

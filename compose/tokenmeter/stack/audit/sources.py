@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.stack.audit.blocks import Block
+from tokenmeter.stack.audit.blocks import I64, Block
 from tokenmeter.stack.audit.reference import LogRecord
 
 KAFKA_TIMEOUT_S = 30.0
@@ -68,14 +68,15 @@ class KafkaTopics:
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > KAFKA_TIMEOUT_S:
                     raise Fatal(f"{topic}/{partition} stands still: an open transaction, or Kafka is away")
-                errors = [error for error in (message.error() for message in messages) if error is not None]
-                if errors:
+                stamps = [message.timestamp()[1] for message in messages]
+                errors = []
+                if stamps and min(stamps) <= 0:  # an error has no time; each is asked only then
+                    errors = [error for error in (message.error() for message in messages) if error is not None]
                     messages = [message for message in messages if message.error() is None]
+                    stamps = [message.timestamp()[1] for message in messages]
                 if messages:
                     yield Block(
-                        [message.value() for message in messages],
-                        np.array([message.offset() for message in messages], np.int64),
-                        np.array([message.timestamp()[1] for message in messages], np.int64),
+                        [message.value() for message in messages], _offsets(messages), np.array(stamps, np.int64)
                     )
                 for error in errors:
                     if error.code() == KafkaError._PARTITION_EOF:
@@ -133,6 +134,14 @@ class KafkaTopics:
             return max(0, int(found.offset))
         finally:
             consumer.close()
+
+
+def _offsets(messages: Sequence[Message]) -> I64:
+    """Offsets only rise, so that two of them tell a run without a hole."""
+    first, last = int(messages[0].offset() or 0), int(messages[-1].offset() or 0)
+    if last - first + 1 == len(messages):
+        return np.arange(first, last + 1, dtype=np.int64)
+    return np.array([message.offset() for message in messages], np.int64)
 
 
 def stored(client: Client, partition: int, firsts: Sequence[int], end: int) -> dict[str, dict[int, dict[str, Any]]]:

@@ -74,7 +74,7 @@ class Walked:
 
 
 def walk(schema: Schema, values: Sequence[bytes]) -> Walked:
-    """Walk ``values``, each of which begins with ``schema``'s wire prefix."""
+    """Walk ``values``; one that does not begin with ``schema``'s wire prefix is not ok."""
     return _Walk(schema, values).run()
 
 
@@ -85,9 +85,15 @@ class _Walk:
         sizes = np.fromiter(map(len, values), np.int64, len(values))
         self._ends = np.cumsum(sizes)
         self._at = self._ends - sizes + wire.PREFIX_BYTES
-        self._ok = np.ones(len(values), bool)
+        self._ok = self._begin_with(wire.prefix(schema))
         self._high = np.zeros(len(values), np.int64)  # bytes >= 0x80 that the walk accounts for
         self._texts: list[Column] = []
+
+    def _begin_with(self, prefix: bytes) -> Bools:
+        ok = np.ones(len(self._at), bool)
+        for place, byte in enumerate(prefix):
+            ok &= self._data.take(self._at - wire.PREFIX_BYTES + place, mode="clip") == byte
+        return ok
 
     def run(self) -> Walked:
         out = Walked(self._data, self._ends, self._ok)
@@ -235,6 +241,8 @@ class _Walk:
     def _check_text(self, begins: I64) -> None:
         """Text must be UTF-8. Most values are plain ASCII: they have no high byte but those of long varints."""
         if not len(begins):
+            return
+        if self._ok.all() and np.count_nonzero(self._data >= 0x80) == self._high.sum():
             return
         high = np.add.reduceat((self._data >> 7).astype(np.uint8), begins, dtype=np.int64)
         for row in np.flatnonzero(self._ok & (high != self._high)).tolist():

@@ -1,0 +1,148 @@
+"""What the audit says of a real log that lost something: before Kafka, to retention, or before the time asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from support.broker import broker, eventually, lag, read_all
+from support.events import value
+from support.workers import WorkerProcess
+from tokenmeter.events import decode
+from tokenmeter.events.contract import EVENTS, PAGES
+from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
+
+HORIZON_MS = 15 * 60_000
+PARTITIONS = 2
+ENDED = datetime.now(UTC) - timedelta(minutes=1)
+GONE = frozenset({3, 4, 5, 40})
+"""Numbers of source "holes" that were never sent."""
+
+
+@dataclass
+class Log:
+    bootstrap: str
+    folder: Path
+
+    def send(self, numbers: list[int], source: str) -> None:
+        """Events of one source; the customers, and with them the partitions, follow each other in no order."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
+        for number in numbers:
+            customer = f"customer-{number * 7 % 13}"
+            made = value(
+                number,
+                event_id=f"{source}-{number}",
+                customer_id=customer,
+                occurred_at=ENDED,
+                source=source,
+                sequence=number,
+            )
+            producer.produce(EVENTS, made, customer.encode())
+        assert producer.flush(30) == 0
+
+    def metered(self) -> None:
+        eventually("all is metered", lambda: lag(self.bootstrap, APP_ID, EVENTS) == 0)
+
+    def audit(self, **options: Any) -> AuditReport:
+        return run(
+            AuditSources({"bootstrap.servers": self.bootstrap}, HORIZON_MS), AuditOptions(settle_ms=0, **options)
+        )
+
+    def pages(self) -> list[dict[str, Any]]:
+        return [decode(record.value).record for record in read_all(self.bootstrap, PAGES)]
+
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """(exit code, output) of the command itself."""
+        command = [sys.executable, "-m", "tokenmeter.stack.cli", "audit", "--no-clickhouse", *arguments]
+        env = {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap, "TOKENMETER_DATA": str(self.folder)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout or done.stderr
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    with broker(tmp_path, PARTITIONS) as kafka:
+        yield Log(kafka.bootstrap, tmp_path)
+
+
+def test_numbers_that_no_partition_has_are_lost_and_retries_are_not(log: Log) -> None:
+    meter = WorkerProcess(log.folder, "meter", "meter", log.bootstrap, slot="1")
+    try:
+        log.send([n for n in reversed(range(60)) if n not in GONE], "holes")
+        log.send([*range(30), *range(30)], "retries")
+        log.metered()
+    finally:
+        meter.kill()
+    report = log.audit()
+    assert report.ok, report.difference
+    (gap,) = report.sequences.gaps
+    assert (gap.source, gap.missing, gap.ranges) == ("holes", len(GONE), [(3, 5), (40, 40)])
+    assert report.passes(strict=False) and not report.passes(strict=True)
+    assert log.audit(partitions=[0]).sequences.skipped is not None
+    code, printed = log.command()
+    assert code == 0, printed
+    # The command waits until numbers have settled, so that young ones are not judged yet.
+    assert "lost before Kafka" not in printed
+
+
+def test_pages_since_a_time_still_know_the_repeats_of_those_before(log: Log) -> None:
+    meter = WorkerProcess(log.folder, "meter", "meter", log.bootstrap, slot="1")
+    try:
+        log.send(list(range(100)), "one")
+        log.metered()
+        since = max(page["closed_at"] for page in log.pages()) + timedelta(milliseconds=1)
+        log.send([*range(100), *range(200, 250)], "one")
+        log.metered()
+    finally:
+        meter.kill()
+    report = log.audit(since=since)
+    assert report.ok, report.difference
+    younger = [page for page in log.pages() if page["closed_at"] >= since]
+    assert report.pages == len(younger) < len(log.pages())
+    assert (report.events_in, report.events, report.duplicates) == (150, 50, 100)
+    report = log.audit(partitions=[1])
+    assert report.ok and report.events_in == sum(page["events_in"] for page in log.pages() if page["partition"] == 1)
+
+
+def test_what_retention_removed_unread_is_counted_and_fails_the_audit(log: Log) -> None:
+    meter = WorkerProcess(log.folder, "before", "meter", log.bootstrap, slot="1")
+    try:
+        log.send(list(range(50)), "one")
+        log.metered()
+    finally:
+        meter.kill()
+    read = {
+        p: max(page["last_offset"] for page in log.pages() if page["partition"] == p) + 1 for p in range(PARTITIONS)
+    }
+    log.send(list(range(50, 150)), "one")
+    admin = AdminClient({"bootstrap.servers": log.bootstrap})
+    for future in admin.delete_records([TopicPartition(EVENTS, p, end + 5) for p, end in read.items()]).values():
+        future.result(30)
+    meter = WorkerProcess(log.folder, "after", "meter", log.bootstrap, slot="1")
+    try:
+        log.metered()
+    finally:
+        meter.kill()
+    lost = {(f"page {p['partition']}@[{p['first_offset']},{p['last_offset']}]", p["lost"]) for p in log.pages()}
+    out = log.folder / "audit.json"
+    code, printed = log.command("--json", "--out", str(out))
+    assert code == 1, printed
+    report = json.loads(out.read_text())
+    assert report["version"] == 1 and not report["ok"]
+    assert {(page["page"], page["offsets"]) for page in report["lost"]["pages"]} == {one for one in lost if one[1]}
+    assert report["lost"]["offsets"] == 5 * PARTITIONS
+    assert report["difference"] is None, report["difference"]
+    code, printed = log.command()
+    assert code == 1 and printed.count("LOST: page ") == PARTITIONS

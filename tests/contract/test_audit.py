@@ -37,7 +37,7 @@ class Books:
     bad: dict[bytes, str]
 
     def audit(self) -> AuditReport:
-        sources = AuditSources({"bootstrap.servers": self.bootstrap}, HORIZON_MS, (self.server.url, "writer", "secret"))
+        sources = AuditSources({"bootstrap.servers": self.bootstrap}, self.server.url, "writer", "secret", HORIZON_MS)
         return run(sources)
 
 

@@ -57,7 +57,8 @@ class Log:
 
     def audit(self, **options: Any) -> AuditReport:
         return run(
-            AuditSources({"bootstrap.servers": self.bootstrap}, HORIZON_MS), AuditOptions(settle_ms=0, **options)
+            AuditSources({"bootstrap.servers": self.bootstrap}, None, "", "", HORIZON_MS),
+            AuditOptions(settle_ms=0, **options),
         )
 
     def pages(self) -> list[dict[str, Any]]:

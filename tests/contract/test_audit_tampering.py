@@ -28,7 +28,7 @@ PARTITIONS = 1
 
 
 def audit(bootstrap: str) -> AuditReport:
-    return run(AuditSources({"bootstrap.servers": bootstrap}, HORIZON_MS), AuditOptions(settle_ms=0))
+    return run(AuditSources({"bootstrap.servers": bootstrap}, None, "", "", HORIZON_MS), AuditOptions(settle_ms=0))
 
 
 @pytest.fixture(scope="module")

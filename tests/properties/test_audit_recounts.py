@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from properties.test_fuzzed_batches import damaged
-from support.events import NOW_MS, value
+from support.events import NOW_MS, event, value
 from tokenmeter.events import wire
-from tokenmeter.events.contract import Schema
-from tokenmeter.stack.audit import columnar
+from tokenmeter.events.contract import Schema, versions
+from tokenmeter.stack.audit import versions as older
 from tokenmeter.stack.audit.blocks import Block, Bounds, cut
 from tokenmeter.stack.audit.columnar import ColumnarRecount, PageTotals
 from tokenmeter.stack.audit.facts import Keys
@@ -41,13 +41,39 @@ def log(chance: random.Random) -> list[LogRecord]:
             made: bytes | None = value(repeated)
         elif draw < 0.8:
             made = value(repeated, output_tokens=5_000 + chance.randrange(3), reasoning_tokens=0)
-        else:
+        elif draw < 0.9:
             made = value(1_000 + number, customer_id=chance.choice(["顧客-7", "c", "cus_1"]))
+        else:
+            made = correction(chance, number)
         assert made is not None
+        if chance.random() < 0.1:
+            made = as_version_1(made)
         if chance.random() < 0.1:
             made = damaged(chance, made)
         records.append(LogRecord(offset, at_ms, made if chance.random() > 0.01 else None))
     return records
+
+
+def correction(chance: random.Random, number: int) -> bytes:
+    """Signed deltas for some calls, with a context bucket or, now and then, one that there is not."""
+    record = {
+        **event(number).to_record(),
+        "event_id": f"correction-{number}",
+        "kind": "CORRECTION",
+        "corrects": f"event-{number:08d}",
+        "input_tokens": -chance.choice([5, 50_000]),
+        "output_tokens": -7,
+        "calls": chance.choice([-2, 0, 1, 10**13]),
+        "context_bucket": chance.choice([None, "<1k", "100k-1m", "2k-3k"]),
+    }
+    return wire.encode("usage_event", record)
+
+
+def as_version_1(made: bytes) -> bytes:
+    """The same event as an older emitter writes it."""
+    oldest = versions("usage_event")[0]
+    record = wire.decode(made).record
+    return wire.encode_as(oldest, {name: record[name] for name in oldest.field_names})
 
 
 def bounds(chance: random.Random, end: int) -> list[Bounds]:
@@ -112,7 +138,7 @@ def test_the_check_catches_a_recount_that_believes_damaged_values(monkeypatch: p
         walked.ok[:] = True
         return walked
 
-    monkeypatch.setattr(columnar, "walk", believing)
+    monkeypatch.setattr(older, "walk", believing)
     assert any(problems(seed) for seed in range(5))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from support.broker import Record, broker, read_all
 from tokenmeter.events.contract import EVENTS, TOPICS
@@ -40,10 +41,16 @@ def copied(
             for record in records:
                 producer.produce(name, record.value, record.key, record.partition)
             assert producer.flush(30) == 0
-        consumer = Consumer({"bootstrap.servers": node.bootstrap, "group.id": group, "enable.auto.commit": False})
         ends = [sum(r.partition == number for r in topics[EVENTS]) for number in range(partitions)]
-        consumer.commit(
-            offsets=[TopicPartition(EVENTS, number, end) for number, end in enumerate(ends)], asynchronous=False
-        )
-        consumer.close()
+        _commit(node.bootstrap, group, [TopicPartition(EVENTS, number, end) for number, end in enumerate(ends)])
         yield node.bootstrap
+
+
+@retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True)
+def _commit(bootstrap: str, group: str, offsets: list[TopicPartition]) -> None:
+    """A young broker is asked until it knows its groups."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    try:
+        consumer.commit(offsets=offsets, asynchronous=False)
+    finally:
+        consumer.close()

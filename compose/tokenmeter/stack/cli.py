@@ -34,7 +34,7 @@ from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_audit, detached
+from tokenmeter.stack import cli_audit, cli_reconcile, detached
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap
@@ -55,6 +55,7 @@ DEMO_CALLS = 20_000
 DOWN_TIMEOUT_S = 90.0
 
 app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
+app.command(epilog=cli_audit.EXAMPLES)(cli_audit.audit)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
 PortOption = Annotated[int, typer.Option(help="port of /health and /metrics")]
@@ -203,9 +204,6 @@ def topics(data: DataOption = None) -> None:
 def migrate_tables(data: DataOption = None) -> None:
     """Bring ClickHouse's tables to this version."""
     _say(f"applied: {', '.join(migrate(connect(*_clickhouse(load(data=data))))) or 'nothing new'}")
-
-
-cli_audit.register(app, _bootstrap, _clickhouse)
 
 
 @app.command(epilog="Example: tokenmeter meter --slot 1")

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tokenmeter.stack.audit import AuditOptions, AuditSources, run
-from tokenmeter.stack.settings import Settings, load
+from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.settings import load
 
 EXAMPLES = (
     "Examples: tokenmeter audit --partition 0 --partition 3 · tokenmeter audit --since 2026-11-24T06:00 --strict · "
@@ -23,44 +24,36 @@ EXAMPLES = (
 )
 
 
-def register(
-    app: typer.Typer, bootstrap: Callable[[Settings], str], clickhouse_of: Callable[[Settings], tuple[str, str, str]]
+def audit(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")
+    ] = None,
+    partition: Annotated[
+        list[int] | None, typer.Option(help="a partition of usage.events; may be repeated (default: all)")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="only pages closed since then, UTC")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="exit 1 also when sources lost events before Kafka")] = False,
+    no_clickhouse: Annotated[
+        bool, typer.Option("--no-clickhouse", help="compare the topics alone, and need no ClickHouse")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    out: Annotated[Path | None, typer.Option(help="write the report to this file instead of printing it")] = None,
 ) -> None:
-    """Add the verb to ``app``, which knows where Kafka and ClickHouse (URL, user, password) are."""
-
-    @app.command(epilog=EXAMPLES)
-    def audit(
-        data: Annotated[
-            Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")
-        ] = None,
-        partition: Annotated[
-            list[int] | None, typer.Option(help="a partition of usage.events; may be repeated (default: all)")
-        ] = None,
-        since: Annotated[datetime | None, typer.Option(help="only pages closed since then, UTC")] = None,
-        strict: Annotated[
-            bool, typer.Option("--strict", help="exit 1 also when sources lost events before Kafka")
-        ] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
-        no_clickhouse: Annotated[
-            bool, typer.Option("--no-clickhouse", help="compare the topics alone, and need no ClickHouse")
-        ] = False,
-        out: Annotated[Path | None, typer.Option(help="write the report to this file instead of printing it")] = None,
-    ) -> None:
-        """Recount the log and compare events = pages = usage.billing = ClickHouse; exit 1 on any difference or loss."""
-        settings = load(data=data)
-        client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
-        clickhouse = None if no_clickhouse else clickhouse_of(settings)
-        sources = AuditSources(client, settings.dedup_horizon_minutes * 60_000, clickhouse)
-        with _progress() as progress:
-            report = run(sources, AuditOptions(partition, since.replace(tzinfo=UTC) if since else None), progress)
-        text = json.dumps(report.as_dict(), indent=2) if as_json else "\n".join(report.lines())
-        if out is None:
-            sys.stdout.write(f"{text}\n")
-        else:
-            out.write_text(f"{text}\n", "utf-8")
-            Console(stderr=True).print(f"{'ok' if report.ok else 'NOT ok'}; written to {out}", highlight=False)
-        if not report.passes(strict):
-            raise typer.Exit(1)
+    """Recount the log and compare events = pages = usage.billing = ClickHouse; exit 1 on any difference or loss."""
+    settings = load(data=data)
+    client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
+    url, user, password = (None, "", "") if no_clickhouse else clickhouse(settings)
+    sources = AuditSources(client, url, user, password, settings.dedup_horizon_minutes * 60_000)
+    with _progress() as progress:
+        report = run(sources, AuditOptions(partition, since.replace(tzinfo=UTC) if since else None), progress)
+    text = json.dumps(report.as_dict(), indent=2) if as_json else "\n".join(report.lines())
+    if out is None:
+        sys.stdout.write(f"{text}\n")
+    else:
+        out.write_text(f"{text}\n", "utf-8")
+        Console(stderr=True).print(f"{'ok' if report.ok else 'NOT ok'}; written to {out}", highlight=False)
+    if not report.passes(strict):
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -18,13 +18,15 @@ import numpy.typing as npt
 
 from tokenmeter.events import accept, wire
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
+from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
 from tokenmeter.stack.audit import reference
 from tokenmeter.stack.audit.blocks import Block, Bounds
 from tokenmeter.stack.audit.facts import Facts, Keys, usage_facts
 from tokenmeter.stack.audit.lines import LineTotals
 from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, U64_MASK, LineKind, Recount
 from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
-from tokenmeter.stack.audit.walk import I64, Walked, walk
+from tokenmeter.stack.audit.versions import walk_newest
+from tokenmeter.stack.audit.walk import I64, NULL, Walked, walk
 
 EVENT = "usage_event"
 KINDS = (BILLING_LINES, MARKET_LINES)
@@ -81,7 +83,7 @@ class ColumnarRecount:
         sequences: list[tuple[npt.NDArray[np.uint64], I64, I64]] = []
         if len(block):
             places = np.arange(len(block))
-            walked = walk(latest(EVENT), [value or b"" for value in block.values])
+            walked = walk_newest([value or b"" for value in block.values])
             facts = usage_facts(walked, places, self._keys)
             clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms)
             doubtful = places[~clean].tolist()
@@ -147,6 +149,8 @@ class ColumnarRecount:
 def _add(page: PageTotals, facts: Facts, offsets: npt.NDArray[np.uint64]) -> None:
     recount = page.recount
     recount.events += len(offsets)
+    recount.corrections += int(facts.corrections.sum())
+    recount.corrected_calls += int(facts.corrected_calls.sum())
     recount.offset_sum = recount.offset_sum + int(offsets.sum()) & U64_MASK
     recount.offset_squares = recount.offset_squares + int((offsets * offsets).sum()) & U64_MASK
     for name in QUANTITY_FIELDS:
@@ -171,8 +175,11 @@ def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:
         **{f"{name}_us": columns[name].number for name in accept.TIME_FIELDS},
         **{f"{name}_bytes": columns[name].size for name in accept.NAME_FIELDS},
         "reported_cost": np.zeros(rows, np.int64),
-        "is_correction": facts.measures["corrections"] == 1,
-        "has_corrects": columns["corrects"].size != -1,
+        "is_correction": facts.corrections == 1,
+        "calls": columns["calls"].number,
+        "has_bucket": columns["context_bucket"].size != NULL,
+        "has_known_bucket": _names_a_bucket(walked),
+        "has_corrects": columns["corrects"].size != NULL,
     }
     refused = np.zeros(rows, bool)
     for _, violated in accept.violations(event):
@@ -180,6 +187,15 @@ def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:
     for _, violated in accept.time_violations(facts.occurred_at, appended_at_ms * 1000):
         refused |= violated
     return refused
+
+
+def _names_a_bucket(walked: Walked) -> Bools:
+    """Rows that name a context bucket that there is; few name any."""
+    sizes = walked.sizes("context_bucket")
+    named = np.zeros(len(sizes), bool)
+    for row in np.flatnonzero(walked.ok & (sizes != NULL)).tolist():
+        named[row] = walked.text("context_bucket", row) in CONTEXT_BUCKET_NAMES
+    return named
 
 
 def _rewritten(values: Sequence[tuple[int, bytes]]) -> tuple[Walked, I64]:

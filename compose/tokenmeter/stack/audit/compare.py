@@ -11,7 +11,7 @@ from typing import Any
 from tokenmeter.events import wire
 from tokenmeter.events.contract import BILLING, MARKET
 from tokenmeter.events.errors import Fatal, Poison
-from tokenmeter.events.lines import page_digest
+from tokenmeter.events.lines import page_digest, without_digest
 from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, Counts, Key, LineKind, Recount, ordered
 
 TOPICS: Mapping[LineKind, str] = {BILLING_LINES: BILLING, MARKET_LINES: MARKET}
@@ -100,9 +100,8 @@ def _facts(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
             yield from _contents(kind, topic, counted.named(), evidence)
     yield "quarantined", "log", recount.quarantined, "usage.quarantine", list(evidence.quarantined)
     yield "previous_digest", "page before", evidence.previous_digest.hex(), "usage.pages", page["previous_digest"].hex()
-    unsigned = wire.encode("page", {**page, "digest": b""})
     values = ([line.value for line in evidence.lines[kind]] for kind in TOPICS)
-    digest = page_digest(evidence.previous_digest, unsigned, *values)
+    digest = page_digest(evidence.previous_digest, without_digest(evidence.page_value), *values)
     yield "digest", "lines", digest.hex(), "usage.pages", page["digest"].hex()
     yield from _stored(counted, evidence)
 
@@ -163,11 +162,11 @@ def _contents(kind: LineKind, topic: str, named: Recount, evidence: PageEvidence
 
 def _stored(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
     recount = counted.recount
-    sums = {"events": recount.events, **recount.quantities}
+    sums = {"events": recount.calls, **recount.quantities}
     tables = {
         "usage_billing": {"lines": counted.lines[BILLING_LINES], **sums},
         "usage_market": {"lines": counted.lines[MARKET_LINES], **sums},
-        "usage_pages": {**sums, "digest": evidence.page["digest"].hex()},
+        "usage_pages": {**sums, "events": recount.events, "digest": evidence.page["digest"].hex()},
         "quarantine": {"events": len(recount.quarantined)},
     }
     for table, figures in tables.items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
 from tokenmeter.events.lines import (
-    CONTEXT_BUCKET_TOP,
+    CONTEXT_BUCKET_NAMES,
     CONTEXT_BUCKETS,
     ERROR_STATUS_MIN,
     HOUR_US,
@@ -21,7 +21,6 @@ from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, MEASURES
 from tokenmeter.stack.audit.walk import I64, NULL, U8, U64, Walked
 
 _FLAGS = ("streamed", "cancelled", "byok")
-BUCKETS = (*(name for _, name in CONTEXT_BUCKETS), CONTEXT_BUCKET_TOP)
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Facts:
     occurred_at: I64
     lines: Mapping[LineKind, U64]
     measures: Mapping[str, I64]
+    corrections: I64
+    corrected_calls: I64
 
     def at(self, rows: I64 | slice) -> Facts:
         return Facts(
@@ -45,6 +46,8 @@ class Facts:
             self.occurred_at[rows],
             {kind: hashed[rows] for kind, hashed in self.lines.items()},
             {name: counts[rows] for name, counts in self.measures.items()},
+            self.corrections[rows],
+            self.corrected_calls[rows],
         )
 
     @staticmethod
@@ -61,6 +64,8 @@ class Facts:
             none,
             {BILLING_LINES: nothing, MARKET_LINES: nothing},
             dict.fromkeys(MEASURES, none),
+            none,
+            none,
         )
         parts = [empty, *parts]
         return Facts(
@@ -71,6 +76,8 @@ class Facts:
             np.concatenate([p.occurred_at for p in parts]),
             {kind: np.concatenate([p.lines[kind] for p in parts]) for kind in (BILLING_LINES, MARKET_LINES)},
             {name: np.concatenate([p.measures[name] for p in parts]) for name in MEASURES},
+            np.concatenate([p.corrections for p in parts]),
+            np.concatenate([p.corrected_calls for p in parts]),
         )
 
 
@@ -107,21 +114,25 @@ Known = Mapping[str, I64 | Text | Hashed]
 
 def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
     """The facts of events; rows that are not ``ok`` have some, too, that nobody may use."""
-    rows = len(walked.ok)
     status, occurred_at = walked.numbers("status"), walked.numbers("occurred_at")
+    is_correction = walked.numbers("kind") == _symbols("kind").index("CORRECTION")
+    corrected_calls = np.where(is_correction, walked.numbers("calls"), 0)
+    calls = np.where(is_correction, corrected_calls, 1)  # a correction is no call; it may stand for some
+    error = (status >= ERROR_STATUS_MIN) | (walked.sizes("error_class") != NULL)
     measures = {
-        "events": np.ones(rows, np.int64),
-        "corrections": (walked.numbers("kind") == _symbols("kind").index("CORRECTION")).astype(np.int64),
-        "errors": ((status >= ERROR_STATUS_MIN) | (walked.sizes("error_class") != NULL)).astype(np.int64),
-        "rate_limited": (status == RATE_LIMITED_STATUS).astype(np.int64),
-        **{name: walked.numbers(name) for name in (*_FLAGS, *QUANTITY_FIELDS)},
+        "events": calls,
+        "errors": calls * error,
+        "rate_limited": calls * (status == RATE_LIMITED_STATUS),
+        **{name: calls * walked.numbers(name) for name in _FLAGS},
+        **{name: walked.numbers(name) for name in QUANTITY_FIELDS},
     }
-    bucket = np.searchsorted([below for below, _ in CONTEXT_BUCKETS], measures["input_tokens"], side="right")
-    derived: Known = {
+    derived: dict[str, I64 | Text | Hashed] = {
         "occurred_hour": occurred_at - occurred_at % HOUR_US,
-        "context_bucket": _chosen(BUCKETS, bucket),
         "operation": _chosen(_symbols("operation"), walked.numbers("operation")),
     }
+    tokens = np.abs(measures["input_tokens"])
+    bucket = np.searchsorted([below for below, _ in CONTEXT_BUCKETS], tokens, side="right")
+    derived["context_bucket"] = _bucket(walked, keys.first, _chosen(CONTEXT_BUCKET_NAMES, bucket))
     # Billing and market lines have fields in common; each is hashed once.
     names = dict.fromkeys(("event_id", *BILLING_LINES.keys, *MARKET_LINES.keys))
     known: Known = {name: Hashed(field_key(walked, name, keys.first, derived)) for name in names}
@@ -133,6 +144,8 @@ def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
         occurred_at,
         {kind: line_keys(walked, kind.keys, keys.first, known) for kind in (BILLING_LINES, MARKET_LINES)},
         measures,
+        is_correction.astype(np.int64),
+        corrected_calls,
     )
 
 
@@ -158,6 +171,16 @@ def field_key(walked: Walked, name: str, key: Key, known: Known | None = None) -
     if column.begin is None or column.size is None:
         return key.number(state, walked.numbers(name))
     return key.text(state, walked.data, column.begin, column.size)
+
+
+def _bucket(walked: Walked, key: Key, by_tokens: Text) -> Hashed:
+    """The bucket that an event names, or that of its tokens."""
+    column, state = walked.columns["context_bucket"], key.begin(len(walked.ok))
+    hashes = key.text(state, by_tokens.data, by_tokens.begin, by_tokens.size)
+    if column.present is None or column.present.any():
+        assert column.begin is not None and column.size is not None
+        hashes = np.where(column.size == NULL, hashes, key.text(state, walked.data, column.begin, column.size))
+    return Hashed(hashes)
 
 
 def _payload(walked: Walked, key: Key) -> U64:

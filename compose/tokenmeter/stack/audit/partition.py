@@ -28,21 +28,25 @@ Page = dict[str, Any]
 class AuditSources:
     """Where to look. ``client`` holds the Kafka clients' settings; ``horizon_ms`` must be the meter's.
 
-    ``clickhouse`` is (URL, user, password); without it the topics alone are compared.
+    Without a ``clickhouse_url`` the topics alone are compared.
     """
 
     client: Mapping[str, Any]
+    clickhouse_url: str | None
+    clickhouse_user: str
+    clickhouse_password: str
     horizon_ms: int
-    clickhouse: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
 class PartitionTask:
-    """``pages`` are judged, in order; the log is read from ``start``, a horizon before them. ``segments`` has the
-    lines of each page by its first offset, ``quarantined`` what the topic says of the partition."""
+    """``pages`` are judged, in order (``page_values``: as they are on the topic); the log is read from ``start``, a
+    horizon before them. ``segments`` has the lines of each page by its first offset, ``quarantined`` what the topic
+    says of the partition."""
 
     partition: int
     pages: Sequence[Page]
+    page_values: Mapping[int, bytes]
     previous_digest: bytes
     start: int
     keys: Keys
@@ -69,7 +73,8 @@ class PartitionReport:
 def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callable[[int], None]) -> PartitionReport:
     """Recount and compare. ``advance`` is called with the records read since it was last called."""
     kafka = KafkaTopics(sources.client)
-    client = connect(*sources.clickhouse) if sources.clickhouse is not None else None
+    url, user, password = sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password
+    client = connect(url, user, password) if url is not None else None
     pages = {page["first_offset"]: page for page in task.pages}
     bounds = [(page["first_offset"], page["last_offset"]) for page in task.pages]
     tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if client and pages else {}
@@ -100,7 +105,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
         )
         kept = [one for one in task.quarantined if first <= one[0] <= page["last_offset"]]
         in_store = {table: rows.get(first, {}) for table, rows in tables.items()}
-        found = compare(counted, PageEvidence(page, previous, lines, kept, in_store))
+        found = compare(counted, PageEvidence(page, task.page_values[first], previous, lines, kept, in_store))
         if found is None and client is not None and not raw.agree(totals.recount, in_store["usage_events"]):
             records = kafka.records(EVENTS, task.partition, first, page["last_offset"] + 1)
             found = raw.explain(task.partition, page, records, client)

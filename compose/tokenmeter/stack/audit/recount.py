@@ -11,7 +11,6 @@ from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS
 
 MEASURES: tuple[str, ...] = (
     "events",
-    "corrections",
     "errors",
     "rate_limited",
     "streamed",

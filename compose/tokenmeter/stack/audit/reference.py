@@ -36,6 +36,7 @@ class _Seen:
 
     def __init__(self, horizon_ms: int) -> None:
         self._horizon_ms = horizon_ms
+        self._keep_ms = KEEP_HORIZONS * horizon_ms
         self._recent: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
 
     def look(self, record: Mapping[str, Any], appended_at_ms: int) -> str:
@@ -44,7 +45,7 @@ class _Seen:
         payload = _hash(*(f"{k}={v!r}" for k, v in record.items() if k not in _EMITTER_FIELDS))
         before = self._recent.pop(identity, None)
         self._recent[identity] = (appended_at_ms, payload)
-        while appended_at_ms - next(iter(self._recent.values()))[0] > KEEP_HORIZONS * self._horizon_ms:
+        while self._recent and appended_at_ms - next(iter(self._recent.values()))[0] > self._keep_ms:
             self._recent.popitem(last=False)
         if before is None or appended_at_ms - before[0] > self._horizon_ms:
             return "fresh"
@@ -100,13 +101,19 @@ def _meter(page: Recount, offset: int, event: dict[str, Any]) -> None:
     page.earliest = at if page.earliest is None else min(page.earliest, at)
     page.latest = at if page.latest is None else max(page.latest, at)
     hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    facts = {**event, "occurred_hour": hour, "context_bucket": _bucket(event["input_tokens"])}
+    bucket = event["context_bucket"] or _bucket(abs(event["input_tokens"]))
+    facts = {**event, "occurred_hour": hour, "context_bucket": bucket}
+    calls = 1  # a correction is no call; it may stand for some, with a sign
+    if event["kind"] == "CORRECTION":
+        calls = event["calls"]
+        page.corrections += 1
+        page.corrected_calls += calls
+    error = event["status"] >= ERROR_STATUS_MIN or event["error_class"] is not None
     counts = {
-        "events": 1,
-        "corrections": int(event["kind"] == "CORRECTION"),
-        "errors": int(event["status"] >= ERROR_STATUS_MIN or event["error_class"] is not None),
-        "rate_limited": int(event["status"] == RATE_LIMITED_STATUS),
-        **{name: int(event[name]) for name in ("streamed", "cancelled", "byok")},
+        "events": calls,
+        "errors": calls * error,
+        "rate_limited": calls * (event["status"] == RATE_LIMITED_STATUS),
+        **{name: calls * event[name] for name in ("streamed", "cancelled", "byok")},
         **{name: event[name] for name in QUANTITY_FIELDS},
     }
     for name in QUANTITY_FIELDS:

@@ -51,6 +51,7 @@ class _Small:
 
     committed: dict[int, int] = field(default_factory=dict)
     pages: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    page_values: dict[int, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
     quarantine: dict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     unreadable: list[Difference] = field(default_factory=list)
@@ -93,7 +94,7 @@ def run(
         kept = _read_lines(kafka, workers, options, folder, progress)
         report.differences += kept.unreadable
         small.ends |= kept.ends
-        if sources.clickhouse is None:
+        if sources.clickhouse_url is None:
             report.notes.append("ClickHouse was not compared")
         else:
             _wait_loaded(kafka, small)
@@ -139,6 +140,7 @@ def _read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> _Small:
                         continue
                     if topic == PAGES:
                         found.pages[partition].append(one)
+                        found.page_values[partition][one["first_offset"]] = value or b""
                     elif one["partition"] in wanted:
                         found.quarantine[one["partition"]].append((one["offset"], one["reason"]))
     for offsets in found.quarantine.values():
@@ -238,6 +240,7 @@ def _task(partition: int, plan: _Plan, small: _Small, kept: Kept, folder: Path, 
     return PartitionTask(
         partition,
         plan.pages,
+        {page["first_offset"]: small.page_values[partition][page["first_offset"]] for page in plan.pages},
         plan.previous_digest,
         plan.start,
         _KEYS,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.events.errors import Fatal
 from tokenmeter.stack.audit.blocks import I64, Block
@@ -126,6 +127,12 @@ class KafkaTopics:
         first = next(self.read(topic, partition, offset), None)
         return None if first is None else int(first.appended_at_ms[0])
 
+    @retry(  # a young broker does not know its groups yet
+        retry=retry_if_exception_type(KafkaException),
+        stop=stop_after_delay(KAFKA_TIMEOUT_S),
+        wait=wait_fixed(POLL_S),
+        reraise=True,
+    )
     def committed(self, group: str, topic: str, partition: int) -> int:
         """The next offset ``group`` will read, 0 when it has none yet."""
         consumer = self._consumer(group)

@@ -42,7 +42,7 @@ class _Seen:
     def look(self, record: Mapping[str, Any], appended_at_ms: int) -> str:
         """ "fresh", "duplicate" or "conflict"; the event is remembered."""
         identity = _hash(record["customer_id"], record["event_id"])
-        payload = _hash(*(f"{k}={v!r}" for k, v in record.items() if k not in _EMITTER_FIELDS))
+        payload = _hash(*(f"{k}={v!r}" for k, v in sorted(record.items()) if k not in _EMITTER_FIELDS))
         before = self._recent.pop(identity, None)
         self._recent[identity] = (appended_at_ms, payload)
         while self._recent and appended_at_ms - next(iter(self._recent.values()))[0] > self._keep_ms:

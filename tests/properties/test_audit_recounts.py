@@ -105,9 +105,10 @@ def problems(seed: int) -> list[str]:
     chance = random.Random(seed)
     records = log(chance)
     pages = bounds(chance, records[-1].offset)
-    slow = list(recount(records, pages, HORIZON_MS))
+    unknown_then = set(chance.sample([record.offset for record in records], 20))
+    slow = list(recount(records, pages, HORIZON_MS, unknown_then))
     keys = Keys.drawn()
-    counter = ColumnarRecount(keys, HORIZON_MS)
+    counter = ColumnarRecount(keys, HORIZON_MS, unknown_then)
     fast: list[PageTotals] = []
     for block in cut([columns(records)], pages, chance.choice([50, 130, 1_000])):
         fast += counter.count(block)

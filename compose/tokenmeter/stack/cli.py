@@ -34,7 +34,7 @@ from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_audit, cli_reconcile, detached
+from tokenmeter.stack import cli_audit, cli_quarantine, cli_rebuild, cli_reconcile, cli_spool, detached
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap

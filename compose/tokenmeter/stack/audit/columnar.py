@@ -8,7 +8,7 @@ the hash of their key: enough to say whether the topic's lines are the same, and
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,11 +53,14 @@ class PageTotals:
 
 
 class ColumnarRecount:
-    """One partition. ``keys`` must be those that the lines found on the topics are hashed with."""
+    """One partition. ``keys`` must be those that the lines found on the topics are hashed with; ``unknown_then`` as in
+    ``reference.recount``."""
 
-    def __init__(self, keys: Keys, horizon_ms: int) -> None:
+    def __init__(self, keys: Keys, horizon_ms: int, unknown_then: Set[int] = frozenset()) -> None:
         self._keys = keys
         self._repeats = Repeats(horizon_ms)
+        self._unknown_then = unknown_then
+        self._unknown = np.array(sorted(unknown_then), np.int64)
         self._open: dict[int, PageTotals] = {}
         self.sources: dict[int, str] = {}
         """Names of the sources seen, by hash."""
@@ -86,6 +89,8 @@ class ColumnarRecount:
             walked = walk_newest([value or b"" for value in block.values])
             facts = usage_facts(walked, places, self._keys)
             clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms)
+            if len(self._unknown):
+                clean &= ~np.isin(block.offsets, self._unknown)
             doubtful = places[~clean].tolist()
             found.append(facts if clean.all() else facts.at(np.flatnonzero(clean)))
             sequences.append(self._sequences(walked, places, clean))
@@ -93,7 +98,7 @@ class ColumnarRecount:
         if doubtful:
             repaired = []
             for place in doubtful:
-                reason, event = reference.read(block.values[place], int(block.appended_at_ms[place]))
+                reason, event = self._judge(block, place)
                 if reason:
                     reasons[place] = reason
                 if event is not None:
@@ -108,6 +113,10 @@ class ColumnarRecount:
         if len(found) > 1:
             facts = facts.at(np.argsort(facts.places, kind="stable"))
         return facts, reasons
+
+    def _judge(self, block: Block, place: int) -> tuple[str, dict[str, Any] | None]:
+        unknown_then = int(block.offsets[place]) in self._unknown_then
+        return reference.read(block.values[place], int(block.appended_at_ms[place]), unknown_then)
 
     def _sequences(self, walked: Walked, places: I64, rows: Bools) -> tuple[npt.NDArray[np.uint64], I64, I64]:
         source, sequence = walked.columns["source"], walked.columns["sequence"]

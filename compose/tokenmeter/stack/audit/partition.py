@@ -80,13 +80,14 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
     tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if client and pages else {}
     report = PartitionReport(task.partition)
     previous = task.previous_digest
-    counter = ColumnarRecount(task.keys, sources.horizon_ms)
+    unknown_then = {offset for offset, reason in task.quarantined if reason == "schema"}
+    counter = ColumnarRecount(task.keys, sources.horizon_ms, unknown_then)
     report.sources = counter.sources
 
     def named(page: Page) -> Recount:
         """The page by the reference, which knows the lines' names."""
         records = kafka.records(EVENTS, task.partition, task.start, page["last_offset"] + 1)
-        return next(recount(records, [(page["first_offset"], page["last_offset"])], sources.horizon_ms))
+        return next(recount(records, [(page["first_offset"], page["last_offset"])], sources.horizon_ms, unknown_then))
 
     def judge(totals: PageTotals) -> Difference | None:
         page = pages[totals.recount.first_offset]
@@ -108,7 +109,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
         found = compare(counted, PageEvidence(page, task.page_values[first], previous, lines, kept, in_store))
         if found is None and client is not None and not raw.agree(totals.recount, in_store["usage_events"]):
             records = kafka.records(EVENTS, task.partition, first, page["last_offset"] + 1)
-            found = raw.explain(task.partition, page, records, client)
+            found = raw.explain(task.partition, page, records, client, unknown_then)
         return found
 
     with task.sequences_path.open("wb") as out:

@@ -6,7 +6,7 @@ when an older one of the same identity is kept: a repeat that came late. Anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -36,11 +36,16 @@ def agree(counted: Recount, stored: Mapping[str, Any]) -> bool:
     return all(stored.get(name, 0) == value for name, value in wanted.items())
 
 
-def explain(partition: int, page: Mapping[str, Any], records: Iterable[LogRecord], client: Client) -> Difference | None:
-    """The first raw row of ``page`` that should not be as it is, or None when late repeats explain all."""
+def explain(
+    partition: int, page: Mapping[str, Any], records: Iterable[LogRecord], client: Client, unknown_then: Set[int]
+) -> Difference | None:
+    """The first raw row of ``page`` that should not be as it is, or None when late repeats explain all.
+
+    ``unknown_then`` as in ``reference.recount``.
+    """
     usable = {}
     for record in records:
-        reason, event = read(record.value, record.appended_at_ms)
+        reason, event = read(record.value, record.appended_at_ms, record.offset in unknown_then)
         if event is not None and not reason:
             usable[record.offset] = event
     rows = client.query(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -52,10 +52,16 @@ class _Seen:
         return "duplicate" if before[1] == payload else "conflict"
 
 
-def recount(records: Iterable[LogRecord], pages: Iterable[tuple[int, int]], horizon_ms: int) -> Iterator[Recount]:
+def recount(
+    records: Iterable[LogRecord],
+    pages: Iterable[tuple[int, int]],
+    horizon_ms: int,
+    unknown_then: Set[int] = frozenset(),
+) -> Iterator[Recount]:
     """Count ``records`` (one partition, in order) into ``pages`` (contiguous (first, last) offsets), one after another.
 
-    Records before the first page only fill the horizon; records after the last one are left unread.
+    Records before the first page only fill the horizon; records after the last one are left unread. The offsets
+    ``unknown_then`` were quarantined because their schema was not known to the meter of that time; see ``read``.
     """
     seen = _Seen(horizon_ms)
     source = iter(records)
@@ -63,22 +69,29 @@ def recount(records: Iterable[LogRecord], pages: Iterable[tuple[int, int]], hori
     for first, last in pages:
         page = Recount(first, last)
         while record is not None and record.offset <= last:
-            _count(page if record.offset >= first else None, record, seen)
+            _count(page if record.offset >= first else None, record, seen, record.offset in unknown_then)
             record = next(source, None)
         yield page
 
 
-def read(value: bytes | None, appended_at_ms: int) -> tuple[str, dict[str, Any] | None]:
-    """(why the value cannot be used or "", its record if it is one)."""
+def read(value: bytes | None, appended_at_ms: int, unknown_then: bool = False) -> tuple[str, dict[str, Any] | None]:
+    """(why the value cannot be used or "", its record if it is one).
+
+    ``unknown_then``: the meter of that time did not know the schema. It is believed for versions that came later, and
+    for the first one never.
+    """
     try:
-        event = wire.decode(value, expect="usage_event").record
+        decoded = wire.decode(value, expect="usage_event")
     except Poison as poison:
         return poison.reason, None
+    event = decoded.record
+    if unknown_then and decoded.schema.version > 1:
+        return "schema", event
     return accept.reason_against(event, appended_at_ms * 1000) or "", event
 
 
-def _count(page: Recount | None, record: LogRecord, seen: _Seen) -> None:
-    reason, event = read(record.value, record.appended_at_ms)
+def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: bool) -> None:
+    reason, event = read(record.value, record.appended_at_ms, unknown_then)
     status = seen.look(event, record.appended_at_ms) if event is not None and not reason else ""
     if page is None:
         return

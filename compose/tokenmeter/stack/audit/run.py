@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import chain, sequences
@@ -141,7 +141,8 @@ def _read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> _Small:
                     if topic == PAGES:
                         found.pages[partition].append(one)
                         found.page_values[partition][one["first_offset"]] = value or b""
-                    elif one["partition"] in wanted:
+                    elif one["partition"] in wanted and one["reason"] != RELEASED:
+                        # A released event is judged where it was sent again.
                         found.quarantine[one["partition"]].append((one["offset"], one["reason"]))
     for offsets in found.quarantine.values():
         offsets.sort()

@@ -25,9 +25,9 @@ def walk_newest(values: Sequence[bytes]) -> Walked:
     heads = [value[: wire.PREFIX_BYTES] for value in values]
     if heads.count(prefix) == len(heads):
         return walk(newest, values)
-    older = {wire.prefix(schema): schema for schema in versions(EVENT)[:-1] if _defaults(schema) is not None}
+    older = {wire.prefix(schema): schema for schema in versions(EVENT)[:-1] if _defaults(schema, newest) is not None}
     lifted = [
-        prefix + value[wire.PREFIX_BYTES :] + (_defaults(older[head]) or b"") if head in older else value
+        prefix + value[wire.PREFIX_BYTES :] + (_defaults(older[head], newest) or b"") if head in older else value
         for value, head in zip(values, heads, strict=True)
     ]
     walked = walk(newest, lifted)
@@ -35,14 +35,13 @@ def walk_newest(values: Sequence[bytes]) -> Walked:
         if head in older:  # the value itself must end where the defaults begin
             schema = older[head]
             added = newest.field_names[len(schema.field_names)]
-            walked.ok[row] &= walked.begins[added][row] == walked.ends[row] - len(_defaults(schema) or b"")
+            walked.ok[row] &= walked.begins[added][row] == walked.ends[row] - len(_defaults(schema, newest) or b"")
     return walked
 
 
 @cache
-def _defaults(older: Schema) -> bytes | None:
-    """What a value of ``older`` lacks at its end to be one of the newest version, or None if that is not all."""
-    newest = latest(EVENT)
+def _defaults(older: Schema, newest: Schema) -> bytes | None:
+    """What a value of ``older`` lacks at its end to be one of ``newest``, or None if that is not all."""
     shared: list[Any] = newest.document["fields"][: len(older.field_names)]
     if [(f["name"], f["type"]) for f in shared] != [(f["name"], f["type"]) for f in older.document["fields"]]:
         return None

@@ -84,7 +84,8 @@ class _Walk:
         self._data = np.frombuffer(b"".join((*values, PAD)), np.uint8)
         sizes = np.fromiter(map(len, values), np.int64, len(values))
         self._ends = np.cumsum(sizes)
-        self._at = self._ends - sizes + wire.PREFIX_BYTES
+        self._begins = self._ends - sizes
+        self._at = self._begins + wire.PREFIX_BYTES
         self._ok = self._begin_with(wire.prefix(schema))
         self._high = np.zeros(len(values), np.int64)  # bytes >= 0x80 that the walk accounts for
         self._texts: list[Column] = []
@@ -97,12 +98,11 @@ class _Walk:
 
     def run(self) -> Walked:
         out = Walked(self._data, self._ends, self._ok)
-        begins = self._at - wire.PREFIX_BYTES
         for one in self._fields:
             out.begins[one["name"]] = self._at
             out.columns[one["name"]] = self._field(one["type"])
         self._ok &= self._at == self._ends
-        self._check_text(begins)
+        self._check_text()
         return out
 
     def _field(self, kind: Any) -> Column:
@@ -238,21 +238,39 @@ class _Walk:
             found = np.flatnonzero(bad) if among is None else among[bad]
             self._ok[found if rows is None else rows[found]] = False
 
-    def _check_text(self, begins: I64) -> None:
+    def _check_text(self) -> None:
         """Text must be UTF-8. Most values are plain ASCII: they have no high byte but those of long varints."""
-        if not len(begins):
+        if not len(self._ok):
             return
         if self._ok.all() and np.count_nonzero(self._data >= 0x80) == self._high.sum():
             return
-        high = np.add.reduceat((self._data >> 7).astype(np.uint8), begins, dtype=np.int64)
-        for row in np.flatnonzero(self._ok & (high != self._high)).tolist():
-            try:
-                for column in self._texts:
-                    assert column.begin is not None and column.size is not None
-                    begin, size = column.begin[row], column.size[row]
-                    self._data[begin : begin + size].tobytes().decode()
-            except UnicodeDecodeError:
-                self._ok[row] = False
+        high = np.add.reduceat((self._data >> 7).astype(np.uint8), self._begins, dtype=np.int64)
+        self._decode_text(np.flatnonzero(self._ok & (high != self._high)))
+
+    def _decode_text(self, rows: I64) -> None:
+        """Decode the texts of ``rows`` all at once: everything else is blanked, and a size stands before each text.
+
+        If that fails the rows are halved, until those with damaged text stand alone.
+        """
+        if not len(rows):
+            return
+        edges = np.zeros(len(self._data), np.int8)
+        for column in self._texts:
+            assert column.begin is not None and column.size is not None
+            begin, size = column.begin[rows], column.size[rows]
+            edges[begin[size > 0]] += 1
+            edges[(begin + size)[size > 0]] -= 1
+        first, last = int(self._begins[rows[0]]), int(self._ends[rows[-1]])
+        inside = np.cumsum(edges[first:last], dtype=np.int8).view(bool)
+        try:
+            np.where(inside, self._data[first:last], 0).tobytes().decode()
+        except UnicodeDecodeError:
+            if len(rows) == 1:
+                self._ok[rows] = False
+                return
+            middle = len(rows) // 2
+            self._decode_text(rows[:middle])
+            self._decode_text(rows[middle:])
 
 
 def _spread(everywhere: I64, rows: I64, values: I64 | None) -> I64 | None:

@@ -20,7 +20,7 @@ from tokenmeter.events import UsageEvent, wire
 from tokenmeter.events.contract import by_id, rehearse, versions
 from tokenmeter.flow.decode import INDEX, SINGLE_VALUES_MAX, decode
 from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
-from tokenmeter.stack.audit.recount import LogRecord, recount
+from tokenmeter.stack.audit.reference import LogRecord, recount
 
 SIZE = 2_000
 

@@ -113,7 +113,6 @@ def run(
         for part in workers.perform(judged, advance):
             _add(report, part)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
-    report.differences.sort(key=lambda difference: difference.page)
     report.seconds = time.monotonic() - began
     return report
 

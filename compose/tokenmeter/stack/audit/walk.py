@@ -89,6 +89,9 @@ class _Walk:
         self._ok = self._begin_with(wire.prefix(schema))
         self._high = np.zeros(len(values), np.int64)  # bytes >= 0x80 that the walk accounts for
         self._texts: list[Column] = []
+        self._zeros = np.zeros(len(values), np.int64)
+        nulls = np.full(len(values), NULL, np.int64)
+        self._nowhere = Column(self._zeros, self._zeros, nulls, np.zeros(len(values), bool))
 
     def _begin_with(self, prefix: bytes) -> Bools:
         ok = np.ones(len(self._at), bool)
@@ -110,17 +113,15 @@ class _Walk:
             return self._plain(kind, None)
         branch = self._data.take(self._at, mode="clip")
         self._at = self._at + 1
+        if not branch.any():  # most optional fields are null in every value
+            return self._nowhere
         self._ok &= (branch & 0xFD) == 0  # branch 0 or 1, as a zigzag byte
         present = branch != 0
-        rows = np.flatnonzero(present)
-        if len(rows) == len(present):
+        if present.all():
             return self._plain(kind[1], None)
+        rows = np.flatnonzero(present)
         size = np.full(len(present), NULL, np.int64)
         empty = np.zeros(len(present), np.int64)
-        if not len(rows):
-            base = kind[1]["type"] if isinstance(kind[1], dict) else kind[1]
-            is_text = base in ("string", "bytes")
-            return Column(None, empty, size, present) if is_text else Column(empty, present=present)
         found = self._plain(kind[1], rows)
         return Column(
             _spread(empty, rows, found.number),
@@ -193,6 +194,9 @@ class _Walk:
         """A zigzag varint."""
         at = self._at if rows is None else self._at[rows]
         byte = self._data.take(at, mode="clip")
+        if rows is None and not byte.any():  # most counts are 0 in every value
+            self._at = at + 1
+            return self._zeros
         number = byte.astype(np.uint64)
         more = np.flatnonzero(byte >= 0x80)
         at = at + 1

@@ -72,6 +72,14 @@ def test_queries_parameters_inserts_and_streams(server: Server, compression: str
     assert client.query("SELECT b FROM t WHERE a = 7 AND b = 'seven'").result_rows == [("seven",)]
 
 
+def test_parameters_too_long_for_a_url_arrive_whole(server: Server) -> None:
+    client = connect(server.url, "writer", "secret")
+    pairs = [(f"it's {n}\n", "\u00e9" * 40) for n in range(5_000)]
+    asked = client.query("SELECT {pairs:Array(Tuple(String, String))}", parameters={"pairs": pairs})
+    assert asked.result_rows == [(pairs,)]
+    assert client.query("SELECT length({text:String})", parameters={"text": "x" * 100_000}).result_rows == [(100_000,)]
+
+
 def test_errors_carry_clickhouse_s_codes(server: Server) -> None:
     client = connect(server.url, "writer", "secret")
     with pytest.raises(DatabaseError, match=r"[Cc]ode:? 60"):

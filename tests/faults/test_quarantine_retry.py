@@ -33,7 +33,7 @@ from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE, RELEASED, rehearse
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow import load_app, meter_app
-from tokenmeter.stack.audit import AuditSources
+from tokenmeter.stack.audit import AuditOptions, AuditSources
 from tokenmeter.stack.audit import run as audit
 from tokenmeter.stack.cli import app
 from tokenmeter.stack.quarantine.ledger import Ledger, ledger
@@ -107,7 +107,9 @@ class Rig:
         return lag(self.bootstrap, group, topic) <= PARTITIONS
 
     def audit(self) -> Any:
-        return audit(AuditSources(self.settings, self.server.url, "writer", "secret", 15 * 60_000))
+        # In this process, which knows the version that the others do not.
+        sources = AuditSources(self.settings, self.server.url, "writer", "secret", 15 * 60_000)
+        return audit(sources, AuditOptions(processes=1))
 
     def retry(self, choice: Choice, apply: bool = True) -> Outcome:
         return retry(

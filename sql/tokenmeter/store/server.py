@@ -20,6 +20,8 @@ import time
 import uuid
 import zlib
 from collections.abc import Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,25 @@ def _split_insert(body: bytes) -> tuple[str, bytes]:
     return head.group().decode(), body[head.end() :]
 
 
+def form_fields(body: bytes, content_type: str) -> dict[str, str]:
+    """The fields of a ``multipart/form-data`` body: what clients put there when a URL would be too long.
+
+    Raises ValueError when it is no form, or carries a file (external tables are not supported).
+    """
+    message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    if not message.is_multipart():
+        raise ValueError("the body is not multipart/form-data")
+    fields = {}
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        if part.get_filename() is not None or not isinstance(name, str):
+            raise ValueError("a form may carry the query and its parameters, and no files")
+        payload = part.get_payload(decode=True)
+        assert isinstance(payload, bytes)
+        fields[name] = payload.decode()
+    return fields
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection; ``engine`` and ``users`` are set on the class by ``serve``."""
 
@@ -112,6 +133,9 @@ class Handler(BaseHTTPRequestHandler):
         url = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         try:
             body = decompressed(self._body(), self.headers.get("Content-Encoding", ""))
+            content_type = self.headers.get("Content-Type", "")
+            if content_type.lower().startswith("multipart/form-data"):
+                url, body = {**url, **form_fields(body, content_type)}, b""
         except ValueError as error:
             self.close_connection = True
             self._fail(400, 27, f"Code: 27. DB::Exception: {error} (CANNOT_PARSE_INPUT_ASSERTION_FAILED)")

@@ -11,6 +11,7 @@ after the other, and what is merged is given back before the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeVar
 
 import numpy as np
@@ -33,6 +34,7 @@ U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 T = TypeVar("T", U64, I64)
+_NONE: U64 = np.empty(0, np.uint64)
 _IDENTITY = ("customer_id", "event_id")
 _EMITTER_FIELDS = frozenset({"source", "sequence"})
 """Stamped by whoever sends: a retry from another process differs in them and is the same call."""
@@ -59,8 +61,27 @@ class Marks:
         return len(self.high)
 
 
+def joined(parts: list[Marks]) -> Marks:
+    """The marks of several batches as one."""
+    if not parts:
+        return Marks(_NONE, _NONE, _NONE, np.empty(0, np.int64))
+    return Marks(
+        np.concatenate([part.high for part in parts]),
+        np.concatenate([part.low for part in parts]),
+        np.concatenate([part.digest for part in parts]),
+        np.concatenate([part.appended_at_ms for part in parts]),
+    )
+
+
+def fingerprint(sample: pl.DataFrame) -> bytes:
+    """Eight bytes that change when events are decoded or hashed another way; ``sample`` is a decoded event."""
+    hashed = marks(sample, np.zeros(sample.height, np.int64))
+    told = f"{pl.__version__} {sample.schema} {PAYLOAD}".encode()
+    return sha256(told + hashed.high.tobytes() + hashed.low.tobytes() + hashed.digest.tobytes()).digest()[:8]
+
+
 def marks(frame: pl.DataFrame, appended_at_ms: I64) -> Marks:
-    """Hash a frame of events. The seeds are fixed; nothing hashed here outlives the process."""
+    """Hash a frame of events. The seeds are fixed; what outlives the process carries the fingerprint."""
     identity = pl.struct(_IDENTITY)
     hashes = frame.select(identity.hash(17).alias("high"), identity.hash(7919).alias("low"))
     return Marks(
@@ -178,9 +199,6 @@ def _merge(older: Marks, younger: Marks) -> None:
     older.low, younger.low = _woven(older.low, younger.low, places, from_older), _NONE
     older.digest, younger.digest = _woven(older.digest, younger.digest, places, from_older), _NONE
     older.appended_at_ms = _woven(older.appended_at_ms, younger.appended_at_ms, places, from_older)
-
-
-_NONE: U64 = np.empty(0, np.uint64)
 
 
 def _woven(older: T, younger: T, places: npt.NDArray[np.intp], from_older: Bools) -> T:

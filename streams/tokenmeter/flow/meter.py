@@ -6,7 +6,7 @@ quarantined values and a few sums, never its events. Rating will stand between d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -23,7 +23,8 @@ from tokenmeter.events.lines import BILLING_KEYS, FIRST_DIGEST, MARKET_KEYS, pag
 from tokenmeter.flow import columnar_avro, totals
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, HORIZON_MINUTES, Horizon, marks
+from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, HORIZON_MINUTES, Horizon, Marks, joined, marks
+from tokenmeter.flow.journal import NO_DIGEST, Journal, NoJournal, Span, Stored
 from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
 from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
@@ -34,6 +35,8 @@ QUARANTINE_RATIO_MAX = 0.5
 QUARANTINE_RATIO_MIN_EVENTS = 1_000
 """... once it holds this many events."""
 CUSTOMERS_CACHED_MAX = 1_000_000
+JOURNAL_BEHIND_PAGES_MAX = 16
+"""A journal that ends more pages before the head of the chain is not searched for; the log is read instead."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class _Page:
     quantities: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUANTITY_FIELDS, 0))
     earliest: datetime | None = None
     latest: datetime | None = None
+    marks: list[Marks] = field(default_factory=list)
+    newest_ms: int = 0
 
 
 class Meter:
@@ -72,12 +77,14 @@ class Meter:
         now: Callable[[], datetime],
         name: str,
         rules: MeterRules | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._partition = partition
         self._log = log
         self._now = now
         self._name = name
         self._rules = rules or MeterRules()
+        self._journal = journal or NoJournal()
         self._horizon = Horizon(self._rules.horizon_ms)
         self._partitions = 0
         self._previous_digest = FIRST_DIGEST
@@ -85,18 +92,65 @@ class Meter:
         self._page = _Page()
 
     def restore(self, position: int) -> None:
-        """Find the head of the page chain and read the horizon back from the log. See Processor."""
+        """Find the head of the page chain, and the horizon in the journal or else in the log. See Processor."""
         self._partitions = self._log.partitions(EVENTS)
         self._restore_chain(position)
         before = self._log.last(EVENTS, self._partition, position)
         if before is None:
             return
-        start = self._log.offset_at(EVENTS, self._partition, before[1] - self._rules.horizon_ms)
-        refused = refused_since(self._log, self._partition, before[1] - self._rules.horizon_ms)
-        for batch in self._log.read(EVENTS, self._partition, position if start is None else start, position):
+        since_ms = before[1] - self._rules.horizon_ms
+        start = self._log.offset_at(EVENTS, self._partition, since_ms)
+        at = position if start is None else start
+        for entry in self._remembered(position):
+            if entry.span.next_offset > at:
+                for _, _, read in self._read_marks(at, entry.span.first_offset, since_ms):
+                    self._horizon.mark(read)
+                self._horizon.mark(self._journal.load(entry))
+                at = entry.span.next_offset
+        self._restore_rest(at, position, since_ms, before[1])
+
+    def _restore_rest(self, at: int, position: int, since_ms: int, newest_ms: int) -> None:
+        """Read from the log what the journal lacks, and let the journal have it for the next restart."""
+        if at >= position:
+            return
+        held: tuple[int, Marks] | None = None
+        for first_offset, next_offset, read in self._read_marks(at, position, since_ms):
+            self._horizon.mark(read)
+            if held is not None:
+                self._journal.append(Span(held[0], first_offset, newest_ms, NO_DIGEST), held[1])
+            held, at = (first_offset, read), next_offset
+        first_offset, read = held or (at, joined([]))
+        self._journal.append(Span(first_offset, position, newest_ms, self._previous_digest), read)
+
+    def _read_marks(self, start: int, end: int, since_ms: int) -> Iterator[tuple[int, int, Marks]]:
+        """(first offset, next offset, marks of the events that were usable) of each batch in [start, end), all of it
+        appended since ``since_ms``."""
+        if start >= end:
+            return
+        refused = refused_since(self._log, self._partition, since_ms)
+        for batch in self._log.read(EVENTS, self._partition, start, end):
             usable, _ = judge(*self._decode(batch)[:2])
             usable = usable.filter(~np.isin(batch.offsets()[usable[INDEX].to_numpy()], refused))
-            self._horizon.mark(marks(usable, usable[APPENDED_AT_MS].to_numpy()))
+            yield batch.start_offset, batch.next_offset, marks(usable, usable[APPENDED_AT_MS].to_numpy())
+
+    def _remembered(self, position: int) -> list[Stored]:
+        """The journal's entries if they belong to this log: the last ends with a page that usage.pages has."""
+        stored = self._journal.stored()
+        while stored and stored[-1].span.digest == NO_DIGEST:
+            stored.pop()
+        if not stored:
+            return []
+        last, before = stored[-1].span, None
+        for _ in range(JOURNAL_BEHIND_PAGES_MAX):
+            found = self._log.last(PAGES, self._partition, before)
+            if found is None:
+                return []
+            page = wire.decode(found[2], expect="page").record
+            if page["last_offset"] + 1 <= last.next_offset:
+                ours = page["last_offset"] + 1 == last.next_offset and page["digest"] == last.digest
+                return stored if ours else []
+            before = found[0]
+        return []
 
     def _restore_chain(self, position: int) -> None:
         head = self._log.last(PAGES, self._partition)
@@ -123,7 +177,10 @@ class Meter:
         usable, refused = judge(frame, appended_at_ms)
         for row in refused.select(INDEX, REASON, "customer_id", "event_id").iter_rows():
             self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], row[2], row[3])
-        status = self._horizon.mark(marks(usable, usable[APPENDED_AT_MS].to_numpy()))
+        marked = marks(usable, usable[APPENDED_AT_MS].to_numpy())
+        status = self._horizon.mark(marked)
+        page.marks.append(marked)
+        page.newest_ms = max(page.newest_ms, int(stamps[-1]) if len(stamps) else 0)
         if status.any():
             for row in usable.filter(status == CONFLICT).select(INDEX, "customer_id", "event_id").iter_rows():
                 detail = "an event with this identity but another payload was appended within the dedup horizon"
@@ -247,6 +304,8 @@ class Meter:
     def committed(self, bounds: PageBounds) -> None:
         """Begin the next page. See Processor."""
         self._previous_digest = self._digest
+        span = Span(bounds.first_offset, bounds.next_offset, self._page.newest_ms, self._digest)
+        self._journal.append(span, joined(self._page.marks))
         self._page = _Page()
 
     def _misrouted(self, customers: pl.Series) -> int:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tokenmeter.events import UsageEvent, encode
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.flow.decode import SINGLE_VALUES_MAX, decode
+from tokenmeter.flow.dedup import fingerprint
+from tokenmeter.flow.journal import FileJournal
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
 
 APP_ID = "tokenmeter-meter"
+JOURNAL_FOLDER = "horizon"
+"""In the worker's folder: the journal of each partition. Losing it costs the time to read the log."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_SAMPLE = encode(
+    "usage_event",
+    UsageEvent(event_id="e", occurred_at=_EPOCH, customer_id="c", model="m", provider="p", tags=("t",)).to_record(),
+)
+"""An event whose hash says how marks are made by this version."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +39,13 @@ def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker
     log = KafkaLogReader(config.worker.kafka())
     name = config.worker.instance_id or config.worker.app_id
 
+    hashed_as = fingerprint(decode([_SAMPLE] * (SINGLE_VALUES_MAX + 1)).frame)
+
     def make_processor(topic: str, partition: int) -> Processor:
         assert topic == EVENTS
-        return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules)
+        folder = config.worker.work_dir / JOURNAL_FOLDER / str(partition)
+        journal = FileJournal(folder, config.rules.horizon_ms, hashed_as)
+        return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules, journal)
 
     return Worker(config.worker, make_processor, make_driver)
 

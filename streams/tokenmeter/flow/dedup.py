@@ -76,7 +76,7 @@ def joined(parts: list[Marks]) -> Marks:
 def fingerprint(sample: pl.DataFrame) -> bytes:
     """Eight bytes that change when events are decoded or hashed another way; ``sample`` is a decoded event."""
     hashed = marks(sample, np.zeros(sample.height, np.int64))
-    told = f"{pl.__version__} {sample.schema} {PAYLOAD}".encode()
+    told = f"{pl.__version__} {sample.schema} {payload()}".encode()
     return sha256(told + hashed.high.tobytes() + hashed.low.tobytes() + hashed.digest.tobytes()).digest()[:8]
 
 

@@ -68,6 +68,9 @@ class Journal(Protocol):
     def load(self, stored: Stored) -> Marks:
         """The marks of one entry, in log order."""
 
+    def clear(self) -> None:
+        """Forget everything: it is of another log."""
+
     def append(self, span: Span, marks: Marks) -> None:
         """Keep one more. Never raises: without a journal a restart reads the log."""
 
@@ -82,6 +85,9 @@ class NoJournal:
     def load(self, stored: Stored) -> Marks:
         """See Journal; there is nothing to load."""
         raise LookupError(stored.path)
+
+    def clear(self) -> None:
+        """See Journal."""
 
     def append(self, span: Span, marks: Marks) -> None:
         """See Journal."""
@@ -143,6 +149,16 @@ class FileJournal:
         count = len(body) // MARK_BYTES
         high, low, digest = (np.frombuffer(body, np.uint64, count, column * count * 8) for column in range(3))
         return Marks(high, low, digest, np.frombuffer(body, np.int64, count, 3 * count * 8))
+
+    def clear(self) -> None:
+        """See Journal."""
+        try:
+            for path in self._folder.glob(f"*{_SUFFIX}"):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            self._give_up(error)
+        self._newest_ms.clear()
+        self._open = None
 
     def append(self, span: Span, marks: Marks) -> None:
         """See Journal."""

@@ -101,7 +101,7 @@ class Meter:
         since_ms = before[1] - self._rules.horizon_ms
         start = self._log.offset_at(EVENTS, self._partition, since_ms)
         at = position if start is None else start
-        for entry in self._remembered(position):
+        for entry in self._remembered():
             if entry.span.next_offset > at:
                 for _, _, read in self._read_marks(at, entry.span.first_offset, since_ms):
                     self._horizon.mark(read)
@@ -133,24 +133,30 @@ class Meter:
             usable = usable.filter(~np.isin(batch.offsets()[usable[INDEX].to_numpy()], refused))
             yield batch.start_offset, batch.next_offset, marks(usable, usable[APPENDED_AT_MS].to_numpy())
 
-    def _remembered(self, position: int) -> list[Stored]:
+    def _remembered(self) -> list[Stored]:
         """The journal's entries if they belong to this log: the last ends with a page that usage.pages has."""
         stored = self._journal.stored()
         while stored and stored[-1].span.digest == NO_DIGEST:
             stored.pop()
         if not stored:
             return []
-        last, before = stored[-1].span, None
+        if not self._is_page(stored[-1].span):
+            self._journal.clear()
+            return []
+        return stored
+
+    def _is_page(self, span: Span) -> bool:
+        """Whether one of the newest pages of usage.pages ends where the span does, with its digest."""
+        before = None
         for _ in range(JOURNAL_BEHIND_PAGES_MAX):
             found = self._log.last(PAGES, self._partition, before)
             if found is None:
-                return []
+                return False
             page = wire.decode(found[2], expect="page").record
-            if page["last_offset"] + 1 <= last.next_offset:
-                ours = page["last_offset"] + 1 == last.next_offset and page["digest"] == last.digest
-                return stored if ours else []
+            if page["last_offset"] < span.next_offset:
+                return bool(page["last_offset"] + 1 == span.next_offset and page["digest"] == span.digest)
             before = found[0]
-        return []
+        return False
 
     def _restore_chain(self, position: int) -> None:
         head = self._log.last(PAGES, self._partition)

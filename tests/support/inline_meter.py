@@ -1,0 +1,53 @@
+"""A meter without Faust: one partition, read and committed page by page when a test says so, on a real broker."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from support.broker import lag
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.flow import steps
+from tokenmeter.flow.driver import KafkaDriver, run
+from tokenmeter.flow.journal import Journal
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.flow.page import PageBounds
+
+Contents = dict[tuple[int, int], tuple[int, int]]
+"""Identity: (payload digest, append time)."""
+
+
+class InlineMeter:
+    """Owns partition 0 from when it is made. ``meter`` is the processor's class: a test's twin or production's."""
+
+    def __init__(self, bootstrap: str, journal: Journal | None = None, meter: type[Meter] = Meter) -> None:
+        lag(bootstrap, APP_ID, EVENTS)  # a young broker does not know its groups yet
+        client = {"bootstrap.servers": bootstrap}
+        self._log = KafkaLogReader(client)
+        self.meter = meter(0, self._log, lambda: datetime.now(UTC), "inline", None, journal)
+        self._driver = KafkaDriver(client, APP_ID, EVENTS, 0, self.meter)
+        self.position: int = run(steps.own(), self._driver).next_offset
+
+    def page(self) -> None:
+        """Meter everything there is as one page."""
+        end = self._log.end(EVENTS, 0)
+        for batch in self._log.read(EVENTS, 0, self.position, end):
+            self.meter.add(batch)
+            end = batch.next_offset
+        run(steps.commit(PageBounds(EVENTS, 0, self.position, end)), self._driver)
+        self.position = end
+
+    def contents(self) -> Contents:
+        """What its horizon knows."""
+        known: Contents = {}
+        for run_ in self.meter._horizon._runs:
+            columns = (run_.high, run_.low, run_.digest, run_.appended_at_ms)
+            for high, low, digest, at_ms in np.column_stack([c.astype(np.uint64) for c in columns]).tolist():
+                known[high, low] = (digest, at_ms)
+        return known
+
+    def close(self) -> None:
+        self._driver.drop()

@@ -12,12 +12,13 @@ from typing import Annotated
 
 import psutil
 import typer
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from bench.keep import OUT, keep
+from bench.kept import keep
 from bench.measure import Figures, measure
 from bench.preload import preload
 from support.broker import broker
@@ -36,6 +37,7 @@ class Progressed:
     def __init__(self, bootstrap: str, group: str) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
 
+    @retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(60), wait=wait_fixed(0.2), reraise=True)
     def offsets(self) -> int:
         """The sum of the committed offsets; a group that has a commit in flight answers late, not wrongly."""
         wanted = [TopicPartition(EVENTS, partition) for partition in range(PARTITIONS)]
@@ -115,8 +117,8 @@ def main(events: Annotated[int, typer.Option(help="events to preload", min=10_00
             progress.add_task("plain loop", total=None)
             rows["plain loop"] = run_plain(kafka.bootstrap, events)
     show(console, rows)
-    keep("meter", {name.replace(" ", "_"): row.as_dict() for name, row in rows.items()})
-    console.print(f"kept in {OUT}")
+    kept = keep("meter", {name.replace(" ", "_"): row.as_dict() for name, row in rows.items()})
+    console.print(f"kept in {kept}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from bench.__main__ import PARTITIONS, run_meter, show
-from bench.keep import OUT, keep
+from bench.kept import OUT, keep
 from bench.measure import SAMPLE_S, Figures
 from bench.preload import preload
 from support.broker import broker

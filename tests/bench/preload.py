@@ -63,8 +63,8 @@ def pool() -> list[tuple[bytes, bytes, bytes]]:
     return made
 
 
-def preload(bootstrap: str, events: int, advance: Callable[[int], None]) -> None:
-    """Send ``events`` events with random ids, every one acknowledged."""
+def preload(bootstrap: str, events: int, advance: Callable[[int], None], seed: int = SEED) -> None:
+    """Send ``events`` events with random ids, every one acknowledged; another seed gives other ids."""
     failed: list[str] = []
     producer = Producer(
         {
@@ -81,7 +81,7 @@ def preload(bootstrap: str, events: int, advance: Callable[[int], None]) -> None
             "on_delivery": lambda error, _: failed.append(error.str()) if error else None,
         }
     )
-    templates, chance = pool(), random.Random(SEED)
+    templates, chance = pool(), random.Random(seed)
     for number in range(events):
         key, before, after = templates[number % POOL_EVENTS]
         event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4)).encode()

@@ -49,6 +49,9 @@ class Pass:
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         return [Outgoing("out", [None] * len(self.offsets), [str(offset).encode() for offset in self.offsets])]
 
+    def remembered(self) -> int:
+        return 0
+
     def committed(self, bounds: PageBounds) -> None:
         self.offsets = []
 

@@ -76,6 +76,10 @@ class Loader:
             self.insert(TABLES[self.topic][1], frame)
         return []
 
+    def remembered(self) -> int:
+        """Nothing: the table is its memory. See Processor."""
+        return 0
+
     def committed(self, bounds: PageBounds) -> None:
         """Begin the next page. See Processor."""
         self._frames = []

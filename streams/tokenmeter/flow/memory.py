@@ -11,8 +11,8 @@ import gc
 
 KEPT_BYTES_MAX = 128 << 20
 """Free memory the C allocator may keep."""
-BLOCK_BYTES_MAX = 32 << 20
-"""Larger blocks still come from the kernel one by one; the C library allows no more."""
+BLOCK_BYTES_MAX = 4 << 20
+"""Larger blocks (a horizon's columns, a batch's bytes) come from the kernel one by one and leave no holes behind."""
 GC_ALLOCATIONS = 200_000
 """Objects allocated before the youngest generation is looked at (700 is Python's default)."""
 GC_YOUNG_RUNS, GC_MIDDLE_RUNS = 10, 5

@@ -307,6 +307,10 @@ class Meter:
             Outgoing(PAGES, [str(self._partition).encode()], [signed], self._partition),
         ]
 
+    def remembered(self) -> int:
+        """Identities in the dedup horizon. See Processor."""
+        return len(self._horizon)
+
     def committed(self, bounds: PageBounds) -> None:
         """Begin the next page. See Processor."""
         self._previous_digest = self._digest

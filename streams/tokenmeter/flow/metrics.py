@@ -24,6 +24,9 @@ class Metrics:
             registry=self.registry,
         )
         self.lag = Gauge("tokenmeter_lag", "Offsets appended but not committed", labels, registry=self.registry)
+        self.remembered = Gauge(
+            "tokenmeter_remembered", "Identities in the dedup horizon", labels, registry=self.registry
+        )
         self.commit_seconds = Histogram(
             "tokenmeter_commit_seconds", "From closing to committed", buckets=_SECONDS, registry=self.registry
         )

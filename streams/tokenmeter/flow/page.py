@@ -89,6 +89,9 @@ class Processor(Protocol):
     def committed(self, bounds: PageBounds) -> None:
         """The page committed: forget it and begin the next."""
 
+    def remembered(self) -> int:
+        """How many things it holds from one page to the next; asked from another thread, so about."""
+
 
 class Admission(Enum):
     """What the engine does with a batch, given the position it trusts."""

@@ -201,6 +201,7 @@ class Worker:
             owner = owners.get((tp.topic, tp.partition))
             highest = consumer.highwater(tp) or 0
             if owner is not None:
+                self.metrics.remembered.labels(tp.topic, str(tp.partition)).set(owner.processor.remembered())
                 owner.high_watermark = max(owner.high_watermark, highest)
                 lag, progressed_at = owner.lag, owner.progressed_at
             else:

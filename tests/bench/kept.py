@@ -1,4 +1,4 @@
-"""Where the figures of every bench are kept."""
+"""Where figures are kept: build/bench.json, one key a bench, so that benches run one by one do not undo each other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import psutil
 OUT = Path("build/bench.json")
 
 
-def keep(bench: str, figures: Mapping[str, Any]) -> None:
-    """Merge the figures of ``bench`` into OUT under its own key; those of other benches stay."""
+def keep(key: str, figures: Mapping[str, Any]) -> Path:
+    """Put the figures of one bench in place of its last ones, with the time and the machine; returns the file."""
     OUT.parent.mkdir(exist_ok=True)
     kept = json.loads(OUT.read_text()) if OUT.exists() else {}
     machine = {
@@ -24,5 +24,6 @@ def keep(bench: str, figures: Mapping[str, Any]) -> None:
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "python": platform.python_version(),
     }
-    kept[bench] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, **figures}
+    kept[key] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, **figures}
     OUT.write_text(json.dumps(kept, indent=2) + "\n")
+    return OUT

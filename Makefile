@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench faults clean
+.PHONY: help setup demo test check bench faults soak clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -40,6 +40,9 @@ bench: setup ## measure the meter beside a plain loop (6 M events; ARGS="--event
 
 faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
+
+soak: setup ## a day of traffic in four minutes: is memory flat, is every event counted? (ARGS=--leak for the control)
+	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
 clean: ## stop the local stack and remove what was built here (not the user's cache)
 	@[ ! -x $(BIN)/tokenmeter ] || $(BIN)/tokenmeter down || true

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import Producer
@@ -63,6 +63,12 @@ def pool() -> list[tuple[bytes, bytes, bytes]]:
     return made
 
 
+def ids(events: int, seed: int = SEED) -> Iterator[bytes]:
+    """The event ids that ``preload`` sends."""
+    chance = random.Random(seed)
+    return (str(uuid.UUID(int=chance.getrandbits(128), version=4)).encode() for _ in range(events))
+
+
 def preload(bootstrap: str, events: int, advance: Callable[[int], None], seed: int = SEED) -> None:
     """Send ``events`` events with random ids, every one acknowledged; another seed gives other ids."""
     failed: list[str] = []
@@ -81,10 +87,9 @@ def preload(bootstrap: str, events: int, advance: Callable[[int], None], seed: i
             "on_delivery": lambda error, _: failed.append(error.str()) if error else None,
         }
     )
-    templates, chance = pool(), random.Random(seed)
-    for number in range(events):
+    templates = pool()
+    for number, event_id in enumerate(ids(events, seed)):
         key, before, after = templates[number % POOL_EVENTS]
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4)).encode()
         while True:
             try:
                 producer.produce(EVENTS, before + event_id + after, key)

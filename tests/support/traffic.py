@@ -18,11 +18,14 @@ FLUSH_S = 120.0
 
 
 class Traffic:
-    """``rate`` events a second, each with a customer of its own. stop() returns once everything is acknowledged."""
+    """``rate`` events a second, at any time another, each with a customer of its own.
+
+    stop() returns once everything is acknowledged.
+    """
 
     def __init__(self, bootstrap: str, rate: int = 400, client_config: Mapping[str, Any] | None = None) -> None:
         self._emitter = Emitter(bootstrap, source="traffic", client_config=client_config)
-        self._rate = rate
+        self.rate = rate
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._acknowledged: dict[str, UsageEvent] = {}
@@ -51,7 +54,7 @@ class Traffic:
     def _run(self) -> None:
         number = 0
         while not self._stopping.is_set():
-            for event in made(number, max(1, int(self._rate * SLICE_S))):
+            for event in made(number, max(1, int(self.rate * SLICE_S))):
                 for _ in range(2 if number % REPEAT_EVERY == 0 else 1):
                     self._emitter.emit(event, lambda error, event=event: self._told(event, error))  # type: ignore[misc]
                 number += 1

@@ -29,16 +29,20 @@ from support.twins import METERS
 from tokenmeter.events.contract import EVENTS, rehearse
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow import load_app, meter_app, steps
+from tokenmeter.flow import worker as worker_module
+from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.dedup import HORIZON_MINUTES
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.load import Insert, Loader
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.meter import Meter, MeterRules
-from tokenmeter.flow.page import PageLimits, Processor
+from tokenmeter.flow.page import Demand, PageLimits, Processor
 from tokenmeter.flow.worker import POLL_INTERVAL_S, Worker, WorkerConfig
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 
+UNBOUNDED = 1_000_000
+LEAKED_BYTES = 4_096
 OUTSIDE_S = 0.2
 """How long a twin takes between two steps that should have been one."""
 
@@ -60,7 +64,8 @@ class Point:
 class Spec:
     """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
     has a transactional id of its own), ack_first (the loader commits before it inserts), restamp (the loader gives each
-    try of an insert another page), silent_gap (what retention removed unread is skipped and not counted), or a meter of
+    try of an insert another page), silent_gap (what retention removed unread is skipped and not counted), unbounded
+    (batches are taken however many wait already), leak (LEAKED_BYTES of each event are kept for good), or a meter of
     support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version."""
 
     kind: Literal["meter", "load"]
@@ -72,7 +77,9 @@ class Spec:
     page_events: int = 1_000
     point: Point | None = None
     twin: (
-        Literal["commit_outside", "no_fence", "ack_first", "restamp", "silent_gap", "skip_bad", "blind_decode"] | None
+        Literal["commit_outside", "no_fence", "ack_first", "restamp", "silent_gap", "unbounded", "leak"]
+        | Literal["skip_bad", "blind_decode"]
+        | None
     ) = None
     clickhouse_url: str = ""
     poll_interval_s: float | None = None
@@ -136,6 +143,17 @@ class BreakingDriver(KafkaDriver):
         return f"{own}-{uuid.uuid4()}" if self.spec.twin == "no_fence" else own
 
 
+def leak(processor: Processor) -> None:
+    """Let it keep something of every event for as long as the process lives."""
+    fold, kept = processor.add, []
+
+    def add(batch: RecordBatch) -> Demand:
+        kept.append(random.randbytes(LEAKED_BYTES) * len(batch))
+        return fold(batch)
+
+    processor.add = add  # type: ignore[method-assign]
+
+
 def restamping(url: str) -> Insert:
     """An insert that is tried again under another page number."""
     client = connect(url, "writer", "secret", database=load_app.DATABASE)
@@ -159,6 +177,9 @@ def main() -> None:
     BreakingDriver.spec = spec
     logging.basicConfig(level=logging.INFO)
     meter = spec.kind == "meter"
+    if spec.twin == "unbounded":
+        for limit in ("QUEUE_BATCHES_MAX", "PARTITION_BATCHES_MAX", "WORKER_BATCHES_MAX"):
+            setattr(worker_module, limit, UNBOUNDED)
     worker = WorkerConfig(
         meter_app.APP_ID if meter else load_app.APP_ID,
         spec.bootstrap,
@@ -173,6 +194,8 @@ def main() -> None:
     def make_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
         if spec.twin == "restamp" and isinstance(processor, Loader):
             processor.insert = restamping(spec.clickhouse_url)
+        if spec.twin == "leak":
+            leak(processor)
         return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor)
 
     rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)

@@ -7,7 +7,8 @@ consumer of the same group is enough, and fencing comes from the transactional i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -62,7 +63,8 @@ class KafkaDriver:
         self._processor = processor
         self._producer: Producer | None = None
         self._in_transaction = False
-        self._consumer = Consumer({**self._client, "group.id": app_id, "enable.auto.commit": False})
+        self._group: Any = None
+        """The group as a transaction names it; known once the position was read."""
 
     @property
     def _name(self) -> str:
@@ -86,14 +88,17 @@ class KafkaDriver:
                 self._producer.init_transactions(KAFKA_WAIT_S)
                 return None
             case steps.ReadPosition():
-                found = self._consumer.committed([self._topic_partition()], KAFKA_WAIT_S)[0]
+                with self._asking() as consumer:
+                    found = consumer.committed([self._topic_partition()], KAFKA_WAIT_S)[0]
+                    self._group = consumer.consumer_group_metadata()
                 if found.error:
                     raise KafkaException(found.error)
                 if found.offset < 0:
                     return steps.NOTHING_COMMITTED
                 return steps.Position(found.offset, losses.read(found.metadata))
             case steps.ReadLogStart():
-                return self._consumer.get_watermark_offsets(self._topic_partition(), KAFKA_WAIT_S)[0]
+                with self._asking() as consumer:
+                    return consumer.get_watermark_offsets(self._topic_partition(), KAFKA_WAIT_S)[0]
             case steps.Restore(position):
                 return self._processor.restore(position)
             case steps.Close(bounds):
@@ -108,8 +113,7 @@ class KafkaDriver:
                 return None
             case steps.SendOffsets(next_offset, lost):
                 next_position = TopicPartition(self._topic, self._partition, next_offset, losses.written(lost))
-                metadata = self._consumer.consumer_group_metadata()
-                return self._tx.send_offsets_to_transaction([next_position], metadata, KAFKA_WAIT_S)
+                return self._tx.send_offsets_to_transaction([next_position], self._group, KAFKA_WAIT_S)
             case steps.Commit():
                 self._tx.commit_transaction(KAFKA_WAIT_S)
                 self._in_transaction = False
@@ -125,7 +129,15 @@ class KafkaDriver:
             except KafkaException:
                 self._in_transaction = False
         self._producer = None
-        self._consumer.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[Consumer]:
+        """An unsubscribed consumer of the group, for a question. Kept, it would cost each partition three threads."""
+        consumer = Consumer({**self._client, "group.id": self._app_id, "enable.auto.commit": False})
+        try:
+            yield consumer
+        finally:
+            consumer.close()
 
     @property
     def _tx(self) -> Producer:

@@ -9,10 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
+from tenacity import stop_after_attempt
 
 from support.clickhouse import Server
 from support.events import value
-from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.errors import Fatal, Misconfigured, Transient
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
@@ -127,3 +128,16 @@ def test_kill_9_loses_no_acknowledged_insert_and_a_second_owner_is_refused(tmp_p
     server.start()
     assert totals(connect(server.url, "writer", "secret"), "events")["events"] == ROWS
     server.child.stop()
+
+
+def test_an_insert_into_a_server_that_is_away_may_be_tried_again_and_a_refused_one_not(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    client = connect(server.url, "writer", "secret")
+    once = insert_arrow.retry_with(stop=stop_after_attempt(1))
+    page = rows().to_arrow(compat_level=pl.CompatLevel.oldest())
+    with pytest.raises(Fatal, match="nowhere"):
+        once(client, "tokenmeter.nowhere", page)
+    server.child.kill()
+    with pytest.raises(Transient, match=str(ROWS)):
+        once(client, "tokenmeter.usage_events", page)

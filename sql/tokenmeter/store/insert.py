@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from tokenmeter.events.errors import Fatal, Transient
@@ -29,6 +29,9 @@ def insert_arrow(client: Client, table: str, rows: pa.Table) -> None:
     """
     try:
         client.insert_arrow(table, rows, settings=SETTINGS)
+    except OperationalError as error:
+        # Of the client's database errors this one alone says that the server was not reached, or asked for patience.
+        raise Transient(f"ClickHouse did not take {rows.num_rows} rows for {table}: {error}") from error
     except DatabaseError as error:
         reason = str(error).splitlines()[0][:500]
         raise Fatal(

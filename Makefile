@@ -1,6 +1,7 @@
 # Everything is installed inside this checkout (.venv) and in the user's cache (Kafka's jars, Superset's own venv).
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -28,7 +29,7 @@ demo: setup ## run everything and prove the figures; ARGS=--once stops afterward
 	@$(BIN)/tokenmeter demo $(ARGS)
 
 test: setup check ## formatting, types and every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 check: $(STAMP) ## formatting, lint and types only
 	@$(BIN)/ruff format --check --quiet .

@@ -67,10 +67,10 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ask it to end, then make it."""
         self.signal(signal.SIGTERM)
-        self._wait(STOP_TIMEOUT_S)
+        self._wait(timeout_s)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

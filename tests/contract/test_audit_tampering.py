@@ -1,6 +1,6 @@
 """Lines and page records changed on real topics: the audit names the page, the topic, the line and the field.
 
-Each change is made to a copy of an honestly metered log on a broker of its own. The honest copy must pass, so that what
+Each change is made to a copy of an honestly metered log on another broker. The honest copy must pass, so that what
 is found is the change.
 """
 
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import oracle
 from support.broker import Record, broker, eventually, lag
-from support.copying import Topics, copied, snapshot, unchanged
+from support.copying import Topics, fill, snapshot, unchanged
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES
@@ -28,7 +27,9 @@ PARTITIONS = 1
 
 
 def audit(bootstrap: str) -> AuditReport:
-    return run(AuditSources({"bootstrap.servers": bootstrap}, None, "", "", HORIZON_MS), AuditOptions(settle_ms=0))
+    return run(
+        AuditSources({"bootstrap.servers": bootstrap}, None, "", "", HORIZON_MS), AuditOptions(settle_ms=0, processes=1)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,13 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topics]:
             yield snapshot(kafka.bootstrap)
         finally:
             meter.kill()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the copies are made."""
+    with broker(tmp_path_factory.mktemp("copy"), PARTITIONS) as kafka:
+        yield kafka.bootstrap
 
 
 def of_page(topics: Topics, topic: str, number: int) -> tuple[dict[str, Any], list[int]]:
@@ -164,31 +172,31 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_change_is_named_with_its_page_line_and_field(honest: Topics, tmp_path: Path, name: str) -> None:
+def test_the_change_is_named_with_its_page_line_and_field(honest: Topics, copy: str, name: str) -> None:
     case = CASES[name]
     page = decode(honest[PAGES][case.page].value).record
-    with copied(tmp_path, honest, PARTITIONS, APP_ID, case.change) as bootstrap:
-        found = audit(bootstrap).difference
+    fill(copy, honest, PARTITIONS, APP_ID, case.change)
+    found = audit(copy).difference
     assert found is not None
     assert found.page == f"page 0@[{page['first_offset']},{page['last_offset']}]", found
     assert (found.field, found.place) == (case.field.format(lines=page["billing_lines"]), case.place), found
 
 
-def test_the_honest_copy_passes(honest: Topics, tmp_path: Path) -> None:
-    with copied(tmp_path, honest, PARTITIONS, APP_ID, unchanged) as bootstrap:
-        report = audit(bootstrap)
+def test_the_honest_copy_passes(honest: Topics, copy: str) -> None:
+    fill(copy, honest, PARTITIONS, APP_ID, unchanged)
+    report = audit(copy)
     assert report.ok, report.difference
     assert (report.pages, report.events, report.duplicates) == (len(honest[PAGES]), 160, 16)
 
 
-def test_a_forged_page_appended_and_a_value_that_is_no_line_are_named(honest: Topics, tmp_path: Path) -> None:
+def test_a_forged_page_appended_and_a_value_that_is_no_line_are_named(honest: Topics, copy: str) -> None:
     def change(topics: Topics) -> None:
         append_page(topics)
         no_line(topics)
 
     end = decode(honest[PAGES][-1].value).record["last_offset"] + 1
-    with copied(tmp_path, honest, PARTITIONS, APP_ID, change) as bootstrap:
-        found = {(difference.page, difference.field) for difference in audit(bootstrap).differences}
+    fill(copy, honest, PARTITIONS, APP_ID, change)
+    found = {(difference.page, difference.field) for difference in audit(copy).differences}
     assert found == {
         (f"page 0@[{end},{end + 9}]", "events_in"),
         (f"{BILLING}/0 offset {len(honest[BILLING])}", "value"),

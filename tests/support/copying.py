@@ -1,16 +1,16 @@
-"""Copies what one broker committed into a fresh one, with something changed on the way."""
+"""Copies what one broker committed into another, with something changed on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from support.broker import Record, broker, read_all
+from support.broker import Record, eventually, read_all
 from tokenmeter.events.contract import EVENTS, TOPICS
+from tokenmeter.stack.topics import ensure_topics
 
 Topics = dict[str, list[Record]]
 """Committed records of each topic, by partition and in order."""
@@ -25,25 +25,32 @@ def unchanged(topics: Topics) -> None:
     """The honest copy."""
 
 
-@contextmanager
-def copied(
-    folder: Path, topics: Topics, partitions: int, group: str, change: Callable[[Topics], None] = unchanged
-) -> Iterator[str]:
-    """A broker that holds ``topics`` after ``change`` was made to them, and where ``group`` has read every event.
+def fill(
+    bootstrap: str, topics: Topics, partitions: int, group: str, change: Callable[[Topics], None] = unchanged
+) -> None:
+    """Let a broker hold ``topics`` after ``change`` was made to them, and nothing else; ``group`` has read every event.
 
     Records keep their partitions and their order; events also their offsets, since nothing aborted lies between them.
     """
     made = {name: list(records) for name, records in topics.items()}
     change(made)
-    with broker(folder, partitions) as node:
-        producer = Producer({"bootstrap.servers": node.bootstrap, "enable.idempotence": True})
-        for name, records in made.items():
-            for record in records:
-                producer.produce(name, record.value, record.key, record.partition)
-            assert producer.flush(30) == 0
-        ends = [sum(r.partition == number for r in topics[EVENTS]) for number in range(partitions)]
-        _commit(node.bootstrap, group, [TopicPartition(EVENTS, number, end) for number, end in enumerate(ends)])
-        yield node.bootstrap
+    _empty(bootstrap, partitions)
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    for name, records in made.items():
+        for record in records:
+            producer.produce(name, record.value, record.key, record.partition)
+    assert producer.flush(30) == 0
+    ends = [sum(r.partition == number for r in topics[EVENTS]) for number in range(partitions)]
+    _commit(bootstrap, group, [TopicPartition(EVENTS, number, end) for number, end in enumerate(ends)])
+
+
+def _empty(bootstrap: str, partitions: int) -> None:
+    """The contract's topics, new."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for gone in admin.delete_topics([topic.name for topic in TOPICS]).values():
+        gone.result(30)
+    eventually("the topics are gone", lambda: not set(admin.list_topics(timeout=10).topics) & {t.name for t in TOPICS})
+    ensure_topics({"bootstrap.servers": bootstrap}, partitions)
 
 
 @retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True)

@@ -29,6 +29,8 @@ ARCHIVE_TIMEOUT_S = 180.0
 SEATS = "cluster.json"
 REPLICATION_MAX = 3
 """More copies than this protect against nothing that happens to one machine."""
+INTERNAL_PARTITIONS = 8
+"""Of Kafka's own topics, for a handful of groups; its default of 50 each is for clusters, and costs at every start."""
 _LOG4J = """rootLogger.level=WARN
 rootLogger.appenderRefs=console
 rootLogger.appenderRef.console.ref=Console
@@ -46,7 +48,9 @@ controller.quorum.bootstrap.servers={controllers}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}/log
 auto.create.topics.enable=false
+offsets.topic.num.partitions={internal_partitions}
 offsets.topic.replication.factor={replication}
+transaction.state.log.num.partitions={internal_partitions}
 transaction.state.log.replication.factor={replication}
 transaction.state.log.min.isr={min_isr}
 share.coordinator.state.topic.replication.factor={replication}
@@ -140,6 +144,7 @@ class KafkaNode:
             controller_port=self._seat.controller_port,
             controllers=",".join(f"127.0.0.1:{seat.controller_port}" for seat in self._seats),
             data=self._data,
+            internal_partitions=INTERNAL_PARTITIONS,
             replication=replication,
             min_isr=min_insync(replication),
         )

@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -72,8 +73,7 @@ class LocalStack:
             self._step("Apache Kafka", self._start_kafka)
             self._step("ClickHouse", self._start_clickhouse)
             if not self._stores_only:
-                self._step("workers", self._start_workers)
-                self._step("gateway", self._start_gateway)
+                self._step("workers and gateway", self._start_workers)
             if self._settings.boards and not self._stores_only:
                 self._step("Superset", self._start_superset)
                 self._step("boards", self._publish)
@@ -141,7 +141,8 @@ class LocalStack:
             self.clickhouse_url = f"http://127.0.0.1:{port}"
             command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
             command += ["--data", str(self._data / "clickhouse"), "--users", str(users)]
-            self._start_child("clickhouse", command, {}, f"{self.clickhouse_url}/ping")
+            self._launch("clickhouse", command, {}, port)
+            _healthy(self._children["clickhouse"], f"{self.clickhouse_url}/ping")
         elif self._settings.clickhouse_password is not None:
             self.clickhouse_password = self._settings.clickhouse_password.get_secret_value()
         if self._settings.clickhouse_boards_password is not None:
@@ -154,35 +155,39 @@ class LocalStack:
         migrate(connect(self.clickhouse_url, user, self.clickhouse_password))
 
     def _start_workers(self) -> None:
-        for verb, slot in self._slots():
-            name = verb if slot == 1 else f"{verb}-{slot}"
-            port = free_port()
-            env = {
-                "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap,
-                "TOKENMETER_CLICKHOUSE_URL": self.clickhouse_url,
-                "TOKENMETER_CLICKHOUSE_USER": self._settings.clickhouse_user,
-                "TOKENMETER_CLICKHOUSE_PASSWORD": self.clickhouse_password,
-                "TOKENMETER_PAGE_SECONDS": str(self._settings.page_seconds),
-                "TOKENMETER_PAGE_EVENTS": str(self._settings.page_events),
-                "TOKENMETER_DEDUP_HORIZON_MINUTES": str(self._settings.dedup_horizon_minutes),
-                "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),
-                "TOKENMETER_DATA": str(self._data),
-            }
-            command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
-            self._start_child(name, command, env, f"http://127.0.0.1:{port}/health")
-            self._note(name, f"http://127.0.0.1:{port}")
+        """All at once: most of a start is waiting."""
+        asked = [*map(self._launch_worker, self._slots()), self._launch_gateway()]
+        for name, health in asked:
+            _healthy(self._children[name], health)
+
+    def _launch_worker(self, which: tuple[str, int]) -> tuple[str, str]:
+        """Start a verb's slot; its name and where it tells of its health."""
+        verb, slot = which
+        name = verb if slot == 1 else f"{verb}-{slot}"
+        port = free_port()
+        env = {
+            "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap,
+            "TOKENMETER_CLICKHOUSE_URL": self.clickhouse_url,
+            "TOKENMETER_CLICKHOUSE_USER": self._settings.clickhouse_user,
+            "TOKENMETER_CLICKHOUSE_PASSWORD": self.clickhouse_password,
+            "TOKENMETER_PAGE_SECONDS": str(self._settings.page_seconds),
+            "TOKENMETER_PAGE_EVENTS": str(self._settings.page_events),
+            "TOKENMETER_DEDUP_HORIZON_MINUTES": str(self._settings.dedup_horizon_minutes),
+            "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),
+            "TOKENMETER_DATA": str(self._data),
+        }
+        command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
+        return self._launch(name, command, env, port)
 
     def _slots(self) -> list[tuple[str, int]]:
         """Verb and slot of each worker."""
         counts = {"meter": self._settings.meters, "load": self._settings.loaders}
         return [(verb, slot) for verb, count in counts.items() for slot in range(1, count + 1)]
 
-    def _start_gateway(self) -> None:
+    def _launch_gateway(self) -> tuple[str, str]:
         port = free_port()
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
-        env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
-        self._start_child("gateway", command, env, f"http://127.0.0.1:{port}/health")
-        self._note("gateway", f"http://127.0.0.1:{port}")
+        return self._launch("gateway", command, {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}, port)
 
     def _start_superset(self) -> None:
         settings = self._settings
@@ -209,11 +214,14 @@ class LocalStack:
         """Where the board is and how to log in, once it is published."""
         return self._stack.parts.get("boards")
 
-    def _start_child(self, name: str, command: list[str], env: dict[str, str], health: str) -> None:
+    def _launch(self, name: str, command: list[str], env: dict[str, str], port: int) -> tuple[str, str]:
+        """Start a child that listens on ``port``, without waiting; its name and where it tells of its health."""
         child = Child(name, command, self._logs / f"{name}.log", env)
         child.start()
         self._children[name] = child
-        _healthy(child, health)
+        url = f"http://127.0.0.1:{port}"
+        self._note(name, url)
+        return name, f"{url}/health"
 
     def _note(self, name: str, url: str, user: str | None = None, password: str | None = None) -> None:
         child = self._children.get(name)
@@ -239,15 +247,27 @@ class LocalStack:
             self._stack.save(self._data)
 
     def stop(self) -> None:
-        """Stop the children, last started first."""
-        for child in reversed(self._children.values()):
-            child.stop()
+        """Stop the children: first who uses the stores, then ClickHouse, then all of Kafka together."""
+        for stage in STOPPING:
+            leaving = [child for name, child in self._children.items() if _stage(name) == stage]
+            for child in leaving:
+                child.signal(signal.SIGTERM)
+            for child in leaving:
+                child.stop()
         for part in self._stack.parts.values():
             if part.state in ("running", "starting", "published"):
                 part.state, part.pid = "stopped", None
         if self._stack.parts:
             self._stack.save(self._data)
         self._lock.close()
+
+
+STOPPING = ("worker", "clickhouse", "kafka")
+
+
+def _stage(name: str) -> str:
+    """When a child stops."""
+    return next((stage for stage in STOPPING if name.startswith(stage)), STOPPING[0])
 
 
 @retry(

@@ -42,7 +42,8 @@ bench: setup ## measure the meter beside a plain loop (6 M events; ARGS="--event
 faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
-soak: setup ## a day of traffic in four minutes: is memory flat, is every event counted? (ARGS=--leak for the control)
+soak: setup ## the long tests: backlogs and many partitions, then a day of traffic in four minutes (ARGS=--leak: the control)
+	@$(BIN)/python -m pytest -m long
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
 clean: ## stop the local stack and remove what was built here (not the user's cache)

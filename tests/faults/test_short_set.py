@@ -20,14 +20,10 @@ INJECTED = (
     "sent-twice",
     "day-resent-merged",
     "conflict-late",
-    "late",
     "truncated",
-    "mixed_versions",
-    "all_poison",
     "retention_meter",
-    "rebuild",
 )
-CONTROLS = ("answer of an insert lost", "day-resent-merged", "truncated", "retention_meter")
+CONTROLS = ("answer of an insert lost", "truncated")
 
 
 @pytest.mark.parametrize("fault", [EVERY[name] for name in INJECTED], ids=lambda fault: fault.name)

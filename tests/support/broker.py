@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.topics import ensure_topics
 
 READ_TIMEOUT_S = 60.0
+MARKERS_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,25 @@ def broker(folder: Path, partitions: int = 2) -> Iterator[KafkaNode]:
         node.kill()
 
 
+def _await_markers(bootstrap: str, partitions: Iterable[TopicPartition]) -> None:
+    """Wait until no transaction is open on ``partitions``, but not for one that nobody ends.
+
+    A commit has been answered before its markers are written, so a position may be known before what it stands for.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
+        asked = admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()), isolation_level=level)
+        return {partition: future.result(10).offset for partition, future in asked.items()}
+
+    deadline = time.monotonic() + MARKERS_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with suppress(KafkaException):
+            if ends(IsolationLevel.READ_COMMITTED) == ends(IsolationLevel.READ_UNCOMMITTED):
+                return
+        time.sleep(0.1)
+
+
 def read_all(bootstrap: str, topic: str) -> list[Record]:
     """Every committed record of a topic, partition by partition, in order."""
     consumer = Consumer(
@@ -54,6 +75,7 @@ def read_all(bootstrap: str, topic: str) -> list[Record]:
     )
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        _await_markers(bootstrap, [TopicPartition(topic, partition) for partition in partitions])
         consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
         records: list[Record] = []
         ended: set[int | None] = set()

@@ -14,12 +14,14 @@ from tokenmeter.emit.usage import (
     dashscope,
     deepseek,
     gemini,
+    litellm,
     minimax,
     mistral,
     moonshot,
     ollama,
     openai,
     openrouter,
+    otel,
     vertex,
     vllm,
     zhipu,
@@ -58,6 +60,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("openrouter", openrouter.normalise, openrouter.fold, None),
     Family("vllm", vllm.normalise, vllm.fold, None, ("hosted_vllm",)),
     Family("ollama", ollama.normalise, ollama.fold, None, ("ollama_chat",)),
+    # What others made of a provider's answer.
+    Family("litellm", litellm.normalise, litellm.fold, None),
+    Family("otel", otel.normalise, otel.fold, None, ("opentelemetry",)),
     # Anything else that answers in OpenAI's or Anthropic's shape.
     Family("compatible", compatible.normalise, compatible.fold, None, ("openai_compatible", "custom_openai")),
 )

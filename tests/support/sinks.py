@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.wire import encode
@@ -15,9 +16,10 @@ class Kept:
     def __init__(self) -> None:
         self.events: list[UsageEvent] = []
 
-    def emit(self, event: UsageEvent) -> None:
-        encode("usage_event", event.to_record())
-        self.events.append(event)
+    def emit_many(self, events: Sequence[UsageEvent]) -> None:
+        for event in events:
+            encode("usage_event", event.to_record())
+            self.events.append(event)
 
     def only(self) -> UsageEvent:
         """The one event there is; a stream that was let go ends when it is collected."""
@@ -38,5 +40,5 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def emit(self, event: UsageEvent) -> None:
+    def emit_many(self, events: Sequence[UsageEvent]) -> None:
         raise self.error

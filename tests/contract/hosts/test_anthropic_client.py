@@ -33,7 +33,7 @@ def sink() -> Kept:
 
 @pytest.fixture
 def meter(sink: Kept) -> Meter:
-    return Meter(sink, customer_id="acme")
+    return Meter(sink, background=False, customer_id="acme")
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_raw_responses_and_beta(client: Anthropic, sink: Kept, meter: Meter) -> 
 
 
 def test_a_failure_to_meter_never_breaks_the_call(server: ProviderServer) -> None:
-    meter = Meter(Failing(RuntimeError("no")), customer_id="acme")
+    meter = Meter(Failing(RuntimeError("no")), background=False, customer_id="acme")
     client = metered(Anthropic(api_key="k", base_url=server.url), meter)
     assert client.messages.create(model="m", **CALL).usage
     assert len(list(client.messages.create(model="m", stream=True, **CALL))) == PIECES + 5

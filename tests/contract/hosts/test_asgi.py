@@ -49,7 +49,7 @@ def sink() -> Kept:
 
 @pytest.fixture
 def meter(sink: Kept) -> Meter:
-    return Meter(sink, router="my-gateway", customer_id="nobody-known")
+    return Meter(sink, background=False, router="my-gateway", customer_id="nobody-known")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_failure_to_meter_never_breaks_the_answer(upstream: ProviderServer) ->
         raise KeyError("SECRET")
 
     for identified, error in ((lost_keys, "KeyError"), (None, "RuntimeError")):
-        meter = Meter(Failing(RuntimeError("no")), customer_id="c")
+        meter = Meter(Failing(RuntimeError("no")), background=False, customer_id="c")
         app = MeterMiddleware(gateway_app(upstream.url), meter, identify=identified)
         with served(app) as url, OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
             assert client.chat.completions.create(model="m", messages=MESSAGES).usage

@@ -39,7 +39,7 @@ def sink() -> Kept:
 
 @pytest.fixture
 def meter(sink: Kept) -> Meter:
-    return Meter(sink, customer_id="acme", project_id="p1")
+    return Meter(sink, background=False, customer_id="acme", project_id="p1")
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_attributes_of_a_block_of_calls(client: OpenAI, meter: Meter, sink: Kept
 def test_a_failure_to_meter_never_breaks_the_call(
     server: ProviderServer, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    meter = Meter(Failing(error), customer_id="acme")
+    meter = Meter(Failing(error), background=False, customer_id="acme")
     client = metered(OpenAI(api_key="k", base_url=f"{server.url}/v1"), meter)
     with caplog.at_level(logging.DEBUG):
         assert client.chat.completions.create(model="gpt-4o", messages=MESSAGES).usage
@@ -275,7 +275,7 @@ def test_a_failure_to_meter_never_breaks_the_call(
 
 
 def test_a_call_that_is_nobodys_is_counted(server: ProviderServer) -> None:
-    meter = Meter(Kept())
+    meter = Meter(Kept(), background=False)
     client = metered(OpenAI(api_key="k", base_url=f"{server.url}/v1"), meter)
     client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert meter.stats.lost == {"unattributed": 1}

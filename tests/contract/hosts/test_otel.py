@@ -39,7 +39,7 @@ def sink() -> Kept:
 
 @pytest.fixture
 def meter(sink: Kept) -> Meter:
-    return Meter(sink, customer_id="acme")
+    return Meter(sink, background=False, customer_id="acme")
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_what_breaks_the_convention_or_is_not_told_is_counted(tracer: Tracer, si
 
 
 def test_a_failure_to_meter_never_breaks_the_program(sink: Kept) -> None:
-    meter = Meter(Failing(RuntimeError("no")), customer_id="c")
+    meter = Meter(Failing(RuntimeError("no")), background=False, customer_id="c")
     provider = TracerProvider()
 
     def lost(span: Any) -> dict[str, Any]:

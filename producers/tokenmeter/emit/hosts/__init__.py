@@ -10,7 +10,6 @@ Promises: the caller's call is never broken, nor changed in what it answers; wha
 logged. Must never: keep or log a prompt, a completion or a key, or import a host that is not used.
 """
 
-from tokenmeter.emit.hosts.handoff import Handoff
 from tokenmeter.emit.hosts.meter import Meter, MeterStats, Sink
 
-__all__ = ["Handoff", "Meter", "MeterStats", "Sink"]
+__all__ = ["Meter", "MeterStats", "Sink"]

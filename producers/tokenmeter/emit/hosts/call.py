@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tokenmeter.emit.hosts.ids import event_id
-from tokenmeter.emit.hosts.meter import Meter
+from tokenmeter.emit.hosts.meter import Ended, Meter
 from tokenmeter.emit.usage import Usage, fold, normalise
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Operation
@@ -98,7 +98,7 @@ class Call:
         self._fold_error: Poison | None = None
         self._first: float | None = None
         self._ended = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see Meter
         self._began_at = datetime.now(UTC)
         self._began = time.perf_counter()
         meter.opened(self)
@@ -137,6 +137,10 @@ class Call:
         """The caller went away before the end."""
         self._end(self._so_far, status=OK, cancelled=True)
 
+    def collected(self) -> None:
+        """The caller let go of a stream: as cancel(), in a finalizer."""
+        self._end(self._so_far, collected=True, status=OK, cancelled=True)
+
     def abandoned(self, error: BaseException) -> None:
         """It ended in a way that tells nothing of its usage."""
         if self._claim():
@@ -164,30 +168,19 @@ class Call:
         self._meter.ended(self)
         return True
 
-    def _end(self, read: Callable[[], Usage], **fields: Any) -> None:
+    def _end(self, read: Callable[[], Usage], *, collected: bool = False, **fields: Any) -> None:
         if not self._claim():
             return
-        now = time.perf_counter()
-        duration = now - self._began
-        try:
-            usage = read()
-        except Exception as error:
-            self._meter.lose(error)
-            return
-        latency_ms = None if self._first is None else round((self._first - self._began) * 1000)
-        self._meter.record(
-            {
-                # The wall clock is read once: an interval between two readings may be negative.
-                "occurred_at": self._began_at + timedelta(seconds=duration),
-                "started_at": self._began_at,
-                "latency_ms": latency_ms,
-                "duration_ms": round(duration * 1000),
-                **self._fields,
-                **fields,
-            },
-            usage,
-            self._name,
-        )
+        duration = time.perf_counter() - self._began
+        mine = self._fields
+        mine.update(fields)
+        mine.setdefault("started_at", self._began_at)
+        # The wall clock is read once: an interval between two readings may be negative.
+        mine.setdefault("occurred_at", self._began_at + timedelta(seconds=duration))
+        mine.setdefault("duration_ms", round(duration * 1000))
+        if self._first is not None:
+            mine.setdefault("latency_ms", round((self._first - self._began) * 1000))
+        self._meter.record(Ended(mine, read, self._name), collected=collected)
 
 
 def _text(value: Any) -> str | None:

@@ -117,7 +117,7 @@ def _watch(stream: Any, planned: Planned) -> None:
     stream.__class__ = _watched(kind)
     stream.tokenmeter_planned = planned
     # No __del__: a stream may be copied, and only the caller's own going away is an end.
-    weakref.finalize(stream, planned.call.cancel)
+    weakref.finalize(stream, planned.call.collected)
 
 
 @cache

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tokenmeter.emit.hosts.call import NO_ANSWER, OK, error_class
-from tokenmeter.emit.hosts.meter import ATTRIBUTES, Meter
+from tokenmeter.emit.hosts.meter import ATTRIBUTES, Ended, Meter
 from tokenmeter.emit.usage import Usage, normalise
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.models import Operation
@@ -111,7 +111,7 @@ class MeterSpanProcessor(SpanProcessor):
             "status": status,
             "error_class": (error_class(status) or "upstream") if failed else None,
         }
-        self._meter.record(fields, self._usage(attributes, failed), provider)
+        self._meter.record(Ended(fields, lambda: self._usage(attributes, failed), provider))
 
     def _usage(self, attributes: dict[str, Any], failed: bool) -> Usage:
         told = any(name.startswith("gen_ai.usage.") for name in attributes)

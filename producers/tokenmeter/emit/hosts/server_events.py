@@ -13,6 +13,7 @@ from typing import Any
 EVENT_BYTES_MAX = 16 << 20
 """An event larger than this is passed on unread."""
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_END_BYTES_MAX = 4
 
 
 class EventSplitter:
@@ -20,14 +21,17 @@ class EventSplitter:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self._searched = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._rest += data
         begin = 0
-        for end in _END.finditer(self._rest):
+        # A separator may have come in two pieces; what lies before was searched already.
+        for end in _END.finditer(self._rest, max(0, self._searched - _END_BYTES_MAX)):
             yield bytes(self._rest[begin : end.end()])
             begin = end.end()
         del self._rest[:begin]
+        self._searched = len(self._rest)
         if len(self._rest) > EVENT_BYTES_MAX:
             yield self.rest()
 
@@ -35,6 +39,7 @@ class EventSplitter:
         """What came after the last separator; it is let go."""
         rest = bytes(self._rest)
         self._rest.clear()
+        self._searched = 0
         return rest
 
 

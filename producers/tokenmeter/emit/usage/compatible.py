@@ -22,7 +22,7 @@ def normalise(response: Reader) -> Usage:
 
 def fold(seen: dict[str, Any], chunk: Reader) -> None:
     """Add a chunk or event of a stream to ``seen``."""
-    kind = chunk.text("type") or ""
+    kind = "" if chunk.get("choices") is not None else chunk.text("type") or ""
     if kind.startswith(("message_", "content_block_")):
         seen["type"] = "message"
         anthropic.fold(seen, chunk)

@@ -9,11 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from tokenmeter.emit.usage import compatible
-from tokenmeter.emit.usage.compatible import fold
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
-
-__all__ = ["fold", "normalise"]
 
 
 def normalise(response: Reader) -> Usage:
@@ -26,3 +23,12 @@ def normalise(response: Reader) -> Usage:
     usage = response.part_or_none("usage")
     cached = usage.count_or_none("cached_tokens") if usage else None
     return found if cached is None else replace(found, cached_input_tokens=cached)
+
+
+def fold(seen: dict[str, Any], chunk: Reader) -> None:
+    """Add a chunk of a stream to ``seen``."""
+    compatible.fold(seen, chunk)
+    for choice in chunk.parts("choices"):
+        usage = choice.get("usage")
+        if usage is not None:
+            seen["usage"] = usage

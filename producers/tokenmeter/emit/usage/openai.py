@@ -39,6 +39,10 @@ def normalise(response: Reader) -> Usage:
 
 def fold(seen: dict[str, Any], chunk: Reader) -> None:
     """Add a chunk or event of a stream to ``seen``, which grows into a response without its text."""
+    # The commonest first: asking an object for what it has not is slow.
+    if chunk.get("choices") is not None:
+        openai_chat.fold(seen, chunk)
+        return
     kind = chunk.text("type") or ""
     if kind.startswith("response."):
         openai_responses.fold(seen, chunk)
@@ -49,5 +53,3 @@ def fold(seen: dict[str, Any], chunk: Reader) -> None:
             seen.update(type=kind, usage=usage)
         if kind in IMAGE_DONE:
             seen.setdefault("data", []).append({})
-    else:
-        openai_chat.fold(seen, chunk)

@@ -85,18 +85,18 @@ def fold(seen: dict[str, Any], chunk: Reader) -> None:
 
     The last ``usage`` counts: servers that report it with every chunk (vLLM's continuous_usage_stats) report totals.
     """
-    for name in ("id", "model", "service_tier", "usage", "provider"):
-        value = chunk.get(name)
-        if value is not None:
-            seen[name] = value
+    usage = chunk.get("usage")
+    if usage is not None:
+        seen["usage"] = usage
+    for name in _SAID_ONCE:
+        if name not in seen:
+            value = chunk.get(name)
+            if value:
+                seen[name] = value
     for choice in chunk.parts("choices"):
-        # Moonshot puts usage into the last choice.
-        usage = choice.get("usage")
-        if usage is not None:
-            seen["usage"] = usage
         delta = choice.part_or_none("delta")
         reason = choice.text("finish_reason")
-        calls = delta.get("tool_calls", "function_call") if delta else None
+        calls = delta.get("tool_calls", "function_call") if delta is not None else None
         if reason is None and calls is None:
             continue
         choices = seen.setdefault("choices", [])
@@ -109,6 +109,10 @@ def fold(seen: dict[str, Any], chunk: Reader) -> None:
             kept["finish_reason"] = reason
         if delta and calls is not None:
             _fold_calls(kept["message"]["tool_calls"], delta)
+
+
+_SAID_ONCE = ("id", "model", "service_tier")
+"""The same in every chunk, but for those of Azure's first, which is empty."""
 
 
 def _fold_calls(known: list[int], delta: Reader) -> None:

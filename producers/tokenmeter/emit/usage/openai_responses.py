@@ -62,6 +62,8 @@ def cache_writes(sent: Reader) -> tuple[int, int]:
 
 def fold(seen: dict[str, Any], event: Reader) -> None:
     """Add an event of a stream to ``seen``; the last event holds the whole response."""
+    if (event.text("type") or "").endswith(".delta"):
+        return
     response = event.part_or_none("response")
     if response is None:
         return

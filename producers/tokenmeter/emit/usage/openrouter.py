@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from tokenmeter.emit.usage import compatible
-from tokenmeter.emit.usage.compatible import fold
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
-
-__all__ = ["fold", "normalise"]
 
 
 def normalise(response: Reader) -> Usage:
@@ -39,6 +37,15 @@ def normalise(response: Reader) -> Usage:
         reported_cost=_cost(usage, byok),
         web_searches=server.count_or_zero("web_search_requests") if server else found.web_searches,
     )
+
+
+def fold(seen: dict[str, Any], chunk: Reader) -> None:
+    """Add a chunk or event of a stream to ``seen``."""
+    compatible.fold(seen, chunk)
+    if "provider" not in seen:
+        provider = chunk.get("provider")
+        if provider is not None:
+            seen["provider"] = provider
 
 
 def _cost(usage: Reader, byok: bool) -> Decimal | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from tokenmeter.events.errors import Poison
@@ -19,29 +20,44 @@ _PICO_USD = Decimal("1e-12")
 _HINT = "compare the response with the provider's API reference; is this the right provider, and the final chunk?"
 
 
+@cache
+def _is_mapping(kind: type) -> bool:
+    return issubclass(kind, Mapping)
+
+
 class Reader:
     """One part of a response. Fields are asked for by name; where client and wire spell a name differently, by both."""
 
-    __slots__ = ("family", "path", "value")
+    __slots__ = ("_is_mapping", "_name", "_parent", "family", "value")
 
-    def __init__(self, family: str, value: Any, path: str = "") -> None:
+    def __init__(self, family: str, value: Any, parent: Reader | None = None, name: str = "") -> None:
         self.family = family
         self.value = value
-        self.path = path
+        kind: type = type(value)
+        self._is_mapping = _is_mapping(kind)
+        # Most responses are as they should be: where a part lies is put together for an error only.
+        self._parent = parent
+        self._name = name
+
+    @property
+    def path(self) -> str:
+        """Where this part lies in the response, as its errors name it."""
+        above = self._parent.path if self._parent is not None else ""
+        return f"{above}.{self._name}" if above else self._name
 
     def get(self, *names: str) -> Any:
         """The first of ``names`` that is there and not null, or None."""
         value = self.value
-        if isinstance(value, Mapping):
+        if self._is_mapping:
             for name in names:
                 found = value.get(name)
                 if found is not None:
                     return found
-            return None
-        for name in names:
-            found = getattr(value, name, None)
-            if found is not None:
-                return found
+        else:
+            for name in names:
+                found = getattr(value, name, None)
+                if found is not None:
+                    return found
         return None
 
     def part(self, *names: str) -> Reader:
@@ -55,7 +71,7 @@ class Reader:
         for name in names:
             found = self.get(name)
             if found is not None:
-                return Reader(self.family, found, self._at(name))
+                return Reader(self.family, found, self, name)
         return None
 
     def parts(self, *names: str) -> Iterator[Reader]:
@@ -67,7 +83,7 @@ class Reader:
             raise self._wrong(names[0], found, "a list")
         for index, item in enumerate(found):
             if item is not None:
-                yield Reader(self.family, item, f"{self._at(names[0])}[{index}]")
+                yield Reader(self.family, item, self, f"{names[0]}[{index}]")
 
     def count(self, *names: str) -> int:
         """A count that must be there."""
@@ -118,7 +134,8 @@ class Reader:
         return Poison(SHAPE, f"a {self.family} response cannot be metered: {detail}", hint=_HINT)
 
     def _at(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
+        above = self.path
+        return f"{above}.{name}" if above else name
 
     def _wrong(self, name: str, found: Any, expected: str) -> Poison:
         # The value is never told: a response may hold a completion where a count is expected.
@@ -127,6 +144,8 @@ class Reader:
 
     def _whole(self, name: str, found: Any) -> int:
         # Cohere reports counts as 7.0; true is no count.
+        if type(found) is int and found >= 0:
+            return found
         whole = found if type(found) is int else int(found) if isinstance(found, float) and found.is_integer() else None
         if whole is None:
             raise self._wrong(name, found, "a whole number")

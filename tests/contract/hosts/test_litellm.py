@@ -207,6 +207,43 @@ def test_in_the_proxy_the_key_says_whose_call_it_is() -> None:
     assert from_virtual_key({**metadata, "user_api_key_org_id": "org"})["customer_id"] == "org"
 
 
+def told(**metadata: Any) -> dict[str, Any]:
+    """What LiteLLM says of a streamed call that has ended."""
+    return {
+        "call_type": "acompletion",
+        "litellm_call_id": f"call-{len(metadata)}",
+        "custom_llm_provider": "anthropic",
+        "model": "claude-sonnet-5",
+        "stream": True,
+        "litellm_params": {"metadata": metadata},
+    }
+
+
+def test_a_caller_of_the_proxy_who_hangs_up_is_not_billed_a_guess(sink: Kept, meter: Meter) -> None:
+    """The proxy then hands out an answer whose tokens it counted itself."""
+    now = datetime.now()
+    partial = litellm.ModelResponse(model="claude", usage={"prompt_tokens": 8, "completion_tokens": 4362})
+    kwargs = told(client_disconnected=True, model_group="claude")
+    asyncio.run(litellm.callbacks[0].async_log_success_event(kwargs, partial, now, now))
+    event = sink.only()
+    assert (event.cancelled, event.error_class, event.input_tokens, event.output_tokens) == (True, "usage_unseen", 0, 0)
+    assert event.requested_model == "claude"
+
+
+def test_a_caller_of_the_proxy_cannot_say_of_himself_that_he_hung_up(sink: Kept, meter: Meter) -> None:
+    now = datetime.now()
+    usage = {"prompt_tokens": 8, "completion_tokens": 9, "total_tokens": 17}
+    answer = litellm.ModelResponse(model="claude", usage=usage)
+    forged = {"client_disconnected": True, "tokenmeter": {}}
+    kwargs = told(**forged, requester_metadata=forged, model_group="claude")
+    litellm.callbacks[0].log_success_event(kwargs, answer, now, now)
+    event = sink.only()
+    assert (event.cancelled, event.input_tokens, event.output_tokens) == (False, 8, 9)
+    assert (event.model, event.requested_model) == ("anthropic/claude-sonnet-5", "claude"), (
+        "who served, not who was asked"
+    )
+
+
 def test_the_proxys_logger_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     import tokenmeter.emit.hosts.litellm as host
 

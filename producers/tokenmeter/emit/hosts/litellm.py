@@ -7,7 +7,8 @@ organisation, else team, else user) and never from the request; in the library f
 
 LiteLLM counts tokens itself where a stream tells none, and does not say so. Asynchronous calls are therefore asked for
 their usage (the caller does not see it); a synchronous stream from an address that is not OpenAI's is counted as lost
-(``usage_estimated``) unless it has stream_options={"include_usage": True}. An answer from LiteLLM's cache is no call.
+(``usage_estimated``) unless it has stream_options={"include_usage": True}. A stream that was cut tells no usage at all,
+whatever LiteLLM makes of it. An answer from LiteLLM's cache is no call.
 https://docs.litellm.ai/docs/observability/custom_callback
 """
 
@@ -18,6 +19,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +36,7 @@ try:
 except ImportError as missing:
     raise Misconfigured("LiteLLM is not installed", hint="pip install 'tokenmeter[litellm]'") from missing
 
+_CUT = {"status": OK, "cancelled": True, "error_class": UNSEEN}
 CALLS_MAX = 10_000
 """Calls under way, and ended ones, that are remembered."""
 BOOTSTRAP, SPOOL = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL"
@@ -144,12 +147,9 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
 
     def _cut(self, kwargs: dict[str, Any], began: datetime) -> None:
         try:
-            if self._claim(kwargs, None):
-                fields = self._fields(kwargs, began, datetime.now())
-                if fields is not None:
-                    provider = str(kwargs.get("custom_llm_provider") or "unknown")
-                    told = {"status": OK, "cancelled": True, "error_class": UNSEEN}
-                    self._meter.record(Ended({**fields, **told}, Usage, provider), collected=True)
+            fields = self._fields(kwargs, began, datetime.now())
+            if fields is not None and self._claim(kwargs, None):
+                self._meter.record(Ended({**fields, **_CUT}, Usage, _name(kwargs)), collected=True)
         except Exception as error:
             self._meter.lose(error)
 
@@ -160,16 +160,20 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             fields = self._fields(kwargs, start_time, end_time)
             if fields is None:
                 return
+            if _hung_up(kwargs):
+                # The proxy bills what it guesses of the rest.
+                self._meter.record(Ended({**fields, **_CUT}, Usage, _name(kwargs)))
+                return
             if fields["streamed"] and not (_asks(kwargs) or kwargs.get("litellm_call_id") in self._asked):
                 raise Poison(
                     "usage_estimated",
                     "LiteLLM counted the tokens of a stream itself, for it did not ask its provider for them",
                     hint='call with stream_options={"include_usage": True}, or asynchronously',
                 )
-            provider = str(kwargs.get("custom_llm_provider") or "unknown")
             # Read at once: LiteLLM goes on changing what it hands out.
             usage = normalise("litellm", response)
-            self._meter.record(Ended({**fields, "status": OK}, lambda: usage, provider))
+            usage = replace(usage, model=_served_model(kwargs, response) or usage.model)
+            self._meter.record(Ended({**fields, "status": OK}, lambda: usage, _name(kwargs)))
         except Exception as error:
             self._meter.lose(error)
 
@@ -181,7 +185,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             error = kwargs.get("exception")
             status = status_of(error) if isinstance(error, BaseException) else 500
             told = {"status": status, "error_class": error_class(status) or "upstream"}
-            self._meter.record(Ended({**fields, **told}, Usage, str(kwargs.get("custom_llm_provider") or "unknown")))
+            self._meter.record(Ended({**fields, **told}, lambda: Usage(model=kwargs.get("model")), _name(kwargs)))
         except Exception as lost:
             self._meter.lose(lost)
 
@@ -204,8 +208,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
         if operation is None:
             return None
         call_id = kwargs.get("litellm_call_id")
-        parameters = kwargs.get("litellm_params") or {}
-        metadata = {**(parameters.get("litellm_metadata") or {}), **(parameters.get("metadata") or {})}
+        metadata = _metadata(kwargs)
         with self._lock:
             begun = self._begun.get(call_id) if isinstance(call_id, str) else None
         told = self._identify(metadata)
@@ -219,7 +222,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             "event_id": event_id(),
             "request_id": call_id,
             "operation": operation,
-            "requested_model": kwargs.get("model"),
+            "requested_model": metadata.get("model_group") or kwargs.get("model"),
             "streamed": streamed,
             "started_at": start_time.astimezone(UTC),
             "occurred_at": end_time.astimezone(UTC),
@@ -251,6 +254,32 @@ def _provider(kwargs: Mapping[str, Any]) -> str | None:
     said = kwargs.get("custom_llm_provider")
     head, slash, _ = str(kwargs.get("model") or "").partition("/")
     return said or (head if slash else None)
+
+
+def _name(kwargs: Mapping[str, Any]) -> str:
+    return str(kwargs.get("custom_llm_provider") or "unknown")
+
+
+def _metadata(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = kwargs.get("litellm_params") or {}
+    return {**(parameters.get("litellm_metadata") or {}), **(parameters.get("metadata") or {})}
+
+
+def _hung_up(kwargs: Mapping[str, Any]) -> bool:
+    """Whether the proxy saw its caller go. A caller who says so of himself is not believed: it would be free."""
+    metadata = _metadata(kwargs)
+    return bool(metadata.get("client_disconnected")) and "client_disconnected" not in (
+        metadata.get("requester_metadata") or {}
+    )
+
+
+def _served_model(kwargs: Mapping[str, Any], response: Any) -> str | None:
+    """Who answered. The proxy and the router write the name of the group that was asked for over the answer's own."""
+    hidden = getattr(response, "_hidden_params", None)
+    told = hidden.get("provider_response_model") if isinstance(hidden, Mapping) else None
+    if told:
+        return str(told)
+    return kwargs.get("model") if _metadata(kwargs).get("model_group") else None
 
 
 def _asks(kwargs: Mapping[str, Any]) -> bool:

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tokenmeter.emit.hosts.ids import event_id
 from tokenmeter.emit.hosts.meter import Ended, Meter
 from tokenmeter.emit.usage import Usage, fold, normalise
 from tokenmeter.events.errors import Poison
@@ -93,7 +92,6 @@ class Call:
             "requested_model": requested_model,
             "streamed": streamed,
         }
-        self._fields.setdefault("event_id", event_id())
         self._seen: dict[str, Any] = {}
         self._fold_error: Poison | None = None
         self._first: float | None = None

@@ -1,14 +1,14 @@
-"""Event ids: UUIDv7, made when a call begins, so that ids sort by time and a retry of the event keeps its own."""
+"""Event ids: UUIDv7 of when a call ended, made once, with its event: ids sort by time, and a retry keeps its own."""
 
 from __future__ import annotations
 
 import os
-import time
+from datetime import datetime
 
 
-def event_id() -> str:
+def event_id(at: datetime) -> str:
     """RFC 9562, version 7: 48 bits of milliseconds, then 74 random ones."""
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = int(at.timestamp() * 1000)
     value = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62

@@ -219,7 +219,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             **(self._meter.attributes() if begun is None else begun),
             **{name: told[name] for name in ATTRIBUTES if name in told},
             # Not LiteLLM's id: attempts share it, and each is an event.
-            "event_id": event_id(),
+            "event_id": event_id(end_time),
             "request_id": call_id,
             "operation": operation,
             "requested_model": metadata.get("model_group") or kwargs.get("model"),

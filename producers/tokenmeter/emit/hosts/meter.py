@@ -27,6 +27,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from pydantic import ValidationError
 
 from tokenmeter.emit.hosts.background import Background
+from tokenmeter.emit.hosts.ids import event_id
 from tokenmeter.emit.usage import Usage, family
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import Misconfigured, Poison, TokenmeterError
@@ -223,6 +224,7 @@ class Meter:
         self.close()
 
     def _events(self, fields: Mapping[str, Any], usage: Usage, provider: str) -> Iterator[UsageEvent]:
+        birth = fields.get("event_id") or event_id(fields["occurred_at"])
         for number, one in enumerate((usage, *usage.also)):
             model = one.model or (fields.get("requested_model") if number == 0 else None)
             if not fields.get("customer_id"):
@@ -233,9 +235,9 @@ class Meter:
                 )
             if not model:
                 raise Poison("usage_missing", f"neither request nor response of {provider} names a model")
-            row = dict(fields)
+            row = {**fields, "event_id": f"{birth}-{number}" if number else birth}
             if number:
-                row.update(event_id=f"{fields['event_id']}-{number}", requested_model=None)
+                row["requested_model"] = None
             served = (one.provider or "").lower().replace(" ", "-")
             if served:
                 row.update(provider=served, router=fields.get("router") or provider)

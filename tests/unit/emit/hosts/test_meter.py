@@ -9,6 +9,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -245,10 +246,12 @@ def test_errors_by_their_status() -> None:
 
 
 def test_ids_are_uuid7_and_in_order() -> None:
-    ids = [event_id() for _ in range(2_000)]
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    ids = [event_id(began + timedelta(milliseconds=number)) for number in range(2_000)]
     assert len(set(ids)) == 2_000
     assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in ids} == {(7, uuid.RFC_4122)}
-    assert [one[:13] for one in ids] == sorted(one[:13] for one in ids)
+    assert ids == sorted(ids)
+    assert event_id(began) != event_id(began)
 
 
 ENDS = """

@@ -1,0 +1,185 @@
+"""One model call as a host sees it: it begins, may stream, and ends once. Never raises into the caller.
+
+state      on              becomes
+open       chunk           open, its usage folded in
+open       done, ended     ended: one event
+open       failed          ended: one event with status and error_class
+open       cancel          ended: one event with cancelled and the usage so far
+ended      anything        ended: nothing
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tokenmeter.emit.hosts.meter import Ended, Meter
+from tokenmeter.emit.usage import Usage, fold, normalise
+from tokenmeter.events.errors import Poison
+from tokenmeter.events.models import Operation
+
+OK = 200
+NO_ANSWER = 502
+"""Status of a call whose upstream could not be reached, as a gateway would answer."""
+TIMED_OUT = 504
+"""Status of a call that nobody answered in time."""
+UNSEEN = "usage_unseen"
+"""error_class of a cancelled stream of which no usage was seen: its tokens are unknown, not none."""
+
+_CLASSES = {400: "invalid_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 408: "timeout"}
+_CLASSES |= {413: "too_large", 422: "invalid_request", 429: "rate_limited", TIMED_OUT: "timeout"}
+
+
+def error_class(status: int) -> str | None:
+    """A stable word for an HTTP status; None where it is no error."""
+    if status < 400:
+        return None
+    return _CLASSES.get(status) or ("upstream" if status >= 500 else "invalid_request")
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status behind a client's exception, by the names that clients share."""
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 100 <= status < 600:
+        return status
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        return TIMED_OUT
+    return NO_ANSWER
+
+
+class Call:
+    """``provider`` is the family whose shape the answer has; ``name`` is the event's provider, if it is another.
+
+    ``fields`` are further fields of the event. It may end in another thread or task than it began in.
+    """
+
+    __slots__ = (
+        "_began",
+        "_began_at",
+        "_ended",
+        "_fields",
+        "_first",
+        "_fold_error",
+        "_lock",
+        "_meter",
+        "_name",
+        "_provider",
+        "_seen",
+    )
+
+    def __init__(
+        self,
+        meter: Meter,
+        provider: str,
+        operation: Operation,
+        requested_model: str | None,
+        *,
+        name: str | None = None,
+        streamed: bool = False,
+        **fields: Any,
+    ) -> None:
+        self._meter = meter
+        self._provider = provider
+        self._name = name or provider
+        self._fields: dict[str, Any] = {
+            **meter.attributes(),
+            **fields,
+            "operation": operation,
+            "requested_model": requested_model,
+            "streamed": streamed,
+        }
+        self._seen: dict[str, Any] = {}
+        self._fold_error: Poison | None = None
+        self._first: float | None = None
+        self._ended = False
+        self._lock = threading.RLock()  # see Meter
+        self._began_at = datetime.now(UTC)
+        self._began = time.perf_counter()
+        meter.opened(self)
+
+    def chunk(self, chunk: Any) -> None:
+        """A part of a streamed answer arrived."""
+        if self._first is None:
+            self._first = time.perf_counter()
+        try:
+            fold(self._provider, self._seen, chunk)
+        except Poison as error:
+            self._fold_error = error
+        except Exception as error:
+            self._fold_error = Poison("usage_shape", f"a chunk of {self._provider} raised {type(error).__name__}")
+
+    def done(self, response: Any, status: int = OK) -> None:
+        """The whole answer is there."""
+        self._end(lambda: normalise(self._provider, response), status=status)
+
+    def ended(self, status: int = OK) -> None:
+        """The stream came to its end."""
+        self._end(self._gathered, status=status)
+
+    def failed(self, error: BaseException) -> None:
+        """The call raised. What was streamed before counts; a caller's own interrupt is a cancellation."""
+        if isinstance(error, GeneratorExit | KeyboardInterrupt | SystemExit | asyncio.CancelledError):
+            self.cancel()
+        else:
+            self.refused(status_of(error))
+
+    def refused(self, status: int) -> None:
+        """The upstream answered with an error, or not at all."""
+        self._end(self._so_far, status=status, error_class=error_class(status) or "upstream")
+
+    def cancel(self) -> None:
+        """The caller went away before the end."""
+        self._end(self._so_far, status=OK, cancelled=True)
+
+    def collected(self) -> None:
+        """The caller let go of a stream: as cancel(), in a finalizer."""
+        self._end(self._so_far, collected=True, status=OK, cancelled=True)
+
+    def abandoned(self, error: BaseException) -> None:
+        """It ended in a way that tells nothing of its usage."""
+        if self._claim():
+            self._meter.lose(error)
+
+    def _gathered(self) -> Usage:
+        if self._fold_error is not None:
+            raise self._fold_error
+        return normalise(self._provider, self._seen)
+
+    def _so_far(self) -> Usage:
+        try:
+            return self._gathered()
+        except Poison:
+            # Nothing was told: the event says that a call was made, and its error_class why there is no more.
+            self._fields.setdefault("error_class", UNSEEN)
+            return Usage(model=_text(self._seen.get("model")), upstream_id=_text(self._seen.get("id")))
+
+    def _claim(self) -> bool:
+        """Whether the call was open; it is ended now."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._ended = True
+        self._meter.ended(self)
+        return True
+
+    def _end(self, read: Callable[[], Usage], *, collected: bool = False, **fields: Any) -> None:
+        if not self._claim():
+            return
+        duration = time.perf_counter() - self._began
+        mine = self._fields
+        mine.update(fields)
+        mine.setdefault("started_at", self._began_at)
+        # The wall clock is read once: an interval between two readings may be negative.
+        mine.setdefault("occurred_at", self._began_at + timedelta(seconds=duration))
+        mine.setdefault("duration_ms", round(duration * 1000))
+        if self._first is not None:
+            mine.setdefault("latency_ms", round((self._first - self._began) * 1000))
+        self._meter.record(Ended(mine, read, self._name), collected=collected)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

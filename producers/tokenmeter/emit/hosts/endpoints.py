@@ -1,0 +1,72 @@
+"""What a URL tells of a call: who serves there, and what is asked. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from tokenmeter.events.models import Operation
+
+OLLAMA_PORT = 11_434
+
+_HOSTS: tuple[tuple[str, str], ...] = (
+    ("openrouter.ai", "openrouter"),
+    ("openai.azure.com", "azure"),
+    ("cognitiveservices.azure.com", "azure"),
+    ("services.ai.azure.com", "azure"),
+    ("api.openai.com", "openai"),
+    ("anthropic.com", "anthropic"),
+    ("generativelanguage.googleapis.com", "gemini"),
+    ("aiplatform.googleapis.com", "vertex"),
+    ("amazonaws.com", "bedrock"),
+    ("mistral.ai", "mistral"),
+    ("cohere.com", "cohere"),
+    ("cohere.ai", "cohere"),
+    ("deepseek.com", "deepseek"),
+    ("moonshot.ai", "moonshot"),
+    ("moonshot.cn", "moonshot"),
+    ("z.ai", "zhipu"),
+    ("bigmodel.cn", "zhipu"),
+    ("minimax.io", "minimax"),
+    ("minimaxi.com", "minimax"),
+    ("aliyuncs.com", "dashscope"),
+)
+_OPERATIONS: tuple[tuple[str, Operation], ...] = (
+    ("/chat/completions", Operation.CHAT),
+    ("/completions", Operation.COMPLETION),
+    ("/responses", Operation.RESPONSE),
+    ("/responses/compact", Operation.RESPONSE),
+    ("/messages", Operation.CHAT),
+    ("/embeddings", Operation.EMBEDDING),
+    ("/rerank", Operation.RERANK),
+    ("/images/generations", Operation.IMAGE),
+    ("/images/edits", Operation.IMAGE),
+    ("/audio/transcriptions", Operation.AUDIO),
+    ("/audio/translations", Operation.AUDIO),
+    ("/audio/speech", Operation.AUDIO),
+)
+ASKED_FOR_USAGE: tuple[str, ...] = ("/chat/completions", "/completions")
+"""Where a stream has usage only if stream_options asks for it."""
+REFUSES_STREAM_OPTIONS: tuple[str, ...] = ("mistral", "cohere", "anthropic")
+"""They tell the usage of every stream, and may refuse a field they do not know."""
+
+
+def provider_at(url: str) -> str | None:
+    """The provider family that serves at ``url``, or None if the host is nobody's we know."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    for suffix, provider in _HOSTS:
+        # vertex: us-central1-aiplatform.googleapis.com
+        if host == suffix or host.endswith(("." + suffix, "-" + suffix)):
+            return provider
+    return "ollama" if parts.port == OLLAMA_PORT else None
+
+
+def host_of(url: str) -> str:
+    """The host, to name a provider that nobody knows by."""
+    return urlsplit(url).hostname or "unknown"
+
+
+def operation_at(path: str) -> Operation | None:
+    """What a POST to ``path`` asks of a model, or None where it asks nothing that is metered."""
+    plain = path.split("?", 1)[0].rstrip("/")
+    return next((operation for suffix, operation in _OPERATIONS if plain.endswith(suffix)), None)

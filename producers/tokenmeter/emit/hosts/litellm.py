@@ -1,0 +1,298 @@
+"""Meters LiteLLM, library and proxy: ``litellm.callbacks = [logger(meter)]``.
+
+In the proxy's configuration: ``litellm_settings: {callbacks: tokenmeter.emit.hosts.litellm.proxy_logger}``, with
+TOKENMETER_KAFKA_BOOTSTRAP and TOKENMETER_SPOOL in its environment. There the customer comes from the virtual key (its
+organisation, else team, else user) and never from the request; in the library from meter.attributed() or from
+``metadata={"tokenmeter": {"customer_id": ...}}``.
+
+LiteLLM counts tokens itself where a stream tells none, and does not say so. Asynchronous calls are therefore asked for
+their usage (the caller does not see it); a synchronous stream from an address that is not OpenAI's is counted as lost
+(``usage_estimated``) unless it has stream_options={"include_usage": True}. A stream that was cut tells no usage at all,
+whatever LiteLLM makes of it. An answer from LiteLLM's cache is no call.
+https://docs.litellm.ai/docs/observability/custom_callback
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tokenmeter.emit.emitter import Emitter
+from tokenmeter.emit.hosts.call import OK, UNSEEN, error_class, status_of
+from tokenmeter.emit.hosts.ids import event_id
+from tokenmeter.emit.hosts.meter import ATTRIBUTES, Ended, Meter
+from tokenmeter.emit.usage import Usage, normalise
+from tokenmeter.events.errors import Misconfigured, Poison
+from tokenmeter.events.models import Operation
+
+try:
+    from litellm.integrations.custom_logger import CustomLogger
+except ImportError as missing:
+    raise Misconfigured("LiteLLM is not installed", hint="pip install 'tokenmeter[litellm]'") from missing
+
+_CUT = {"status": OK, "cancelled": True, "error_class": UNSEEN}
+CALLS_MAX = 10_000
+"""Calls under way, and ended ones, that are remembered."""
+BOOTSTRAP, SPOOL = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL"
+
+Identify = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+_OPERATIONS = {
+    "completion": Operation.CHAT,
+    "anthropic_messages": Operation.CHAT,
+    "generate_content": Operation.CHAT,
+    "text_completion": Operation.COMPLETION,
+    "responses": Operation.RESPONSE,
+    "embedding": Operation.EMBEDDING,
+    "rerank": Operation.RERANK,
+    "image_generation": Operation.IMAGE,
+    "image_edit": Operation.IMAGE,
+    "transcription": Operation.AUDIO,
+    "speech": Operation.AUDIO,
+}
+_TELL_USAGE = ("anthropic", "bedrock", "vertex_ai", "gemini", "cohere", "cohere_chat", "ollama", "ollama_chat")
+"""Whose streams have usage without being asked."""
+
+
+def logger(meter: Meter, identify: Identify | None = None) -> MeterLogger:
+    """A custom logger. ``identify`` tells a call's attributes from LiteLLM's metadata of it; default: the library's."""
+    return MeterLogger(meter, identify or from_metadata)
+
+
+def from_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The library's: whatever the caller put under ``tokenmeter``."""
+    told = metadata.get("tokenmeter")
+    return told if isinstance(told, Mapping) else {}
+
+
+def from_virtual_key(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The proxy's: what the proxy found of the key, which a caller cannot choose."""
+    customer = (f"user_api_key_{name}" for name in ("org_id", "team_id", "user_id", "hash"))
+    told = {
+        "customer_id": next((metadata[name] for name in customer if metadata.get(name)), None),
+        "project_id": metadata.get("user_api_key_project_id") or metadata.get("user_api_key_team_id"),
+        "api_key_id": metadata.get("user_api_key_hash"),
+        "end_user_id": metadata.get("user_api_key_end_user_id"),
+    }
+    return {name: str(value) for name, value in told.items() if value}
+
+
+class MeterLogger(CustomLogger):  # type: ignore[misc]
+    """See the module. Called from LiteLLM's threads and tasks; never raises into them."""
+
+    def __init__(self, meter: Meter, identify: Identify) -> None:
+        super().__init__()
+        self._meter = meter
+        self._identify = identify
+        self._lock = threading.RLock()  # see Meter
+        # By call id: what held where the call began, for LiteLLM calls back from threads of its own.
+        self._begun: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._asked: OrderedDict[Any, None] = OrderedDict()
+        self._ended: OrderedDict[tuple[Any, ...], None] = OrderedDict()
+
+    def log_pre_api_call(self, model: Any, messages: Any, kwargs: dict[str, Any]) -> None:
+        self._begin(kwargs.get("litellm_call_id"))
+        # Afterwards LiteLLM keeps what was sent for some providers only.
+        if _asks(kwargs):
+            with self._lock:
+                self._asked[kwargs.get("litellm_call_id")] = None
+                _trim(self._asked)
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        """Runs in the caller's task before an asynchronous call; what it returns is sent instead."""
+        try:
+            self._begin(kwargs.get("litellm_call_id"))
+            if not kwargs.get("stream"):
+                return None
+            self._watch(kwargs)
+            if kwargs.get("stream_options") is not None or _provider(kwargs) in (None, *_TELL_USAGE):
+                return None
+            body = kwargs.get("extra_body") or {}
+            return {**kwargs, "extra_body": {"stream_options": {"include_usage": True}, **body}}
+        except Exception as error:
+            self._meter.lose(error)
+            return None
+
+    def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self._succeeded(kwargs, response_obj, start_time, end_time)
+
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self._succeeded(kwargs, response_obj, start_time, end_time)
+
+    def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self._failed(kwargs, start_time, end_time)
+
+    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self._failed(kwargs, start_time, end_time)
+
+    def _begin(self, call_id: Any) -> None:
+        with self._lock:
+            if isinstance(call_id, str) and call_id not in self._begun:
+                self._begun[call_id] = self._meter.attributes()
+                _trim(self._begun)
+
+    def _watch(self, kwargs: Mapping[str, Any]) -> None:
+        """A stream is cut when LiteLLM lets go of it without a word."""
+        logging = kwargs.get("litellm_logging_obj")
+        details = getattr(logging, "model_call_details", None)
+        if isinstance(details, dict):
+            began = datetime.now()  # naive, as all of LiteLLM's times are
+            weakref.finalize(logging, self._cut, details, began).atexit = False
+
+    def _cut(self, kwargs: dict[str, Any], began: datetime) -> None:
+        try:
+            fields = self._fields(kwargs, began, datetime.now())
+            if fields is not None and self._claim(kwargs, None):
+                self._meter.record(Ended({**fields, **_CUT}, Usage, _name(kwargs)), collected=True)
+        except Exception as error:
+            self._meter.lose(error)
+
+    def _succeeded(self, kwargs: Any, response: Any, start_time: Any, end_time: Any) -> None:
+        try:
+            if not self._claim(kwargs, start_time) or kwargs.get("cache_hit") is True:
+                return
+            fields = self._fields(kwargs, start_time, end_time)
+            if fields is None:
+                return
+            if _hung_up(kwargs):
+                # The proxy bills what it guesses of the rest.
+                self._meter.record(Ended({**fields, **_CUT}, Usage, _name(kwargs)))
+                return
+            if fields["streamed"] and not (_asks(kwargs) or kwargs.get("litellm_call_id") in self._asked):
+                raise Poison(
+                    "usage_estimated",
+                    "LiteLLM counted the tokens of a stream itself, for it did not ask its provider for them",
+                    hint='call with stream_options={"include_usage": True}, or asynchronously',
+                )
+            # Read at once: LiteLLM goes on changing what it hands out.
+            usage = normalise("litellm", response)
+            usage = replace(usage, model=_served_model(kwargs, response) or usage.model)
+            self._meter.record(Ended({**fields, "status": OK}, lambda: usage, _name(kwargs)))
+        except Exception as error:
+            self._meter.lose(error)
+
+    def _failed(self, kwargs: Any, start_time: Any, end_time: Any) -> None:
+        try:
+            fields = self._fields(kwargs, start_time, end_time)
+            if fields is None or not self._claim(kwargs, start_time):
+                return
+            error = kwargs.get("exception")
+            status = status_of(error) if isinstance(error, BaseException) else 500
+            told = {"status": status, "error_class": error_class(status) or "upstream"}
+            self._meter.record(Ended({**fields, **told}, lambda: Usage(model=kwargs.get("model")), _name(kwargs)))
+        except Exception as lost:
+            self._meter.lose(lost)
+
+    def _claim(self, kwargs: Mapping[str, Any], start_time: Any) -> bool:
+        """Whether this attempt has no event yet. Attempts of one call share its id, and begin at different times."""
+        call_id = kwargs.get("litellm_call_id")
+        keys = [(call_id, None)] if start_time is None else [(call_id, start_time), (call_id, None)]
+        with self._lock:
+            if keys[0] in self._ended:
+                return False
+            self._ended.update(dict.fromkeys(keys))
+            _trim(self._ended)
+        return True
+
+    def _fields(self, kwargs: Mapping[str, Any], start_time: datetime, end_time: datetime) -> dict[str, Any] | None:
+        """The event but for its usage; None where LiteLLM did something that is no model call."""
+        operation = _OPERATIONS.get(str(kwargs.get("call_type") or "").removeprefix("a")) or _OPERATIONS.get(
+            str(kwargs.get("call_type") or "")
+        )
+        if operation is None:
+            return None
+        call_id = kwargs.get("litellm_call_id")
+        metadata = _metadata(kwargs)
+        with self._lock:
+            begun = self._begun.get(call_id) if isinstance(call_id, str) else None
+        told = self._identify(metadata)
+        first = kwargs.get("completion_start_time")
+        streamed = bool(kwargs.get("stream"))
+        latency = first - start_time if streamed and isinstance(first, datetime) else None
+        return {
+            **(self._meter.attributes() if begun is None else begun),
+            **{name: told[name] for name in ATTRIBUTES if name in told},
+            # Not LiteLLM's id: attempts share it, and each is an event.
+            "event_id": event_id(end_time),
+            "request_id": call_id,
+            "operation": operation,
+            "requested_model": metadata.get("model_group") or kwargs.get("model"),
+            "streamed": streamed,
+            "started_at": start_time.astimezone(UTC),
+            "occurred_at": end_time.astimezone(UTC),
+            "latency_ms": None if latency is None else max(0, round(latency.total_seconds() * 1000)),
+            "duration_ms": max(0, round((end_time - start_time).total_seconds() * 1000)),
+        }
+
+
+def proxy() -> MeterLogger:
+    """The proxy's logger, by its environment. Raises Misconfigured if it does not say where Kafka is."""
+    bootstrap, spool = os.environ.get(BOOTSTRAP), os.environ.get(SPOOL)
+    if not bootstrap:
+        raise Misconfigured(
+            f"{BOOTSTRAP} is not set", hint=f"export {BOOTSTRAP}=HOST:9092, and {SPOOL}=DIR to lose none"
+        )
+    return logger(Meter(Emitter(bootstrap, spool=spool), router="litellm"), from_virtual_key)
+
+
+def __getattr__(name: str) -> Any:
+    # LiteLLM takes an instance by its dotted name; made when it is asked for, so that importing this connects nobody.
+    if name != "proxy_logger":
+        raise AttributeError(name)
+    made = globals()["proxy_logger"] = proxy()
+    return made
+
+
+def _provider(kwargs: Mapping[str, Any]) -> str | None:
+    """Who will be called, as LiteLLM names it: said, or the first part of the model's name."""
+    said = kwargs.get("custom_llm_provider")
+    head, slash, _ = str(kwargs.get("model") or "").partition("/")
+    return said or (head if slash else None)
+
+
+def _name(kwargs: Mapping[str, Any]) -> str:
+    return str(kwargs.get("custom_llm_provider") or "unknown")
+
+
+def _metadata(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = kwargs.get("litellm_params") or {}
+    return {**(parameters.get("litellm_metadata") or {}), **(parameters.get("metadata") or {})}
+
+
+def _hung_up(kwargs: Mapping[str, Any]) -> bool:
+    """Whether the proxy saw its caller go. A caller who says so of himself is not believed: it would be free."""
+    metadata = _metadata(kwargs)
+    return bool(metadata.get("client_disconnected")) and "client_disconnected" not in (
+        metadata.get("requester_metadata") or {}
+    )
+
+
+def _served_model(kwargs: Mapping[str, Any], response: Any) -> str | None:
+    """Who answered. The proxy and the router write the name of the group that was asked for over the answer's own."""
+    hidden = getattr(response, "_hidden_params", None)
+    told = hidden.get("provider_response_model") if isinstance(hidden, Mapping) else None
+    if told:
+        return str(told)
+    return kwargs.get("model") if _metadata(kwargs).get("model_group") else None
+
+
+def _asks(kwargs: Mapping[str, Any]) -> bool:
+    """Whether a stream's usage is the provider's own: it tells it unasked, or was asked in what was sent."""
+    if kwargs.get("custom_llm_provider") in _TELL_USAGE or kwargs.get("call_type") in ("responses", "aresponses"):
+        return True
+    sent = (kwargs.get("additional_args") or {}).get("complete_input_dict")
+    if not isinstance(sent, Mapping):
+        return False
+    asked = (sent.get("stream_options"), (sent.get("extra_body") or {}).get("stream_options"))
+    return any(isinstance(options, Mapping) and options.get("include_usage") for options in asked)
+
+
+def _trim(remembered: OrderedDict[Any, Any]) -> None:
+    while len(remembered) > CALLS_MAX:
+        remembered.popitem(last=False)

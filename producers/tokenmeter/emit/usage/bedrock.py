@@ -1,0 +1,88 @@
+"""Amazon Bedrock: Converse, the metadata event of ConverseStream, and InvokeModel of Anthropic's models.
+
+``usage``: inputTokens is without cache, so cacheReadInputTokens and cacheWriteInputTokens are added; cacheDetails
+splits the writes by lifetime. The model is in the request only, unless a prompt router chose it.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html,
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html,
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamMetadataEvent.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenmeter.emit.usage import anthropic
+from tokenmeter.emit.usage.model import Usage
+from tokenmeter.emit.usage.reader import Reader
+
+HOUR = "1h"
+
+
+def normalise(response: Reader) -> Usage:
+    """Raises Poison naming the first field that is missing or contradicts another."""
+    response = response.part_or_none("metadata") or response
+    usage = response.part("usage")
+    if usage.get("input_tokens") is not None:
+        return anthropic.normalise(response)
+    fresh, cached = usage.count("inputTokens"), usage.count_or_zero("cacheReadInputTokens")
+    short, long = _cache_writes(usage)
+    envelope, tier = response.part_or_none("ResponseMetadata"), response.part_or_none("serviceTier")
+    return Usage(
+        input_tokens=fresh + cached + short + long,
+        cached_input_tokens=cached,
+        cache_write_tokens=short,
+        cache_write_1h_tokens=long,
+        output_tokens=usage.count("outputTokens"),
+        tool_calls=_tool_calls(response),
+        model=_routed_model(response),
+        finish_reason=response.text("stopReason"),
+        upstream_id=envelope.text("RequestId") if envelope else None,
+        service_tier=tier.text("type") if tier else None,
+    )
+
+
+def fold(seen: dict[str, Any], event: Reader) -> None:
+    """Add an event of ConverseStream (or Anthropic's, decoded) to ``seen``."""
+    if event.get("type") is not None:
+        anthropic.fold(seen, event)
+        return
+    begun = event.part_or_none("contentBlockStart")
+    start = begun.part_or_none("start") if begun else None
+    if start is not None and start.get("toolUse") is not None:
+        seen["tool_calls"] = seen.get("tool_calls", 0) + 1
+    ended = event.part_or_none("messageStop")
+    if ended is not None:
+        seen["stopReason"] = ended.get("stopReason")
+    metadata = event.part_or_none("metadata")
+    if metadata is not None:
+        seen.update({name: metadata.get(name) for name in ("usage", "trace", "serviceTier")})
+
+
+def _cache_writes(usage: Reader) -> tuple[int, int]:
+    """(written for 5 minutes, written for an hour)."""
+    long = parts = 0
+    for detail in usage.parts("cacheDetails"):
+        written = detail.count("inputTokens")
+        parts += written
+        long += written if detail.text("ttl") == HOUR else 0
+    total = usage.count_or_none("cacheWriteInputTokens")
+    if total is None:
+        return parts - long, long
+    if total < parts:
+        raise usage.conflict(f"cacheWriteInputTokens is {total}, cacheDetails come to {parts}")
+    return total - long, long
+
+
+def _tool_calls(response: Reader) -> int:
+    folded = response.count_or_none("tool_calls")
+    if folded is not None:
+        return folded
+    output = response.part_or_none("output")
+    message = output.part_or_none("message") if output else None
+    return sum(block.get("toolUse") is not None for block in message.parts("content")) if message else 0
+
+
+def _routed_model(response: Reader) -> str | None:
+    trace = response.part_or_none("trace")
+    router = trace.part_or_none("promptRouter") if trace else None
+    return router.text("invokedModelId") if router else None

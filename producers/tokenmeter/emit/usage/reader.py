@@ -1,0 +1,154 @@
+"""Reads a provider's response, dict or client object alike, and names by its path whatever is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any
+
+from tokenmeter.events.errors import Poison
+
+MISSING = "usage_missing"
+"""Reason of Poison: a field that the provider documents is not there."""
+SHAPE = "usage_shape"
+"""Reason of Poison: a field is there and is not of its documented kind."""
+CONFLICT = "usage_conflict"
+"""Reason of Poison: two figures of one response contradict each other."""
+
+_PICO_USD = Decimal("1e-12")
+_HINT = "compare the response with the provider's API reference; is this the right provider, and the final chunk?"
+
+
+@cache
+def _is_mapping(kind: type) -> bool:
+    return issubclass(kind, Mapping)
+
+
+class Reader:
+    """One part of a response. Fields are asked for by name; where client and wire spell a name differently, by both."""
+
+    __slots__ = ("_is_mapping", "_name", "_parent", "family", "value")
+
+    def __init__(self, family: str, value: Any, parent: Reader | None = None, name: str = "") -> None:
+        self.family = family
+        self.value = value
+        kind: type = type(value)
+        self._is_mapping = _is_mapping(kind)
+        # Most responses are as they should be: where a part lies is put together for an error only.
+        self._parent = parent
+        self._name = name
+
+    @property
+    def path(self) -> str:
+        """Where this part lies in the response, as its errors name it."""
+        above = self._parent.path if self._parent is not None else ""
+        return f"{above}.{self._name}" if above else self._name
+
+    def get(self, *names: str) -> Any:
+        """The first of ``names`` that is there and not null, or None."""
+        value = self.value
+        if self._is_mapping:
+            for name in names:
+                found = value.get(name)
+                if found is not None:
+                    return found
+        else:
+            for name in names:
+                found = getattr(value, name, None)
+                if found is not None:
+                    return found
+        return None
+
+    def part(self, *names: str) -> Reader:
+        """A part that must be there."""
+        found = self.part_or_none(*names)
+        if found is None:
+            raise self.missing(names[0])
+        return found
+
+    def part_or_none(self, *names: str) -> Reader | None:
+        for name in names:
+            found = self.get(name)
+            if found is not None:
+                return Reader(self.family, found, self, name)
+        return None
+
+    def parts(self, *names: str) -> Iterator[Reader]:
+        """The parts of a list; nothing if there is none."""
+        found = self.get(*names)
+        if found is None:
+            return
+        if isinstance(found, str | bytes | Mapping) or not hasattr(found, "__iter__"):
+            raise self._wrong(names[0], found, "a list")
+        for index, item in enumerate(found):
+            if item is not None:
+                yield Reader(self.family, item, self, f"{names[0]}[{index}]")
+
+    def count(self, *names: str) -> int:
+        """A count that must be there."""
+        found = self.get(*names)
+        if found is None:
+            raise self.missing(names[0])
+        return self._whole(names[0], found)
+
+    def count_or_none(self, *names: str) -> int | None:
+        found = self.get(*names)
+        return None if found is None else self._whole(names[0], found)
+
+    def count_or_zero(self, *names: str) -> int:
+        """A count that the provider documents as optional: absent means none."""
+        found = self.get(*names)
+        return 0 if found is None else self._whole(names[0], found)
+
+    def text(self, *names: str) -> str | None:
+        """A name or reason; enumerations by their value. None if absent or empty."""
+        found = self.get(*names)
+        if found is None:
+            return None
+        found = getattr(found, "value", found)
+        return found or None if isinstance(found, str) else str(found)
+
+    def usd(self, *names: str) -> Decimal | None:
+        """Money, to the pico-USD that events carry. A client's float is read by its shortest decimal form."""
+        found = self.get(*names)
+        if found is None:
+            return None
+        amount: Decimal | None
+        try:
+            amount = Decimal(str(found)).quantize(_PICO_USD)
+        except InvalidOperation:
+            amount = None
+        if amount is None or not amount.is_finite():
+            raise self._wrong(names[0], found, "an amount of money")
+        return amount
+
+    def missing(self, name: str) -> Poison:
+        """The error that says which field is not there."""
+        return Poison(MISSING, f"a {self.family} response has no {self._at(name)}", hint=_HINT)
+
+    def conflict(self, detail: str) -> Poison:
+        return Poison(CONFLICT, f"a {self.family} response contradicts itself: {detail}", hint=_HINT)
+
+    def refused(self, detail: str) -> Poison:
+        return Poison(SHAPE, f"a {self.family} response cannot be metered: {detail}", hint=_HINT)
+
+    def _at(self, name: str) -> str:
+        above = self.path
+        return f"{above}.{name}" if above else name
+
+    def _wrong(self, name: str, found: Any, expected: str) -> Poison:
+        # The value is never told: a response may hold a completion where a count is expected.
+        kind = type(found).__name__
+        return Poison(SHAPE, f"{self._at(name)} of a {self.family} response is {kind}, not {expected}", hint=_HINT)
+
+    def _whole(self, name: str, found: Any) -> int:
+        # Cohere reports counts as 7.0; true is no count.
+        if type(found) is int and found >= 0:
+            return found
+        whole = found if type(found) is int else int(found) if isinstance(found, float) and found.is_integer() else None
+        if whole is None:
+            raise self._wrong(name, found, "a whole number")
+        if whole < 0:
+            raise Poison("negative", f"{self._at(name)} of a {self.family} response is {whole}", hint=_HINT)
+        return whole

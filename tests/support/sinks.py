@@ -27,7 +27,7 @@ class Kept:
         assert len(self.events) == 1, self.events
         return self.events[0]
 
-    def wait_for(self, count: int, within_s: float = 5.0) -> None:
+    def wait_for(self, count: int, within_s: float = 60.0) -> None:
         deadline = time.monotonic() + within_s
         while len(self.events) < count and time.monotonic() < deadline:
             gc.collect()

@@ -76,6 +76,7 @@ def test_many_threads_lose_nothing() -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        meter.close(60)
     assert len({event.request_id for event in sink.events}) == len(sink.events) == 4_000
 
 

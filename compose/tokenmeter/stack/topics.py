@@ -38,7 +38,7 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
     copies = replication or min(len(cluster.brokers), REPLICATION_MAX)
     count = len(existing[EVENTS].partitions) if EVENTS in existing else partitions
     missing = [topic for topic in TOPICS if topic.name not in existing]
-    new = [NewTopic(topic.name, count, copies, config=_settings(topic, copies)) for topic in missing]
+    new = [NewTopic(t.name, count if t.like_events else 1, copies, config=_settings(t, copies)) for t in missing]
     if new:
         for name, future in admin.create_topics(new, operation_timeout=ADMIN_TIMEOUT_S).items():
             try:
@@ -46,11 +46,12 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
             except KafkaException as error:
                 raise Fatal(f"cannot create topic {name}: {error.args[0].str()}") from error
     for topic in TOPICS:
-        if topic.name in existing and len(existing[topic.name].partitions) != count:
+        wanted_count = count if topic.like_events else 1
+        if topic.name in existing and len(existing[topic.name].partitions) != wanted_count:
             raise Misconfigured(
-                f"topic {topic.name} has {len(existing[topic.name].partitions)} partitions, {EVENTS} has {count}: "
-                "state and events would not meet",
-                hint="recreate the topic with as many partitions",
+                f"topic {topic.name} has {len(existing[topic.name].partitions)} partitions and must have "
+                f"{wanted_count}: {f'as many as {EVENTS}, or' if topic.like_events else 'or'} records would not meet",
+                hint=f"recreate the topic with {wanted_count} partitions",
             )
     wanted = {t.name: _settings(t, _copies(existing[t.name])) for t in TOPICS if t.name in existing}
     _verify_settings(admin, wanted)

@@ -7,7 +7,7 @@ Must never: import another tokenmeter package, talk to Kafka, or carry a prompt,
 
 from tokenmeter.events.contract import COUNT_FIELDS, QUANTITY_FIELDS, TOKEN_FIELDS
 from tokenmeter.events.errors import Fatal, Poison, TokenmeterError, Transient
-from tokenmeter.events.models import BillingLine, MarketLine, Page, QuarantinedEvent, UsageEvent
+from tokenmeter.events.models import BillingLine, MarketLine, Page, QuarantinedEvent, ResaleLine, UsageEvent
 from tokenmeter.events.wire import decode, encode
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Page",
     "Poison",
     "QuarantinedEvent",
+    "ResaleLine",
     "TokenmeterError",
     "Transient",
     "UsageEvent",

@@ -6,6 +6,7 @@ million (polars expressions). stored + quarantined = produced holds because nobo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
+from tokenmeter.events.rating import RATING_PATTERN
 
 LATE_MAX_US = 35 * 86_400 * 1_000_000
 """An event may have ended at most this long before the broker appended it."""
@@ -37,8 +39,8 @@ DETAILS: dict[str, str] = {
     f"reported_cost beyond {COST_MAX_USD} USD",
     "identity": f"event_id (1 to {EVENT_ID_BYTES_MAX} bytes), customer_id, model or provider "
     f"(1 to {NAME_BYTES_MAX} bytes) is empty or too long",
-    "correction": "a CORRECTION must name what it corrects, and only a CORRECTION may do so, carry calls or name a "
-    "context bucket",
+    "correction": "a CORRECTION must name what it corrects, and only a CORRECTION may do so, carry calls, name a "
+    "context bucket or a rating",
     "negative": "a USAGE event has a negative token count or count",
     "too_large": f"a token count or count is beyond {QUANTITY_MAX}",
     "breakdown": "a part is larger than its whole: cached + cache writes <= input, reasoning <= output, "
@@ -62,9 +64,9 @@ def violations(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (reason, is_violated) for each rule, most telling first; the first violated one is the reason.
 
     ``event`` maps to a scalar or to a column expression, and what is yielded is of the same kind: each quantity field
-    and INT_FIELD, ``calls``, ``reported_cost``, ``is_correction``, ``has_corrects``, ``has_bucket`` and
-    ``has_known_bucket`` (booleans), ``NAME_bytes`` for each of NAME_FIELDS, and ``TIME_us`` for each of TIME_FIELDS. A
-    missing optional figure counts as 0.
+    and INT_FIELD, ``calls``, ``reported_cost``, ``is_correction``, ``has_corrects``, ``has_bucket``,
+    ``has_known_bucket``, ``has_rating`` and ``has_readable_rating`` (booleans), ``NAME_bytes`` for each of NAME_FIELDS,
+    and ``TIME_us`` for each of TIME_FIELDS. A missing optional figure counts as 0.
     """
     yield "range", range_violation(event)
 
@@ -79,8 +81,9 @@ def violations(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield (
         "correction",
         (is_correction != event["has_corrects"])
-        | (is_usage & ((calls < 0) | (calls > 0) | has_bucket))
-        | (has_bucket != event["has_known_bucket"]),
+        | (is_usage & ((calls < 0) | (calls > 0) | has_bucket | event["has_rating"]))
+        | (has_bucket != event["has_known_bucket"])
+        | (event["has_rating"] != event["has_readable_rating"]),
     )
 
     negative = event["input_tokens"] < 0
@@ -130,6 +133,8 @@ def scalars(record: Mapping[str, Any]) -> dict[str, Any]:
         "calls": record["calls"],
         "has_bucket": record["context_bucket"] is not None,
         "has_known_bucket": record["context_bucket"] in CONTEXT_BUCKET_NAMES,
+        "has_rating": record["rating"] is not None,
+        "has_readable_rating": record["rating"] is not None and re.match(RATING_PATTERN, record["rating"]) is not None,
     }
 
 

@@ -37,8 +37,22 @@ COUNT_FIELDS: tuple[str, ...] = (
     "web_searches",
 )
 QUANTITY_FIELDS: tuple[str, ...] = TOKEN_FIELDS + COUNT_FIELDS
+PART_OF: dict[str, str] = {
+    "cached_input_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "cache_write_1h_tokens": "input_tokens",
+    "input_audio_tokens": "input_tokens",
+    "input_image_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "output_audio_tokens": "output_tokens",
+    "output_image_tokens": "output_tokens",
+}
+"""Token classes that are counted in a larger one, too."""
+PRICED_FIELDS: tuple[str, ...] = (*TOKEN_FIELDS, "requests", "images_in", "images_out", "video_seconds", "web_searches")
+"""What a price row has a unit price for, in the field NAME_price. ``requests`` are calls that did not fail."""
 
 DAY_MS = 86_400_000
+KEPT_FOR_EVER_MS = -1
 EVENT_BYTES_MAX = 1_048_576
 """A value larger than this is refused by the emitter and by the topic."""
 
@@ -66,6 +80,17 @@ _IDS: dict[tuple[str, int], int] = {
     ("quarantined_event", 1): 5,
     ("usage_event", 2): 6,
     ("page", 2): 7,
+    ("usage_event", 3): 8,
+    ("billing_line", 2): 9,
+    ("market_line", 2): 10,
+    ("page", 3): 11,
+    ("resale_line", 1): 12,
+    ("catalog_price", 1): 13,
+    ("catalog_plan", 1): 14,
+    ("catalog_account", 1): 15,
+    ("catalog_budget", 1): 16,
+    ("catalog_model", 1): 17,
+    ("catalog_rate", 1): 18,
 }
 
 
@@ -136,13 +161,16 @@ def _forget() -> None:
 
 @dataclass(frozen=True)
 class Topic:
-    """What a topic must look like. ``like_events``: it has as many partitions as ``usage.events``."""
+    """What a topic must look like; ``schemas`` are the records it may carry.
+
+    ``like_events``: it has as many partitions as ``usage.events``, else one. ``retention_ms`` of None: kept for ever.
+    """
 
     name: str
-    schema: str
+    schemas: tuple[str, ...]
     key: str
     cleanup: str
-    retention_ms: int
+    retention_ms: int | None
     like_events: bool = True
     timestamp_type: str = "CreateTime"
 
@@ -154,7 +182,7 @@ class Topic:
             "max.message.bytes": str(2 * EVENT_BYTES_MAX),
         }
         if self.cleanup == "delete":
-            settings["retention.ms"] = str(self.retention_ms)
+            settings["retention.ms"] = str(KEPT_FOR_EVER_MS if self.retention_ms is None else self.retention_ms)
         return settings
 
 
@@ -163,15 +191,21 @@ BILLING = "usage.billing"
 MARKET = "usage.market"
 PAGES = "usage.pages"
 QUARANTINE = "usage.quarantine"
+RESALE = "usage.resale"
+CATALOG = "catalog"
 
 RELEASED = "released"
 """The reason on usage.quarantine that ends a quarantine: the event at that position was sent to usage.events again."""
 
+CATALOG_SCHEMAS: tuple[str, ...] = tuple(name for name in SCHEMA_NAMES if name.startswith("catalog_"))
+
 TOPICS: tuple[Topic, ...] = (
     # LogAppendTime: the meter, the loader and an auditor judge an event's age by the same clock, the broker's.
-    Topic(EVENTS, "usage_event", "customer_id", "delete", 7 * DAY_MS, timestamp_type="LogAppendTime"),
-    Topic(BILLING, "billing_line", "customer_id", "delete", 90 * DAY_MS),
-    Topic(MARKET, "market_line", "model", "delete", 90 * DAY_MS),
-    Topic(PAGES, "page", "partition", "delete", 365 * DAY_MS),
-    Topic(QUARANTINE, "quarantined_event", "customer_id", "delete", 30 * DAY_MS),
+    Topic(EVENTS, ("usage_event",), "customer_id", "delete", 7 * DAY_MS, timestamp_type="LogAppendTime"),
+    Topic(BILLING, ("billing_line",), "customer_id", "delete", 90 * DAY_MS),
+    Topic(MARKET, ("market_line",), "model", "delete", 90 * DAY_MS),
+    Topic(RESALE, ("resale_line",), "account_id", "delete", 90 * DAY_MS),
+    Topic(PAGES, ("page",), "partition", "delete", 365 * DAY_MS),
+    Topic(QUARANTINE, ("quarantined_event",), "customer_id", "delete", 30 * DAY_MS),
+    Topic(CATALOG, CATALOG_SCHEMAS, "row_id", "delete", None, like_events=False),
 )

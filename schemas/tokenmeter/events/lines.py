@@ -30,6 +30,19 @@ MARKET_KEYS: tuple[str, ...] = (
     "occurred_hour",
 )
 
+RESALE_KEYS: tuple[str, ...] = (
+    "account_id",
+    "seller_id",
+    "level",
+    "customer_id",
+    "model",
+    "variant",
+    "service_tier",
+    "provider",
+    "occurred_hour",
+    "price_id",
+)
+
 CONTEXT_BUCKETS: tuple[tuple[int, str], ...] = (
     (1_000, "<1k"),
     (10_000, "1k-10k"),

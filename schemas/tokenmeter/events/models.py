@@ -40,11 +40,13 @@ class Operation(StrEnum):
     OTHER = "OTHER"
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """What all records have in common."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True, validate_default=True)
 
 
-class _Quantities(_Record):
+class _Quantities(Record):
     input_tokens: Quantity = 0
     cached_input_tokens: Quantity = 0
     cache_write_tokens: Quantity = 0
@@ -113,6 +115,7 @@ class UsageEvent(_Quantities):
 
     calls: Quantity = 0
     context_bucket: str | None = None
+    rating: str | None = None
 
     @model_validator(mode="after")
     def _is_acceptable(self) -> Self:
@@ -136,7 +139,7 @@ class UsageEvent(_Quantities):
             raise Poison("invariant", str(error)) from error
 
 
-class _Line(_Record):
+class _Line(Record):
     """Absolute totals of one page for one key; ``partition`` and ``first_offset`` name the page."""
 
     partition: int
@@ -165,7 +168,6 @@ class _Line(_Record):
     tool_call_errors: Total
     web_searches: Total
     charge: Usd | None = None
-    cost: Usd | None = None
 
 
 class BillingLine(_Line):
@@ -176,6 +178,17 @@ class BillingLine(_Line):
     api_key_id: str | None = None
     service_tier: str | None = None
     price_id: str | None = None
+    cost_price_id: str | None = None
+    plan_id: str | None = None
+    chain: str | None = None
+    currency: str | None = None
+    cost_currency: str | None = None
+    provisional: bool = False
+    tokens_squared: Annotated[Decimal, Field(max_digits=38, decimal_places=0)] | None = None
+    reported_calls: Total = 0
+    reported_cost: Usd | None = None
+    reported_calls_cost: Usd | None = None
+    cost: Usd | None = None
 
 
 class MarketLine(_Line):
@@ -189,9 +202,32 @@ class MarketLine(_Line):
     streamed: Total
     cancelled: Total
     byok: Total
+    currency: str | None = None
+    cost_currency: str | None = None
+    unpriced: Total = 0
+    uncosted: Total = 0
+    latency_calls: Total = 0
+    latency_sum_ms: Total = 0
+    generation_calls: Total = 0
+    generation_sum_ms: Total = 0
+    generation_tokens: Total = 0
+    cost: Usd | None = None
 
 
-class Page(_Record):
+class ResaleLine(_Line):
+    """What one page adds to the bill of one account above the customers."""
+
+    account_id: str
+    seller_id: str | None = None
+    level: int
+    customer_id: str
+    service_tier: str | None = None
+    price_id: str | None = None
+    currency: str | None = None
+    provisional: bool = False
+
+
+class Page(Record):
     """The proof of one page; ``digest`` chains it to the page before."""
 
     partition: int
@@ -207,6 +243,8 @@ class Page(_Record):
     lost: Total
     billing_lines: int
     market_lines: int
+    resale_lines: int = 0
+    catalog_offset: Total = 0
     input_tokens: Total
     cached_input_tokens: Total
     cache_write_tokens: Total
@@ -225,6 +263,8 @@ class Page(_Record):
     web_searches: Total
     charge: Usd | None = None
     cost: Usd | None = None
+    currency: str | None = None
+    cost_currency: str | None = None
     earliest_occurred_at: AwareDatetime | None = None
     latest_occurred_at: AwareDatetime | None = None
     misrouted_customers: Total
@@ -234,7 +274,7 @@ class Page(_Record):
     digest: bytes
 
 
-class QuarantinedEvent(_Record):
+class QuarantinedEvent(Record):
     """An event that could not be used, whole: ``value`` is what the producer sent, byte for byte."""
 
     partition: int

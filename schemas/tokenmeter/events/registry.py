@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from tokenmeter.events.contract import TOPICS, versions
+from tokenmeter.events.contract import TOPICS, Topic, versions
 from tokenmeter.events.errors import Misconfigured
 
 
@@ -32,14 +32,21 @@ def client(url: str) -> RegistryClient:
     return registry
 
 
+def subjects(topic: Topic) -> list[tuple[str, str]]:
+    """(subject, record) of a topic: ``TOPIC-value``, or ``TOPIC-RECORD`` where a topic carries several records."""
+    if len(topic.schemas) == 1:
+        return [(f"{topic.name}-value", topic.schemas[0])]
+    return [(f"{topic.name}-{name}", name) for name in topic.schemas]
+
+
 def register_all(registry: RegistryClient) -> dict[str, int]:
-    """Register every bundled version under ``TOPIC-value``, lowest id first; returns the ids by subject.
+    """Register every bundled version under its ``subjects``, lowest id first; returns the ids by subject.
 
     Raises Misconfigured when the registry gives a schema another id than the bundled one, or does not answer.
     """
     from confluent_kafka.schema_registry import Schema as RegistrySchema
 
-    wanted = [(f"{topic.name}-value", schema) for topic in TOPICS for schema in versions(topic.schema)]
+    wanted = [(subject, schema) for topic in TOPICS for subject, name in subjects(topic) for schema in versions(name)]
     ids: dict[str, int] = {}
     for subject, schema in sorted(wanted, key=lambda pair: pair[1].id):
         try:

@@ -19,6 +19,7 @@ from tokenmeter.events.errors import Fatal
 U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
 VARINT_BYTES_MAX = 10
+_WORD = pl.Series([2**64], dtype=pl.Int128)
 
 
 class _Rows:
@@ -85,6 +86,32 @@ def _strings(column: pl.Series) -> tuple[I64, U8]:
     return lengths, data
 
 
+def _decimals(column: pl.Series) -> tuple[I64, U8]:
+    """Decimals, or their unscaled 128-bit numbers: length-prefixed big-endian two's complement.
+
+    As long as the magnitude and a sign bit need: the record encoder gives -128 two bytes, and so does this.
+    """
+    numbers = column.to_physical().cast(pl.Int128)
+    magnitude = _words(numbers.abs())
+    idle = (magnitude[:, :-1] == 0) & (magnitude[:, 1:] < 0x80)
+    sizes = 16 - np.logical_and.accumulate(idle, axis=1).sum(axis=1, dtype=np.int64)
+    text = _words(numbers)[np.arange(16) >= (16 - sizes)[:, None]]
+    lengths = sizes + 1
+    data = np.empty(int(lengths.sum()), np.uint8)
+    begins = np.cumsum(lengths) - lengths
+    data[begins] = (sizes << 1).astype(np.uint8)  # the varint of at most 16
+    data[_spread(begins + 1, sizes)] = text
+    return lengths, data
+
+
+def _words(numbers: pl.Series) -> U8:
+    """Each 128-bit number as a row of 16 bytes, the highest first."""
+    high = (numbers // _WORD).cast(pl.Int64).to_numpy()  # rounds down, so the low word is never negative
+    low = (numbers % _WORD).cast(pl.UInt64).to_numpy()
+    both = np.stack([high.view(np.uint64), low], axis=1)
+    return both.byteswap().view(np.uint8).reshape(len(numbers), 16)
+
+
 def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
     base = kind["type"] if isinstance(kind, dict) else kind
     if not len(column):  # a page of nothing but repeats has no lines, and its columns no types
@@ -93,11 +120,16 @@ def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
         return _varints(column.to_physical().cast(pl.Int64).to_numpy())
     if base == "string":
         return _strings(column)
+    if base == "boolean":
+        return np.ones(len(column), np.int64), column.to_numpy().astype(np.uint8)
+    if base == "bytes" and kind.get("logicalType") == "decimal":
+        return _decimals(column)
     raise Fatal(f"column {name}: the columnar encoder has no form for Avro type {kind!r}")
 
 
 def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
-    """Wire values of ``frame``'s rows as records ``name``; every field of the schema is a column or null for all."""
+    """Wire values of ``frame``'s rows as records ``name``; every field of the schema is a column, or has its
+    schema's default in all of them. A decimal's column is one, or holds the unscaled number."""
     schema = latest(name)
     rows = _Rows(frame.height)
     prefix = np.frombuffer(wire.prefix(schema), np.uint8)
@@ -105,6 +137,8 @@ def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
     for field in schema.document["fields"]:
         kind = field["type"]
         column = frame.get_column(field["name"]) if field["name"] in frame.columns else None
+        if column is None and field.get("default") is not None:
+            column = pl.repeat(field["default"], frame.height, eager=True)
         if not isinstance(kind, list):
             if column is None or column.null_count():
                 raise Fatal(f"{name}.{field['name']}: a value is missing in a field that cannot be null")

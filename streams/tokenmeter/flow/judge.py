@@ -11,6 +11,7 @@ import polars as pl
 from tokenmeter.events import accept
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
+from tokenmeter.events.rating import RATING_PATTERN
 
 APPENDED_AT_MS = "_appended_at_ms"
 """Column with the broker's append time of each row."""
@@ -30,6 +31,8 @@ def _event() -> dict[str, Any]:
         "calls": pl.col("calls"),
         "has_bucket": pl.col("context_bucket").is_not_null(),
         "has_known_bucket": pl.col("context_bucket").is_in(CONTEXT_BUCKET_NAMES).fill_null(False),
+        "has_rating": pl.col("rating").is_not_null(),
+        "has_readable_rating": pl.col("rating").str.contains(RATING_PATTERN).fill_null(False),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE, RESALE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import INDEX, decode
@@ -22,6 +22,7 @@ TABLES: dict[str, tuple[str, str]] = {
     EVENTS: ("usage_event", "usage_events"),
     BILLING: ("billing_line", "usage_billing"),
     MARKET: ("market_line", "usage_market"),
+    RESALE: ("resale_line", "usage_resale"),
     PAGES: ("page", "usage_pages"),
     QUARANTINE: ("quarantined_event", "quarantine"),
 }

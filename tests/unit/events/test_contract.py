@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from support.events import NOW, NOW_MS, event, value
-from tokenmeter.events import BillingLine, MarketLine, Page, Poison, QuarantinedEvent, UsageEvent, accept, wire
+from tokenmeter.events import (
+    BillingLine,
+    MarketLine,
+    Page,
+    Poison,
+    QuarantinedEvent,
+    ResaleLine,
+    UsageEvent,
+    accept,
+    wire,
+)
+from tokenmeter.events.catalog import ROWS
 from tokenmeter.events.contract import SCHEMA_NAMES, latest, versions
 
 MODELS = {
@@ -19,6 +30,8 @@ MODELS = {
     "market_line": MarketLine,
     "page": Page,
     "quarantined_event": QuarantinedEvent,
+    "resale_line": ResaleLine,
+    **ROWS,
 }
 FORBIDDEN_WORDS = ("prompt", "completion_text", "message", "content", "email", "ip_address", "address", "phone")
 
@@ -29,7 +42,7 @@ def test_a_model_has_exactly_its_schema_s_fields_and_nulls(name: str) -> None:
     model = MODELS[name].model_fields
     assert set(model) == set(fields)
     nullable = {n for n, kind in fields.items() if isinstance(kind, list)}
-    assert nullable == {n for n, info in model.items() if "None" in str(info.annotation)}
+    assert nullable == {n for n, info in model.items() if type(None) in get_args(info.annotation)}
 
 
 def lint(document: dict[str, Any]) -> list[str]:

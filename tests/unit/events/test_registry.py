@@ -8,7 +8,7 @@ import pytest
 
 from tokenmeter.events.contract import TOPICS, versions
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.events.registry import client, register_all
+from tokenmeter.events.registry import client, register_all, subjects
 
 # The registry client's own dependency warns on import.
 pytestmark = pytest.mark.filterwarnings("ignore:The httpx module is deprecated")
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The httpx module is deprecated")
 
 def test_an_empty_registry_takes_every_schema_under_its_bundled_id_and_twice_changes_nothing() -> None:
     registry = client("mock://empty")
-    expected = {f"{topic.name}-value": versions(topic.schema)[-1].id for topic in TOPICS}
+    expected = {subject: versions(name)[-1].id for topic in TOPICS for subject, name in subjects(topic)}
     assert register_all(registry) == expected
     assert register_all(registry) == expected
 

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from support import usage_totals
 from support.events import NOW_MS, event
 from tokenmeter.events import UsageEvent, accept, wire
-from tokenmeter.events.contract import BILLING, MARKET, QUANTITY_FIELDS, versions
+from tokenmeter.events.contract import BILLING, MARKET, QUANTITY_FIELDS, latest, versions
 from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS
 from tokenmeter.flow import totals
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import REASON, judge
 
-OLD, NEW = versions("usage_event")
+OLD, NEW = versions("usage_event")[0], latest("usage_event")
 
 
 def correction(number: int, **fields: Any) -> UsageEvent:

@@ -7,8 +7,9 @@ the hash of their key: enough to say whether the topic's lines are the same, and
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from tokenmeter.events import accept, wire
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
 from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
+from tokenmeter.events.rating import RATING_PATTERN
 from tokenmeter.stack.audit import reference
 from tokenmeter.stack.audit.blocks import Block, Bounds
 from tokenmeter.stack.audit.facts import Facts, Keys, usage_facts
@@ -187,7 +189,9 @@ def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:
         "is_correction": facts.corrections == 1,
         "calls": columns["calls"].number,
         "has_bucket": columns["context_bucket"].size != NULL,
-        "has_known_bucket": _names_a_bucket(walked),
+        "has_known_bucket": _has(walked, "context_bucket", CONTEXT_BUCKET_NAMES.__contains__),
+        "has_rating": columns["rating"].size != NULL,
+        "has_readable_rating": _has(walked, "rating", lambda text: re.match(RATING_PATTERN, text) is not None),
         "has_corrects": columns["corrects"].size != NULL,
     }
     refused = np.zeros(rows, bool)
@@ -198,13 +202,13 @@ def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:
     return refused
 
 
-def _names_a_bucket(walked: Walked) -> Bools:
-    """Rows that name a context bucket that there is; few name any."""
-    sizes = walked.sizes("context_bucket")
-    named = np.zeros(len(sizes), bool)
+def _has(walked: Walked, field: str, is_known: Callable[[str], bool]) -> Bools:
+    """Rows whose ``field``, which only corrections carry, holds a text that ``is_known``."""
+    sizes = walked.sizes(field)
+    found = np.zeros(len(sizes), bool)
     for row in np.flatnonzero(walked.ok & (sizes != NULL)).tolist():
-        named[row] = walked.text("context_bucket", row) in CONTEXT_BUCKET_NAMES
-    return named
+        found[row] = is_known(walked.text(field, row) or "")
+    return found
 
 
 def _rewritten(values: Sequence[tuple[int, bytes]]) -> tuple[Walked, I64]:

@@ -39,10 +39,11 @@ class LineKind:
         return tuple(name for name in latest(self.record).field_names if name in MEASURES)
 
     @property
-    def unjudged(self) -> tuple[str, ...]:
-        """Fields that the log says nothing of; they must hold what the schema gives them by default."""
+    def unjudged(self) -> dict[str, Any]:
+        """Fields that the log says nothing of, and what they must hold: what the schema gives them by default."""
         known = {"partition", "first_offset", "line", *self.keys, *MEASURES}
-        return tuple(name for name in latest(self.record).field_names if name not in known)
+        fields = latest(self.record).document["fields"]
+        return {field["name"]: field["default"] for field in fields if field["name"] not in known}
 
 
 BILLING_LINES = LineKind("billing_line", BILLING_KEYS)

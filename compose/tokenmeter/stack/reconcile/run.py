@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.contract import EVENTS, TOPICS
+from tokenmeter.events.contract import DAY_MS, EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_KEYS
 from tokenmeter.stack.reconcile.corrections import (
@@ -31,7 +31,7 @@ from tokenmeter.stack.reconcile.sources import DERIVED, Behind, Positions, Scope
 
 RAW_DAYS = 31
 """How long ClickHouse keeps raw events, counted from their append time."""
-LOG_DAYS = next(topic.retention_ms for topic in TOPICS if topic.name == EVENTS) // 86_400_000
+LOG_DAYS = next(topic.retention_ms or 0 for topic in TOPICS if topic.name == EVENTS) // DAY_MS
 JUDGED_DAYS = RAW_DAYS - LOG_DAYS
 """A page closed within this many days holds no event appended before the raw table's oldest day: what the meter reads
 was appended at most LOG_DAYS before."""

@@ -58,6 +58,7 @@ _REST: dict[str, object] = {
     **{f"{name}_us": 0 for name in TIME_FIELDS},
     **{f"{name}_bytes": 1 for name in NAME_FIELDS},
     **dict.fromkeys(("is_correction", "has_corrects", "has_bucket", "has_known_bucket"), False),
+    **dict.fromkeys(("has_rating", "has_readable_rating"), False),
     "calls": 0,
 }
 """What the accept rule asks of an event beyond its usage, in values that break no rule."""

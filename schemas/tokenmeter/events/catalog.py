@@ -1,0 +1,283 @@
+"""The rows of the topic ``catalog`` as models: prices, plans, accounts, budgets, models, exchange rates.
+
+A row is never edited; a later row with the same natural key takes its place from its ``effective_from`` on. What a row
+means for a call is told in ``pricing.md`` beside this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, create_model, model_validator
+
+from tokenmeter.events import wire
+from tokenmeter.events.contract import CATALOG_SCHEMAS, PRICED_FIELDS
+from tokenmeter.events.errors import Poison
+from tokenmeter.events.models import Name, Record, Usd
+from tokenmeter.events.rating import PLAN_ID_PATTERN, PPM, pico
+
+LIST_BOOK = "list"
+COST_BOOK = "cost"
+DEFAULT_PLAN = "default"
+FREE_VARIANT = "free"
+ANY_MODEL = "*"
+CHAIN_ACCOUNTS_MAX = 8
+"""A customer and the accounts above it."""
+MINUTES_PER_DAY = 1_440
+EVERY_WEEKDAY = 0b111_1111
+UNIT_PRICE_MAX = Decimal(10**6)
+"""A million of a currency for one token, image or second is a slip of the pen."""
+FACTOR_PPM_MAX = 10**9
+_ROW_ID_BYTES = 10
+
+
+def _whole_pico(price: Decimal) -> Decimal:
+    return Decimal(pico(price)).scaleb(-12)
+
+
+UnitPrice = Annotated[Decimal, Field(ge=0, le=UNIT_PRICE_MAX), AfterValidator(_whole_pico)]
+"""Currency for one token, image, second, search or request: rounded half-even to whole pico-units when it is made."""
+Currency = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,11}$")]
+Minute = Annotated[int, Field(ge=0, lt=MINUTES_PER_DAY)]
+PlanId = Annotated[str, Field(pattern=f"^{PLAN_ID_PATTERN}$")]
+
+
+class PlanBase(StrEnum):
+    """What a plan's margin is added to: the prices of a book, or what the payee itself pays."""
+
+    BOOK = "BOOK"
+    BUY = "BUY"
+
+
+class AccountMode(StrEnum):
+    """Whether an account pays before it uses, or after."""
+
+    PREPAID = "PREPAID"
+    POSTPAID = "POSTPAID"
+
+
+class AccountStatus(StrEnum):
+    """Whether an account may call."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+
+
+class BudgetScope(StrEnum):
+    """What part of an account a budget is for."""
+
+    PROJECT = "PROJECT"
+    KEY = "KEY"
+    END_USER = "END_USER"
+    MODEL = "MODEL"
+
+
+class BudgetWindow(StrEnum):
+    """How long an amount lasts; UTC."""
+
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    LIFETIME = "LIFETIME"
+
+
+class CatalogRow(Record):
+    """What all rows have. ``row_id`` is made of everything else but the note, so the same row has the same id."""
+
+    schema_name: ClassVar[str]
+    natural_key: ClassVar[tuple[str, ...]]
+
+    row_id: str = ""
+    effective_from: AwareDatetime
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _has_its_id(self) -> Self:
+        made = self._made_id()
+        if self.row_id not in ("", made):
+            raise ValueError(f"row_id {self.row_id} is not that of the row's content, {made}")
+        object.__setattr__(self, "row_id", made)
+        return self
+
+    def _made_id(self) -> str:
+        digest = hashlib.blake2b(self.schema_name.encode(), digest_size=_ROW_ID_BYTES)
+        for name in sorted(set(type(self).model_fields) - {"row_id", "note"}):
+            digest.update(f"\x00{name}={_plain(getattr(self, name))}".encode())
+        return self.schema_name.removeprefix("catalog_")[0] + digest.hexdigest()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The natural key, in the order of ``natural_key``."""
+        return tuple(getattr(self, name) for name in self.natural_key)
+
+    def same_terms(self, other: CatalogRow) -> bool:
+        """Whether two rows say the same, whenever each took effect and wherever it came from."""
+        ignored = {"row_id", "note", "effective_from"}
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in type(self).model_fields if name not in ignored
+        )
+
+    def to_value(self) -> bytes:
+        """The row as a record of the topic."""
+        record = {k: list(v) if isinstance(v, tuple) else v for k, v in self.__dict__.items()}
+        return wire.encode(self.schema_name, record)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(pico(value))
+    return value.isoformat() if hasattr(value, "isoformat") else repr(value)
+
+
+class PriceTerms(CatalogRow):
+    """The part of a price that says for which calls it is; ``Price`` adds the unit prices."""
+
+    schema_name: ClassVar[str] = "catalog_price"
+    natural_key: ClassVar[tuple[str, ...]] = (
+        "book",
+        "model",
+        "provider",
+        "variant",
+        "service_tier",
+        "min_input_tokens",
+        "window_start_minute",
+        "window_end_minute",
+        "weekdays",
+    )
+
+    book: Name = LIST_BOOK
+    model: Name
+    provider: Name | None = None
+    variant: Name | None = None
+    service_tier: Name | None = None
+    min_input_tokens: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    window_start_minute: Minute | None = None
+    window_end_minute: Minute | None = None
+    weekdays: Annotated[int, Field(ge=1, le=EVERY_WEEKDAY)] = EVERY_WEEKDAY
+    currency: Currency = "USD"
+    provisional: bool = False
+    withdrawn: bool = False
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if (self.window_start_minute is None) != (self.window_end_minute is None):
+            raise ValueError("a window needs its start and its end")
+        if (
+            "*" in self.model
+            and self.model != ANY_MODEL
+            and not (self.model.endswith("/*") and self.model.count("*") == 1)
+        ):
+            raise ValueError(f"model {self.model!r}: a pattern is author/* or *")
+        return self
+
+    def units_pico(self) -> dict[str, int]:
+        """Unit prices in whole pico-units, by PRICED_FIELDS."""
+        return {name: pico(getattr(self, f"{name}_price")) for name in PRICED_FIELDS}
+
+
+Price: type[PriceTerms] = create_model(
+    "Price", __base__=PriceTerms, **{f"{name}_price": (UnitPrice, Decimal(0)) for name in PRICED_FIELDS}
+)  # type: ignore[call-overload]
+"""A price with a unit price for each of PRICED_FIELDS, in the field NAME_price."""
+
+
+class Plan(CatalogRow):
+    """How an account is charged."""
+
+    schema_name: ClassVar[str] = "catalog_plan"
+    natural_key: ClassVar[tuple[str, ...]] = ("plan_id",)
+
+    plan_id: PlanId
+    base: PlanBase = PlanBase.BOOK
+    base_book: Name | None = None
+    margin_ppm: Annotated[int, Field(ge=-PPM, le=FACTOR_PPM_MAX)] = 0
+    override_book: Name | None = None
+    byok_fee_ppm: Annotated[int, Field(ge=0, le=FACTOR_PPM_MAX)] = 0
+    currency: Currency | None = None
+
+    @model_validator(mode="after")
+    def _has_a_base(self) -> Self:
+        if (self.base == PlanBase.BOOK) != (self.base_book is not None):
+            raise ValueError("base BOOK needs a base_book, base BUY has none")
+        return self
+
+
+class Account(CatalogRow):
+    """Who pays whom, and how."""
+
+    schema_name: ClassVar[str] = "catalog_account"
+    natural_key: ClassVar[tuple[str, ...]] = ("account_id",)
+
+    account_id: Name
+    parent_id: Name | None = None
+    plan_id: PlanId = DEFAULT_PLAN
+    currency: Currency = "USD"
+    mode: AccountMode = AccountMode.POSTPAID
+    credit_limit: Usd | None = None
+    thresholds_percent: tuple[Annotated[int, Field(ge=1, le=1_000)], ...] = ()
+    payment_terms_days: Annotated[int, Field(ge=0, le=366)] = 0
+    white_label: bool = False
+    status: AccountStatus = AccountStatus.ACTIVE
+
+
+class Budget(CatalogRow):
+    """An amount that a part of an account may spend in a window of time."""
+
+    schema_name: ClassVar[str] = "catalog_budget"
+    natural_key: ClassVar[tuple[str, ...]] = ("account_id", "scope", "scope_id", "window")
+
+    account_id: Name
+    scope: BudgetScope
+    scope_id: Name
+    window: BudgetWindow
+    amount: Annotated[Usd, Field(ge=0)]
+    currency: Currency = "USD"
+
+
+class ModelFacts(CatalogRow):
+    """Facts of a model."""
+
+    schema_name: ClassVar[str] = "catalog_model"
+    natural_key: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: Name
+    author: Name
+    author_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    open_weights: bool | None = None
+    context_tokens: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    aliases: tuple[Name, ...] = ()
+
+
+class ExchangeRate(CatalogRow):
+    """An exchange rate, for boards and statements only."""
+
+    schema_name: ClassVar[str] = "catalog_rate"
+    natural_key: ClassVar[tuple[str, ...]] = ("base_currency", "quote_currency")
+
+    base_currency: Currency
+    quote_currency: Currency
+    rate: Annotated[Usd, Field(gt=0)]
+
+
+ROWS: Mapping[str, type[CatalogRow]] = {
+    row.schema_name: row for row in (Price, Plan, Account, Budget, ModelFacts, ExchangeRate)
+}
+"""The model of each record the topic may carry."""
+assert set(ROWS) == set(CATALOG_SCHEMAS)
+
+
+def row_of(value: bytes | None) -> CatalogRow:
+    """The row of one record of the topic; Poison when it is none, or says other than its id."""
+    decoded = wire.decode(value)
+    model = ROWS.get(decoded.schema.name)
+    if model is None:
+        raise Poison("schema", f"{decoded.schema.name} is no row of the catalog")
+    try:
+        return model.model_validate(decoded.record)
+    except ValueError as error:
+        raise Poison("invariant", str(error)) from error

@@ -13,7 +13,7 @@ import polars as pl
 from confluent_kafka import Consumer, TopicPartition
 
 from tokenmeter.events.contract import EVENTS, QUANTITY_FIELDS, latest
-from tokenmeter.events.lines import BILLING_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS
 
 BATCH_EVENTS = 100_000
 _SYNC = bytes(16)
@@ -60,9 +60,9 @@ def main() -> None:
         block = header + _varint(len(values)) + _varint(len(body)) + body + _SYNC
         frame = pl.read_avro(io.BytesIO(block))
         hour = pl.col("occurred_at").dt.truncate("1h").alias("occurred_hour")
-        totals.append(frame.with_columns(hour).group_by(BILLING_KEYS).agg(pl.col(QUANTITY_FIELDS).sum()))
+        totals.append(frame.with_columns(hour).group_by(BILLING_USAGE_KEYS).agg(pl.col(QUANTITY_FIELDS).sum()))
         read += len(values)
-    total = pl.concat(totals).group_by(BILLING_KEYS).agg(pl.col(QUANTITY_FIELDS).sum())
+    total = pl.concat(totals).group_by(BILLING_USAGE_KEYS).agg(pl.col(QUANTITY_FIELDS).sum())
     print(json.dumps({"events": read, "input_tokens": int(total["input_tokens"].sum())}), flush=True)
 
 

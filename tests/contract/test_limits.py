@@ -35,10 +35,11 @@ def of_source(source: str, values: dict[str, Any]) -> dict[str, float]:
 def of_the_code() -> dict[tuple[str, str], float]:
     found = {}
     for package, folder in PACKAGES.items():
-        for path in folder.glob("*.py"):
-            module = importlib.import_module(f"tokenmeter.{package}.{path.stem}")
+        for path in folder.rglob("*.py"):
+            within = path.relative_to(folder).with_suffix("")
+            module = importlib.import_module(".".join(("tokenmeter", package, *within.parts)))
             for name, value in of_source(path.read_text(), vars(module)).items():
-                found[f"{package}/{path.name}", name] = value
+                found[f"{package}/{path.relative_to(folder)}", name] = value
     return found
 
 

@@ -18,16 +18,23 @@ from support.inline_meter import Contents, InlineMeter
 from tokenmeter.flow.dedup import HORIZON_MINUTES, Marks
 from tokenmeter.flow.journal import FileJournal, Stored
 from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.meter.recover import Recovery
 
 PRINT = b"12345678"
 PAGES = 4
 
 
-class Believing(Meter):
+class BelievingRecovery(Recovery):
     """Takes whatever entries there are."""
 
     def _remembered(self) -> list[Stored]:
-        return self._journal.stored()
+        return self.journal.stored()
+
+
+class Believing(Meter):
+    """Recovers by it."""
+
+    _recovery = BelievingRecovery
 
 
 class Counting(FileJournal):

@@ -9,7 +9,7 @@ from typing import Any
 from support.broker import read_all
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import BILLING, MARKET, QUANTITY_FIELDS
-from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_USAGE_KEYS
 
 Totals = dict[tuple[Any, ...], dict[str, int]]
 FLAGS = ("rate_limited", "streamed", "cancelled", "byok")
@@ -17,7 +17,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     BILLING: ("events", "errors", *QUANTITY_FIELDS),
     MARKET: ("events", "errors", *FLAGS, *QUANTITY_FIELDS),
 }
-KEYS: dict[str, tuple[str, ...]] = {BILLING: BILLING_KEYS, MARKET: MARKET_KEYS}
+KEYS: dict[str, tuple[str, ...]] = {BILLING: BILLING_USAGE_KEYS, MARKET: MARKET_USAGE_KEYS}
 
 
 def bucket(input_tokens: int) -> str:

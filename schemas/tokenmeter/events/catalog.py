@@ -18,7 +18,7 @@ from tokenmeter.events import wire
 from tokenmeter.events.contract import CATALOG_SCHEMAS, PRICED_FIELDS
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Name, Record, Usd
-from tokenmeter.events.rating import PLAN_ID_PATTERN, PPM, pico
+from tokenmeter.events.rating import PLAN_ID_PATTERN, PPM, amount, pico
 
 LIST_BOOK = "list"
 COST_BOOK = "cost"
@@ -36,7 +36,7 @@ _ROW_ID_BYTES = 10
 
 
 def _whole_pico(price: Decimal) -> Decimal:
-    return Decimal(pico(price)).scaleb(-12)
+    return amount(pico(price))
 
 
 UnitPrice = Annotated[Decimal, Field(ge=0, le=UNIT_PRICE_MAX), AfterValidator(_whole_pico)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-BILLING_KEYS: tuple[str, ...] = (
+BILLING_USAGE_KEYS: tuple[str, ...] = (
     "customer_id",
     "project_id",
     "api_key_id",
@@ -19,7 +19,10 @@ BILLING_KEYS: tuple[str, ...] = (
     "provider",
     "occurred_hour",
 )
-MARKET_KEYS: tuple[str, ...] = (
+RATING_KEYS: tuple[str, ...] = ("price_id", "cost_price_id", "plan_id", "chain")
+BILLING_KEYS: tuple[str, ...] = (*BILLING_USAGE_KEYS, *RATING_KEYS)
+"""What was used, and what it was charged by."""
+MARKET_USAGE_KEYS: tuple[str, ...] = (
     "model",
     "provider",
     "app_id",
@@ -30,6 +33,7 @@ MARKET_KEYS: tuple[str, ...] = (
     "occurred_hour",
 )
 
+MARKET_KEYS: tuple[str, ...] = (*MARKET_USAGE_KEYS, "currency", "cost_currency")
 RESALE_KEYS: tuple[str, ...] = (
     "account_id",
     "seller_id",
@@ -61,19 +65,17 @@ FIRST_DIGEST = bytes(32)
 """``previous_digest`` of the first page of a partition."""
 
 
-def page_digest(
-    previous: bytes, page_value: bytes, billing_values: Iterable[bytes], market_values: Iterable[bytes]
-) -> bytes:
+def page_digest(previous: bytes, page_value: bytes, *lines: Iterable[bytes]) -> bytes:
     """SHA-256 that chains a page to the one before.
 
-    ``page_value`` is what ``without_digest`` gives of the page; the lines are wire values in line order.
+    ``page_value`` is what ``without_digest`` gives of the page; ``lines`` are wire values in line order: those of
+    usage.billing, then of usage.market, then of usage.resale.
     """
     digest = hashlib.sha256(previous)
     digest.update(page_value)
-    for value in billing_values:
-        digest.update(value)
-    for value in market_values:
-        digest.update(value)
+    for values in lines:
+        for value in values:
+            digest.update(value)
     return digest.digest()
 
 

@@ -94,6 +94,12 @@ def pico(amount: Decimal) -> int:
     return _half_even(numerator * PICO, denominator)
 
 
+def amount(pico_units: int) -> Decimal:
+    """Whole pico-units as an amount, exact however large."""
+    sign, digits, _ = Decimal(pico_units).as_tuple()
+    return Decimal((sign, digits, -12))
+
+
 def _half_even(numerator: int, denominator: int) -> int:
     whole, rest = divmod(numerator, denominator)
     return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))

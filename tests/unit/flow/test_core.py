@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -11,13 +12,18 @@ import pytest
 
 from support.events import NOW, NOW_MS, event, value
 from tokenmeter.events import accept, wire
-from tokenmeter.events.contract import QUANTITY_FIELDS
-from tokenmeter.flow import columnar_avro, steps, totals
+from tokenmeter.events.contract import QUANTITY_FIELDS, latest
+from tokenmeter.events.rating import amount
+from tokenmeter.flow import columnar_avro, steps
 from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
 from tokenmeter.flow.judge import REASON, judge
+from tokenmeter.flow.meter import totals
+from tokenmeter.flow.meter.lines import lines
 from tokenmeter.flow.page import Admission, OpenPage, PageBounds, PageLimits, admit
+from tokenmeter.flow.rate.rated import CHARGE_PICO
+from tokenmeter.flow.rate.unrated import Unrated
 from tokenmeter.flow.watchdog import Watchdog
 
 HORIZON_MS = 1_000
@@ -91,44 +97,64 @@ def test_dedup_is_exact_however_the_log_is_cut_and_wherever_it_is_rebuilt(seed: 
 
 def test_the_columnar_encoder_writes_what_the_record_encoder_writes() -> None:
     frame = decode([value(number) for number in range(500)]).frame
-    events = totals.derive(frame)
-    lines = totals.merge([totals.billing(events)], totals.BILLING_KEYS, totals.BILLING_MEASURES).with_columns(
-        pl.lit(3).alias("partition"),
-        pl.lit(2**40).alias("first_offset"),
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("line"),
+    events = totals.derive(Unrated().rate(frame))
+    chance = random.Random(8)
+    made = lines([totals.grouped(events, totals.BILLING)], [], Unrated()).billing.with_columns(
+        pl.lit(3).alias("partition"), pl.lit(2**40).alias("first_offset")
     )
-    encoded = columnar_avro.encode("billing_line", lines)
-    assert encoded == [wire.encode("billing_line", row) for row in lines.iter_rows(named=True)]
+    amounts = [chance.choice([None, 0, -1, 127, -128, -129, 10**30, -(2**63)]) for _ in range(made.height)]
+    made = made.with_columns(
+        pl.Series("charge", amounts, dtype=pl.Int128), provisional=pl.Series(amounts, dtype=pl.Int128).is_null()
+    )
+    encoded = columnar_avro.encode("billing_line", made)
+    fields = latest("billing_line").field_names
+    rows = [{name: row.get(name) for name in fields} for row in made.iter_rows(named=True)]
+    for row in rows:
+        for name in ("charge", "reported_cost"):
+            row[name] = None if row[name] is None else amount(row[name])
+        row["tokens_squared"] = Decimal(row["tokens_squared"])
+    assert encoded == [wire.encode("billing_line", row) for row in rows]
     assert sum(wire.decode(v).record["input_tokens"] for v in encoded) == sum(event(n).input_tokens for n in range(500))
 
 
 def test_a_page_of_nothing_but_repeats_has_no_lines() -> None:
-    lines = totals.merge([], totals.BILLING_KEYS, totals.BILLING_MEASURES).with_columns(
-        pl.lit(3).alias("partition"), pl.lit(0).alias("first_offset"), pl.int_range(pl.len()).alias("line")
-    )
-    assert columnar_avro.encode("billing_line", lines) == []
+    made, place = lines([], [], Unrated()), {"partition": pl.lit(3), "first_offset": pl.lit(0)}
+    assert columnar_avro.encode("billing_line", made.billing.with_columns(**place)) == []
+    assert columnar_avro.encode("market_line", made.market.with_columns(**place)) == []
+    assert columnar_avro.encode("resale_line", made.resale.with_columns(**place)) == []
+
+
+def rated(events: pl.DataFrame) -> pl.DataFrame:
+    """Each with a charge that is larger than 64 bits hold, every fifth without."""
+    number = pl.int_range(pl.len())
+    charge = pl.when(number % 5 > 0).then(number.cast(pl.Int128) * 10**20)
+    return Unrated().rate(events).with_columns(charge.alias(CHARGE_PICO))
+
+
+def market(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return lines([], parts, Unrated()).market
 
 
 def test_totals_do_not_depend_on_how_a_page_was_cut() -> None:
-    frame = totals.derive(decode([value(number) for number in range(400)]).frame)
-    whole = totals.merge([totals.market(frame)], totals.MARKET_KEYS, totals.MARKET_MEASURES)
-    parts = [totals.market(frame[begin : begin + 70]) for begin in range(0, 400, 70)]
-    assert whole.equals(totals.merge(parts, totals.MARKET_KEYS, totals.MARKET_MEASURES))
+    frame = totals.derive(rated(decode([value(number) for number in range(400)]).frame))
+    whole = market([totals.grouped(frame, totals.MARKET)])
+    parts = [totals.grouped(frame[begin : begin + 70], totals.MARKET) for begin in range(0, 400, 70)]
+    assert whole.equals(market(parts))
 
 
 def test_folding_a_page_of_many_batches_keeps_its_sums_and_a_bounded_number_of_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(totals, "PART_ROWS_MAX", 100)
-    frame = totals.derive(decode([value(number) for number in range(400)]).frame)
-    whole = totals.merge([totals.market(frame)], totals.MARKET_KEYS, totals.MARKET_MEASURES)
+    frame = totals.derive(rated(decode([value(number) for number in range(400)]).frame))
+    whole = market([totals.grouped(frame, totals.MARKET)])
     parts: list[pl.DataFrame] = []
     held = []
     for begin in range(400):
-        part = totals.market(frame[begin : begin + 1])
-        totals.fold(parts, part, totals.MARKET_KEYS, totals.MARKET_MEASURES)
+        part = totals.grouped(frame[begin : begin + 1], totals.MARKET)
+        totals.fold(parts, part, totals.MARKET)
         held.append(sum(part.height for part in parts))
-    assert whole.equals(totals.merge(parts, totals.MARKET_KEYS, totals.MARKET_MEASURES))
+    assert whole.equals(market(parts))
     assert max(held) <= 2 * max(100, whole.height) + 1
 
 

@@ -14,10 +14,11 @@ from support import usage_totals
 from support.events import NOW_MS, event
 from tokenmeter.events import UsageEvent, accept, wire
 from tokenmeter.events.contract import BILLING, MARKET, QUANTITY_FIELDS, latest, versions
-from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS
-from tokenmeter.flow import totals
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_USAGE_KEYS
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import REASON, judge
+from tokenmeter.flow.meter import totals
+from tokenmeter.flow.rate.unrated import Unrated
 
 OLD, NEW = versions("usage_event")[0], latest("usage_event")
 
@@ -42,15 +43,17 @@ def mixed(seed: int) -> list[UsageEvent]:
 
 def lines(name: str, events: list[UsageEvent]) -> usage_totals.Totals:
     """What the meter makes of them, in two batches."""
-    keys, measures, group = {
-        BILLING: (BILLING_KEYS, totals.BILLING_MEASURES, totals.billing),
-        MARKET: (MARKET_KEYS, totals.MARKET_MEASURES, totals.market),
+    keys, grouping = {
+        BILLING: (BILLING_USAGE_KEYS, totals.BILLING),
+        MARKET: (MARKET_USAGE_KEYS, totals.MARKET),
     }[name]
+    measures = usage_totals.MEASURES[name]
     frames = [
         decode([wire.encode("usage_event", one.to_record()) for one in part]).frame
         for part in (events[:150], events[150:])
     ]
-    merged = totals.merge([group(totals.derive(frame)) for frame in frames], keys, measures)
+    parts = [totals.grouped(totals.derive(Unrated().rate(frame)), grouping) for frame in frames]
+    merged = totals.merge(parts, grouping)
     found = {tuple(row[key] for key in keys): {m: row[m] for m in measures} for row in merged.iter_rows(named=True)}
     return {key: line for key, line in found.items() if any(line.values())}
 

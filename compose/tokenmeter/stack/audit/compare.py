@@ -149,10 +149,16 @@ def _contents(kind: LineKind, topic: str, named: Recount, evidence: PageEvidence
             yield f"line {line.number}", "log", f"a {kind.record}", topic, poison.reason
             continue
         place = {"partition": page["partition"], "first_offset": page["first_offset"], "line": line.number}
-        expected = {**place, **dict(zip(kind.keys, key, strict=True)), **counts, **kind.unjudged}
+        expected = {**place, **dict(zip(kind.keys, key, strict=True)), **counts}
         for name, value in expected.items():
             yield f"line {line.number} {name}", "log", value, topic, found[name]
-        yield f"line {line.number} bytes", "log", wire.encode(kind.record, expected).hex(), topic, line.value.hex()
+        yield (
+            f"line {line.number} bytes",
+            "log",
+            wire.encode(kind.record, {**found, **expected}).hex(),
+            topic,
+            line.value.hex(),
+        )
     name = name_of(page["partition"], page["first_offset"], page["last_offset"])
     raise Fatal(
         f"{name}: the columnar recount and the record-by-record one disagree about the lines of {topic}",

@@ -82,16 +82,10 @@ def same(kind: LineKind, totals: LineTotals, page: tuple[int, int], values: Sequ
     place = {"partition": page[0], "first_offset": page[1], "line": np.arange(len(values))}
     if not found.ok.all() or any((found.numbers(name) != wanted).any() for name, wanted in place.items()):
         return False
-    if not all(_is_default(found, name) for name in kind.unjudged) or not _ascend(kind, found, keys):
+    if not _ascend(kind, found, keys):
         return False
     theirs, their_counts = _totals(line_keys(found, kind.keys, keys.first), [found.numbers(n) for n in kind.measures])
     return np.array_equal(hashed, theirs) and np.array_equal(counts, their_counts)
-
-
-def _is_default(found: Walked, name: str) -> bool:
-    """Whether a field that the log says nothing of is null, or 0, in every line."""
-    present = found.columns[name].present
-    return not (found.numbers(name) if present is None else present).any()
 
 
 def _ascend(kind: LineKind, found: Walked, keys: Keys) -> bool:

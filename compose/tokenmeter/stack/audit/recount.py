@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
-from tokenmeter.events.lines import BILLING_KEYS, MARKET_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_USAGE_KEYS
 
 MEASURES: tuple[str, ...] = (
     "events",
@@ -38,16 +38,9 @@ class LineKind:
         """In the order of the schema."""
         return tuple(name for name in latest(self.record).field_names if name in MEASURES)
 
-    @property
-    def unjudged(self) -> dict[str, Any]:
-        """Fields that the log says nothing of, and what they must hold: what the schema gives them by default."""
-        known = {"partition", "first_offset", "line", *self.keys, *MEASURES}
-        fields = latest(self.record).document["fields"]
-        return {field["name"]: field["default"] for field in fields if field["name"] not in known}
 
-
-BILLING_LINES = LineKind("billing_line", BILLING_KEYS)
-MARKET_LINES = LineKind("market_line", MARKET_KEYS)
+BILLING_LINES = LineKind("billing_line", BILLING_USAGE_KEYS)
+MARKET_LINES = LineKind("market_line", MARKET_USAGE_KEYS)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Fatal
-from tokenmeter.events.lines import BILLING_KEYS, CONTEXT_BUCKET_NAMES, MARKET_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, CONTEXT_BUCKET_NAMES, MARKET_USAGE_KEYS
 from tokenmeter.events.models import Kind
 
 SOURCE = "tokenmeter-reconcile"
@@ -70,9 +70,9 @@ def corrections(page: PageDifference, make_id: MakeId = stable_id) -> list[Usage
     """
     groups: dict[Key, tuple[dict[Key, Measures], dict[Key, Measures]]] = defaultdict(lambda: ({}, {}))
     for key, measures in page.billing.items():
-        groups[_shared(BILLING_KEYS, key)][0][key] = measures
+        groups[_shared(BILLING_USAGE_KEYS, key)][0][key] = measures
     for key, measures in page.market.items():
-        groups[_shared(MARKET_KEYS, key)][1][key] = measures
+        groups[_shared(MARKET_USAGE_KEYS, key)][1][key] = measures
     made = []
     for _, (billing, market) in sorted(groups.items(), key=lambda group: _order(group[0])):
         _require_same_sums(page, billing.values(), market.values())
@@ -152,9 +152,9 @@ def _figures(measures: Measures) -> tuple[int, ...]:
 
 
 def _any_market_key(billing_key: Key) -> Key:
-    facts = {**dict(zip(BILLING_KEYS, billing_key, strict=True)), "operation": "CHAT"}
+    facts = {**dict(zip(BILLING_USAGE_KEYS, billing_key, strict=True)), "operation": "CHAT"}
     facts["context_bucket"] = CONTEXT_BUCKET_NAMES[0]
-    return tuple(facts.get(name) for name in MARKET_KEYS)
+    return tuple(facts.get(name) for name in MARKET_USAGE_KEYS)
 
 
 def parts(measures: Measures) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -186,7 +186,10 @@ def parts(measures: Measures) -> Iterator[tuple[str, dict[str, Any]]]:
 def _event(
     page: PageDifference, event_id: str, billing_key: Key, market_key: Key, fields: Mapping[str, Any]
 ) -> UsageEvent:
-    billing, market = dict(zip(BILLING_KEYS, billing_key, strict=True)), dict(zip(MARKET_KEYS, market_key, strict=True))
+    billing, market = (
+        dict(zip(BILLING_USAGE_KEYS, billing_key, strict=True)),
+        dict(zip(MARKET_USAGE_KEYS, market_key, strict=True)),
+    )
     who = {**billing, **market}
     hour = who.pop("occurred_hour")
     try:

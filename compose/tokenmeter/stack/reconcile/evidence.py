@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal
-from tokenmeter.events.lines import BILLING_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
 from tokenmeter.flow.logreader import KafkaLogReader
@@ -23,7 +23,7 @@ from tokenmeter.stack.reconcile.corrections import PageDifference
 from tokenmeter.stack.reconcile.sources import KAFKA_TIMEOUT_S, Store
 
 CHUNK_IDENTITIES = 500_000
-_CUSTOMER = BILLING_KEYS.index("customer_id")
+_CUSTOMER = BILLING_USAGE_KEYS.index("customer_id")
 _IDENTITY = ("customer_id", "event_id")
 
 

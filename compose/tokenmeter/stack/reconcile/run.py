@@ -16,7 +16,7 @@ from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import DAY_MS, EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal
-from tokenmeter.events.lines import BILLING_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS
 from tokenmeter.stack.reconcile.corrections import (
     BILLING_MEASURES,
     SOURCE,
@@ -84,7 +84,7 @@ class Report:
             {
                 **{
                     n: part.isoformat() if isinstance(part, datetime) else part
-                    for n, part in zip(BILLING_KEYS, key, strict=True)
+                    for n, part in zip(BILLING_USAGE_KEYS, key, strict=True)
                 },
                 **measures,
             }

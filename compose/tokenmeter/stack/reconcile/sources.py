@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from tokenmeter.events.contract import BILLING, MARKET, PAGES
 from tokenmeter.events.errors import Fatal
-from tokenmeter.events.lines import BILLING_KEYS, CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, MARKET_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, MARKET_USAGE_KEYS
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.meter_app import APP_ID as METER_GROUP
 from tokenmeter.stack.reconcile.corrections import BILLING_MEASURES, MARKET_ONLY, SOURCE, PageDifference
@@ -191,10 +191,12 @@ class Store:
         market = self.rows("market_difference", bucket_ends=ends, bucket_names=names, **scope.parameters())
         for row in self.rows("billing_difference", **scope.parameters()):
             page = _page(found, row)
-            page.billing[_key(row, BILLING_KEYS)] = {name: int(row[name]) for name in BILLING_MEASURES}
+            page.billing[_key(row, BILLING_USAGE_KEYS)] = {name: int(row[name]) for name in BILLING_MEASURES}
         for row in market:
             page = _page(found, row)
-            page.market[_key(row, MARKET_KEYS)] = {name: int(row[name]) for name in (*BILLING_MEASURES, *MARKET_ONLY)}
+            page.market[_key(row, MARKET_USAGE_KEYS)] = {
+                name: int(row[name]) for name in (*BILLING_MEASURES, *MARKET_ONLY)
+            }
         return [found[place] for place in sorted(found)]
 
 

@@ -1,14 +1,15 @@
-"""The meter: one partition of usage.events, a page at a time, into lines, quarantine and a chained page record.
+"""The meter's processor: a batch goes through decode, judge, dedup and rating and is folded into totals at once.
 
-A batch goes through decode, judge and dedup and is folded into totals at once; what a page keeps is its totals, its
-quarantined values and a few sums, never its events. Rating will stand between dedup and totals.
+What a page keeps is its totals, its quarantined values and a few sums, never its events. The catalog it is rated by is
+that of its first batch, and the page names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -17,46 +18,39 @@ import polars as pl
 from aiokafka.partitioner import murmur2
 
 from tokenmeter.events import accept, wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, RESALE
 from tokenmeter.events.errors import Fatal
-from tokenmeter.events.lines import BILLING_KEYS, FIRST_DIGEST, MARKET_KEYS, page_digest
-from tokenmeter.flow import columnar_avro, totals
+from tokenmeter.events.lines import FIRST_DIGEST, page_digest
+from tokenmeter.events.rating import amount
+from tokenmeter.flow import columnar_avro
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, HORIZON_MINUTES, Horizon, Marks, joined, marks
-from tokenmeter.flow.journal import NO_DIGEST, Journal, NoJournal, Span, Stored
+from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks, joined, marks
+from tokenmeter.flow.journal import Journal, NoJournal, Span
 from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
 from tokenmeter.flow.logreader import LogReader
+from tokenmeter.flow.meter import totals
+from tokenmeter.flow.meter.lines import lines, sum_of
+from tokenmeter.flow.meter.recover import Recovery
+from tokenmeter.flow.meter.rules import MeterRules
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
-from tokenmeter.flow.refused import refused_since
+from tokenmeter.flow.rate.rated import CHARGE_PICO, Rater, Rates
+from tokenmeter.flow.rate.unrated import Unrated
 
-QUARANTINE_RATIO_MAX = 0.5
-"""A page with a larger share of unusable events stops the meter: that is an outage, not hygiene."""
-QUARANTINE_RATIO_MIN_EVENTS = 1_000
-"""... once it holds this many events."""
 CUSTOMERS_CACHED_MAX = 1_000_000
-JOURNAL_BEHIND_PAGES_MAX = 16
-"""A journal that ends more pages before the head of the chain is not searched for; the log is read instead."""
-
-
-@dataclass(frozen=True)
-class MeterRules:
-    """What an operator may set: the dedup horizon and when poison is an outage."""
-
-    horizon_ms: int = HORIZON_MINUTES * 60_000
-    quarantine_ratio_max: float = QUARANTINE_RATIO_MAX
-    quarantine_ratio_min_events: int = QUARANTINE_RATIO_MIN_EVENTS
 
 
 @dataclass
 class _Page:
     """What the open page holds."""
 
+    rater: Rater
     events_in: int = 0
     events: int = 0
     corrections: int = 0
     corrected_calls: int = 0
     duplicates: int = 0
+    unpriced: int = 0
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     billing: list[pl.DataFrame] = field(default_factory=list)
     market: list[pl.DataFrame] = field(default_factory=list)
@@ -70,6 +64,8 @@ class _Page:
 class Meter:
     """A page processor for ``partition`` of usage.events; see ``tokenmeter.flow.page.Processor``."""
 
+    _recovery = Recovery
+
     def __init__(
         self,
         partition: int,
@@ -78,6 +74,7 @@ class Meter:
         name: str,
         rules: MeterRules | None = None,
         journal: Journal | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self._partition = partition
         self._log = log
@@ -85,91 +82,30 @@ class Meter:
         self._name = name
         self._rules = rules or MeterRules()
         self._journal = journal or NoJournal()
+        self._rates = rates or Unrated()
         self._horizon = Horizon(self._rules.horizon_ms)
         self._partitions = 0
         self._previous_digest = FIRST_DIGEST
         self._digest = FIRST_DIGEST
-        self._page = _Page()
+        self._open: _Page | None = None
+
+    @property
+    def _page(self) -> _Page:
+        """The open page; the catalog is looked at when it opens."""
+        if self._open is None:
+            self._open = _Page(self._rates.current())
+        return self._open
 
     def restore(self, position: int) -> None:
         """Find the head of the page chain, and the horizon in the journal or else in the log. See Processor."""
         self._partitions = self._log.partitions(EVENTS)
-        self._restore_chain(position)
-        before = self._log.last(EVENTS, self._partition, position)
-        if before is None:
-            return
-        since_ms = before[1] - self._rules.horizon_ms
-        start = self._log.offset_at(EVENTS, self._partition, since_ms)
-        at = position if start is None else start
-        for entry in self._remembered():
-            if entry.span.next_offset > at:
-                for _, _, read in self._read_marks(at, entry.span.first_offset, since_ms):
-                    self._horizon.mark(read)
-                self._horizon.mark(self._journal.load(entry))
-                at = entry.span.next_offset
-        self._restore_rest(at, position, since_ms, before[1])
+        recovery = self._recovery(self._partition, self._log, self._journal, self._rules.horizon_ms, self._usable)
+        self._previous_digest = recovery.head(position)
+        recovery.fill(self._horizon, position, self._previous_digest)
 
-    def _restore_rest(self, at: int, position: int, since_ms: int, newest_ms: int) -> None:
-        """Read from the log what the journal lacks, and let the journal have it for the next restart."""
-        if at >= position:
-            return
-        held: tuple[int, Marks] | None = None
-        for first_offset, next_offset, read in self._read_marks(at, position, since_ms):
-            self._horizon.mark(read)
-            if held is not None:
-                self._journal.append(Span(held[0], first_offset, newest_ms, NO_DIGEST), held[1])
-            held, at = (first_offset, read), next_offset
-        first_offset, read = held or (at, joined([]))
-        self._journal.append(Span(first_offset, position, newest_ms, self._previous_digest), read)
-
-    def _read_marks(self, start: int, end: int, since_ms: int) -> Iterator[tuple[int, int, Marks]]:
-        """(first offset, next offset, marks of the events that were usable) of each batch in [start, end), all of it
-        appended since ``since_ms``."""
-        if start >= end:
-            return
-        refused = refused_since(self._log, self._partition, since_ms)
-        for batch in self._log.read(EVENTS, self._partition, start, end):
-            usable, _ = judge(*self._decode(batch)[:2])
-            usable = usable.filter(~np.isin(batch.offsets()[usable[INDEX].to_numpy()], refused))
-            yield batch.start_offset, batch.next_offset, marks(usable, usable[APPENDED_AT_MS].to_numpy())
-
-    def _remembered(self) -> list[Stored]:
-        """The journal's entries if they belong to this log: the last ends with a page that usage.pages has."""
-        stored = self._journal.stored()
-        while stored and stored[-1].span.digest == NO_DIGEST:
-            stored.pop()
-        if not stored:
-            return []
-        if not self._is_page(stored[-1].span):
-            self._journal.clear()
-            return []
-        return stored
-
-    def _is_page(self, span: Span) -> bool:
-        """Whether one of the newest pages of usage.pages ends where the span does, with its digest."""
-        before = None
-        for _ in range(JOURNAL_BEHIND_PAGES_MAX):
-            found = self._log.last(PAGES, self._partition, before)
-            if found is None:
-                return False
-            page = wire.decode(found[2], expect="page").record
-            if page["last_offset"] < span.next_offset:
-                return bool(page["last_offset"] + 1 == span.next_offset and page["digest"] == span.digest)
-            before = found[0]
-        return False
-
-    def _restore_chain(self, position: int) -> None:
-        head = self._log.last(PAGES, self._partition)
-        if head is None:
-            return
-        page = wire.decode(head[2], expect="page").record
-        if page["last_offset"] + 1 != position:
-            raise Fatal(
-                f"{EVENTS}/{self._partition}: the committed position is {position}, but the last page of {PAGES} ends "
-                f"at offset {page['last_offset']}: somebody moved the consumer group or rewrote the topic",
-                hint="tokenmeter audit",
-            )
-        self._previous_digest = page["digest"]
+    def _usable(self, batch: RecordBatch) -> pl.DataFrame:
+        usable, _ = judge(*self._decode(batch)[:2])
+        return usable
 
     def add(self, batch: RecordBatch) -> Demand:
         """Fold one batch. See Processor; Fatal when most of the page is poison."""
@@ -208,10 +144,11 @@ class Meter:
         page.events += events.height
         page.corrections += events.height - events["corrects"].null_count()
         page.corrected_calls += int(events["calls"].sum())
-        derived = totals.derive(events)
-        billing = totals.billing(derived)
-        totals.fold(page.billing, billing, BILLING_KEYS, totals.BILLING_MEASURES)
-        totals.fold(page.market, totals.market(derived), MARKET_KEYS, totals.MARKET_MEASURES)
+        derived = totals.derive(page.rater.rate(events))
+        page.unpriced += derived[CHARGE_PICO].null_count()
+        billing = totals.grouped(derived, totals.BILLING)
+        totals.fold(page.billing, billing, totals.BILLING)
+        totals.fold(page.market, totals.grouped(derived, totals.MARKET), totals.MARKET)
         for name, value in billing.select(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
             page.quantities[name] += value
         first, last = events["occurred_at"].min(), events["occurred_at"].max()
@@ -258,15 +195,13 @@ class Meter:
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         """The page's lines, quarantined events and its own record. See Processor."""
         page = self._page
-        position = [
-            pl.lit(self._partition).alias("partition"),
-            pl.lit(bounds.first_offset).alias("first_offset"),
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("line"),
-        ]
-        billing = totals.merge(page.billing, BILLING_KEYS, totals.BILLING_MEASURES).with_columns(position)
-        market = totals.merge(page.market, MARKET_KEYS, totals.MARKET_MEASURES).with_columns(position)
-        billing_values = columnar_avro.encode("billing_line", billing)
-        market_values = columnar_avro.encode("market_line", market)
+        made = lines(page.billing, page.market, page.rater)
+        place = [pl.lit(self._partition).alias("partition"), pl.lit(bounds.first_offset).alias("first_offset")]
+        billing_values = columnar_avro.encode("billing_line", made.billing.with_columns(place))
+        market_values = columnar_avro.encode("market_line", made.market.with_columns(place))
+        resale_values = columnar_avro.encode("resale_line", made.resale.with_columns(place))
+        charge, currency = sum_of(made.billing, "charge", "currency")
+        cost, cost_currency = sum_of(made.billing, "cost", "cost_currency")
         closed_at = self._now()
         page.quarantined.sort(key=lambda q: q["offset"])
         quarantined = [wire.encode("quarantined_event", {**q, "quarantined_at": closed_at}) for q in page.quarantined]
@@ -280,25 +215,32 @@ class Meter:
             "corrected_calls": page.corrected_calls,
             "duplicates": page.duplicates,
             "quarantined": len(page.quarantined),
-            "unpriced": 0,
+            "unpriced": page.unpriced,
             "lost": bounds.lost,
-            "billing_lines": billing.height,
-            "market_lines": market.height,
+            "billing_lines": len(billing_values),
+            "market_lines": len(market_values),
+            "resale_lines": len(resale_values),
+            "catalog_offset": page.rater.catalog_offset,
             **page.quantities,
+            "charge": _decimal(charge),
+            "cost": _decimal(cost),
+            "currency": currency,
+            "cost_currency": cost_currency,
             "earliest_occurred_at": page.earliest,
             "latest_occurred_at": page.latest,
-            "misrouted_customers": self._misrouted(billing["customer_id"]),
+            "misrouted_customers": self._misrouted(made.billing["customer_id"]),
             "closed_at": closed_at,
             "meter": self._name,
             "previous_digest": self._previous_digest,
             "digest": b"",
         }
         unsigned = wire.encode("page", record)
-        self._digest = page_digest(self._previous_digest, unsigned, billing_values, market_values)
+        self._digest = page_digest(self._previous_digest, unsigned, billing_values, market_values, resale_values)
         signed = wire.encode("page", {**record, "digest": self._digest})
         return [
-            Outgoing(BILLING, _keys(billing["customer_id"]), billing_values),
-            Outgoing(MARKET, _keys(market["model"]), market_values),
+            Outgoing(BILLING, _keys(made.billing["customer_id"]), billing_values),
+            Outgoing(MARKET, _keys(made.market["model"]), market_values),
+            Outgoing(RESALE, _keys(made.resale["account_id"]), resale_values),
             Outgoing(
                 QUARANTINE,
                 [q["customer_id"].encode() if q["customer_id"] else None for q in page.quarantined],
@@ -316,7 +258,7 @@ class Meter:
         self._previous_digest = self._digest
         span = Span(bounds.first_offset, bounds.next_offset, self._page.newest_ms, self._digest)
         self._journal.append(span, joined(self._page.marks))
-        self._page = _Page()
+        self._open = None
 
     def _misrouted(self, customers: pl.Series) -> int:
         """Customers whose key hashes to another partition: their producer uses another partitioner."""
@@ -333,3 +275,7 @@ def partition_of(customer_id: str, partitions: int) -> int:
 
 def _keys(column: pl.Series) -> list[bytes]:
     return column.cast(pl.Binary).to_list() if len(column) else []
+
+
+def _decimal(pico: int | None) -> Decimal | None:
+    return None if pico is None else amount(pico)

@@ -1,0 +1,138 @@
+"""What a call costs and who owes what for it: ``tokenmeter/events/pricing.md`` word for word, one call at a time. Pure.
+
+The oracle of every charge. It shares nothing with the meter's rating but the contract: whole pico-units and fractions,
+no columns, no caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tokenmeter.events.catalog import COST_BOOK, UNIT_PRICE_MAX, CatalogRow, Plan, PlanBase, PriceTerms
+from tokenmeter.events.contract import PART_OF
+from tokenmeter.events.rating import BYOK_COST, PPM, Level, Rating, parts_of, pico, price_id, rating_of
+from tokenmeter.stack.audit.inforce import Call, CatalogRows
+
+EVERY_ROW = 2**63 - 1
+"""A catalog offset that no row reaches."""
+UNIT_PICO_MAX = pico(UNIT_PRICE_MAX)
+_WHOLES = ("input_tokens", "output_tokens")
+_COUNTED = ("images_in", "images_out", "video_seconds", "web_searches")
+
+
+@dataclass(frozen=True)
+class _Price:
+    """What an account pays before its fee: a row, and the factors it went through."""
+
+    row: PriceTerms
+    factors: tuple[int, ...] = ()
+
+    def times(self, factor_ppm: int) -> _Price:
+        return _Price(self.row, (*self.factors, factor_ppm))
+
+    @property
+    def id(self) -> str | None:
+        """None for a price that is beyond what a unit may cost."""
+        return None if _units(self.row, self.factors) is None else price_id(self.row.row_id, self.factors)
+
+
+class Charges:
+    """Ratings and charges by all rows of the catalog, each with its offset; ``x`` is a page's ``catalog_offset``."""
+
+    def __init__(self, rows: Iterable[tuple[int, CatalogRow]]) -> None:
+        self._rows = CatalogRows(rows)
+
+    def rating_of_event(self, event: Mapping[str, Any], x: int = EVERY_ROW) -> Rating:
+        """What an event is charged by at each level, the fields as a decoded usage event has them."""
+        if event.get("rating") is not None:
+            return self._carried(rating_of(event["rating"]), x)
+        call = Call.of(event)
+        chain = self._rows.chain(call.customer_id, call.at, x)
+        ids: list[str | None] = []
+        above: _Price | None = None
+        for account in reversed(chain):  # who is above is known first
+            plan = self._rows.plan(account.plan_id, call.at, x)
+            price = None if plan is None else self._price(plan, call, above, not ids, x)
+            paid = price.times(plan.byok_fee_ppm) if price is not None and plan is not None and call.byok else price
+            ids.append(None if paid is None else paid.id)
+            above = price
+        levels = [Level(account.account_id, paid) for account, paid in zip(chain, reversed(ids), strict=True)]
+        cost = self._rows.best_price(COST_BOOK, call, x)
+        cost_id = None if cost is None else cost.row_id
+        return Rating(levels[0].price_id, BYOK_COST if call.byok else cost_id, chain[0].plan_id, tuple(levels[1:]))
+
+    def _price(self, plan: Plan, call: Call, above: _Price | None, is_top: bool, x: int) -> _Price | None:
+        """What an account pays by its plan; ``above`` is what its parent pays, of which the top account has none."""
+        fixed = self._rows.best_price(plan.override_book, call, x) if plan.override_book is not None else None
+        if fixed is not None:
+            return _in_currency(plan, _Price(fixed))
+        if plan.base == PlanBase.BUY and not is_top:
+            base = above
+        else:
+            book = plan.base_book if plan.base == PlanBase.BOOK else COST_BOOK
+            row = self._rows.best_price(book, call, x)
+            base = None if row is None else _Price(row)
+        return None if base is None else _in_currency(plan, base.times(PPM + plan.margin_ppm))
+
+    def _carried(self, rating: Rating, x: int) -> Rating:
+        """The rating of a CORRECTION: an id that nobody knows is null."""
+        cost = rating.cost_price_id
+        return Rating(
+            self._known(rating.price_id, x),
+            cost if cost == BYOK_COST else self._known(cost, x),
+            rating.plan_id,
+            tuple(Level(level.account_id, self._known(level.price_id, x)) for level in rating.levels),
+        )
+
+    def _known(self, paid: str | None, x: int) -> str | None:
+        return None if self.units(paid, x) is None or paid == BYOK_COST else paid
+
+    def units(self, paid: str | None, x: int = EVERY_ROW) -> dict[str, int] | None:
+        """Unit prices of a price id in pico-units; None where it is null, unknown or too large."""
+        if paid is None:
+            return None
+        row_id, factors = parts_of(paid)
+        row = self._rows.price_row(row_id, x)
+        return None if row is None else _units(row, factors)
+
+    def charge(self, paid: str | None, counts: Mapping[str, int], x: int = EVERY_ROW) -> int | None:
+        """Pico-units for what ``counts`` adds up: quantities, ``events`` and ``errors``; None where unpriced."""
+        if paid == BYOK_COST:
+            return 0
+        unit = self.units(paid, x)
+        if unit is None:
+            return None
+        total = sum(counts[whole] * unit[whole] for whole in _WHOLES)
+        total += sum(counts[part] * (unit[part] - unit[whole]) for part, whole in PART_OF.items())
+        total += (counts["events"] - counts["errors"]) * unit["requests"]
+        return total + sum(counts[name] * unit[name] for name in _COUNTED)
+
+    def currency(self, paid: str | None, x: int = EVERY_ROW) -> str | None:
+        """Of the price row; None where unpriced and for what costs nothing."""
+        row = self._row(paid, x)
+        return None if row is None else row.currency
+
+    def provisional(self, paid: str | None, x: int = EVERY_ROW) -> bool:
+        """Whether the price row only stands in until the real price is known."""
+        row = self._row(paid, x)
+        return row is not None and row.provisional
+
+    def _row(self, paid: str | None, x: int) -> PriceTerms | None:
+        return None if paid is None else self._rows.price_row(parts_of(paid)[0], x)
+
+
+def _in_currency(plan: Plan, price: _Price) -> _Price | None:
+    """The price, if the plan takes its currency and nothing is dearer than a unit may be."""
+    return price if plan.currency in (None, price.row.currency) and price.id is not None else None
+
+
+def _units(row: PriceTerms, factors: Iterable[int]) -> dict[str, int] | None:
+    made = row.units_pico()
+    for factor in factors:
+        made = {name: round(Fraction(unit * factor, PPM)) for name, unit in made.items()}  # half to even
+        if max(made.values()) > UNIT_PICO_MAX:
+            return None
+    return made

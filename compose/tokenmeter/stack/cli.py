@@ -217,7 +217,7 @@ def meter(port: PortOption = 6066, slot: SlotOption = None, data: DataOption = N
         settings.data / "meter",
         web_port=port,
         instance_id=slot and f"meter-{slot}",
-        limits=PageLimits(seconds=settings.page_seconds, events=settings.page_events),
+        limits=PageLimits(settings.page_seconds, settings.page_min_seconds, events=settings.page_events),
     )
     rules = MeterRules(settings.dedup_horizon_minutes * 60_000, settings.quarantine_ratio_max)
     meter_app.run(meter_app.MeterConfig(worker, rules))

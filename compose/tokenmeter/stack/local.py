@@ -171,6 +171,7 @@ class LocalStack:
             "TOKENMETER_CLICKHOUSE_USER": self._settings.clickhouse_user,
             "TOKENMETER_CLICKHOUSE_PASSWORD": self.clickhouse_password,
             "TOKENMETER_PAGE_SECONDS": str(self._settings.page_seconds),
+            "TOKENMETER_PAGE_MIN_SECONDS": str(self._settings.page_min_seconds),
             "TOKENMETER_PAGE_EVENTS": str(self._settings.page_events),
             "TOKENMETER_DEDUP_HORIZON_MINUTES": str(self._settings.dedup_horizon_minutes),
             "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),

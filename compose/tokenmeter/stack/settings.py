@@ -16,7 +16,7 @@ from pydantic_settings import (
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.flow.dedup import HORIZON_MINUTES
 from tokenmeter.flow.meter import QUARANTINE_RATIO_MAX
-from tokenmeter.flow.page import PAGE_EVENTS, PAGE_SECONDS
+from tokenmeter.flow.page import PAGE_EVENTS, PAGE_MIN_SECONDS, PAGE_SECONDS
 
 
 class Settings(BaseSettings):
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     meters: Annotated[int, Field(ge=1, le=64)] = 1
     loaders: Annotated[int, Field(ge=1, le=64)] = 1
     page_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_SECONDS
+    page_min_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_MIN_SECONDS
     page_events: Annotated[int, Field(ge=1, le=5_000_000)] = PAGE_EVENTS
     dedup_horizon_minutes: Annotated[int, Field(ge=1, le=1440)] = HORIZON_MINUTES
     quarantine_ratio_max: Annotated[float, Field(ge=0, le=1)] = QUARANTINE_RATIO_MAX

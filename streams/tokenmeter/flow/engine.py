@@ -59,6 +59,11 @@ class Owner:
         """Offsets appended but not committed, as far as the last fetch knew; trailing markers need no commit."""
         return max(0, self.high_watermark - (self.position if self.page is None else self.committed))
 
+    @property
+    def behind(self) -> int:
+        """Offsets appended but not folded, as far as the last fetch knew."""
+        return max(0, self.high_watermark - self.position)
+
 
 @dataclass(frozen=True)
 class Closed:
@@ -117,13 +122,7 @@ class Engine:
     async def close_due(self) -> None:
         """Close every page whose time has come; partitions busy with a batch look for themselves."""
         now = self._clock()
-        due = [
-            owner
-            for owner in self._owners.values()
-            if owner.page is not None
-            and not owner.lock.locked()
-            and owner.page.is_due(now, owner.closed_at, self._limits)
-        ]
+        due = [owner for owner in self._owners.values() if not owner.lock.locked() and self._is_due(owner, now)]
         await asyncio.gather(*(self._close_if_due(owner) for owner in due))
 
     async def revoke(self, partitions: Iterable[Key]) -> None:
@@ -173,15 +172,16 @@ class Engine:
         owner.page.events += len(batch)
         owner.page.bytes += batch.bytes
         owner.page.demanded |= demand is Demand.CLOSE
-        if owner.page.is_due(self._clock(), owner.closed_at, self._limits):
+        if self._is_due(owner, self._clock()):
             await self._close(owner)
 
     async def _close_if_due(self, owner: Owner) -> None:
         async with owner.lock:
-            if owner.page is None or owner.revoked:
-                return
-            if owner.page.is_due(self._clock(), owner.closed_at, self._limits):
+            if not owner.revoked and self._is_due(owner, self._clock()):
                 await self._guard(lambda: self._close(owner))
+
+    def _is_due(self, owner: Owner, now: float) -> bool:
+        return owner.page is not None and owner.page.is_due(now, owner.closed_at, owner.behind, self._limits)
 
     async def _close(self, owner: Owner) -> None:
         page = owner.page

@@ -14,6 +14,10 @@ from typing import Protocol
 from tokenmeter.flow.batch import RecordBatch
 
 PAGE_SECONDS = 5.0
+PAGE_MIN_SECONDS = 0.2
+"""A meter's page closes at this age already when its partition is nearly caught up, so it is as large as the backlog."""
+PAGE_BEHIND_MAX = 2_000
+"""A partition is nearly caught up when at most this many offsets are not folded yet."""
 PAGE_EVENTS = 500_000
 PAGE_BYTES_MAX = 256 << 20
 """A page closes when it holds this many bytes of values, whatever its age and count."""
@@ -23,9 +27,14 @@ DEMAND_INTERVAL_S = 0.2
 
 @dataclass(frozen=True)
 class PageLimits:
-    """When a page closes: after ``seconds`` (age), ``events`` or ``bytes``; on demand after ``demand_interval_s``."""
+    """When a page closes: after ``seconds`` (age), ``events`` or ``bytes``; on demand after ``demand_interval_s``.
+
+    While its partition is at most ``behind_max`` offsets behind, ``min_seconds`` of age are enough; None: ``seconds``.
+    """
 
     seconds: float = PAGE_SECONDS
+    min_seconds: float | None = None
+    behind_max: int = PAGE_BEHIND_MAX
     events: int = PAGE_EVENTS
     bytes: int = PAGE_BYTES_MAX
     demand_interval_s: float = DEMAND_INTERVAL_S
@@ -131,10 +140,15 @@ class OpenPage:
     lost: int = 0
     demanded: bool = False
 
-    def is_due(self, now: float, last_closed_at: float, limits: PageLimits) -> bool:
-        """Whether the page must close; ``now``, ``opened_at`` and ``last_closed_at`` are monotonic seconds."""
+    def is_due(self, now: float, last_closed_at: float, behind: int, limits: PageLimits) -> bool:
+        """Whether the page must close; ``now``, ``opened_at`` and ``last_closed_at`` are monotonic seconds.
+
+        ``behind``: how many offsets of the partition are not in the page yet.
+        """
         if self.events >= limits.events or self.bytes >= limits.bytes:
             return True
         if self.demanded and now - last_closed_at >= limits.demand_interval_s:
             return True
+        if limits.min_seconds is not None and behind <= limits.behind_max:
+            return now - self.opened_at >= min(limits.min_seconds, limits.seconds)
         return now - self.opened_at >= limits.seconds

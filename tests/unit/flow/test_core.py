@@ -175,12 +175,21 @@ def test_trimming_a_batch_keeps_offsets_and_values_together() -> None:
 
 def test_a_page_closes_by_age_size_or_demand() -> None:
     limits = PageLimits(seconds=5, events=10, bytes=100, demand_interval_s=0.2)
-    assert not OpenPage(0, events=9, bytes=99).is_due(4.9, 0, limits)
-    assert OpenPage(0).is_due(5, 0, limits)
-    assert OpenPage(0, events=10).is_due(0, 0, limits)
-    assert OpenPage(0, bytes=100).is_due(0, 0, limits)
-    assert OpenPage(0, demanded=True).is_due(1, 0.5, limits)
-    assert not OpenPage(0, demanded=True).is_due(0.6, 0.5, limits)
+    assert not OpenPage(0, events=9, bytes=99).is_due(4.9, 0, 0, limits)
+    assert OpenPage(0).is_due(5, 0, 0, limits)
+    assert OpenPage(0, events=10).is_due(0, 0, 0, limits)
+    assert OpenPage(0, bytes=100).is_due(0, 0, 0, limits)
+    assert OpenPage(0, demanded=True).is_due(1, 0.5, 0, limits)
+    assert not OpenPage(0, demanded=True).is_due(0.6, 0.5, 0, limits)
+
+
+def test_a_page_closes_young_when_its_partition_is_nearly_caught_up() -> None:
+    limits = PageLimits(seconds=5, min_seconds=0.2, behind_max=100)
+    assert OpenPage(0).is_due(0.2, 0, 100, limits)
+    assert not OpenPage(0).is_due(0.19, 0, 0, limits)
+    assert not OpenPage(0).is_due(4.9, 0, 101, limits)
+    assert OpenPage(0).is_due(5, 0, 101, limits)
+    assert OpenPage(0).is_due(1, 0, 0, PageLimits(seconds=1, min_seconds=3))
 
 
 def test_the_fence_comes_before_the_position_and_the_commit_last() -> None:

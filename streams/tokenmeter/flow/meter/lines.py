@@ -48,8 +48,8 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def sum_of(frame: pl.DataFrame, amount: str, currency: str) -> tuple[int | None, str | None]:
-    """(sum in pico-units, currency) of the lines that have an amount; nulls where none has, or they differ."""
-    amounts = frame.filter(pl.col(amount).is_not_null()).select(amount, currency)
+    """(sum in pico-units, currency) of the lines that have both; nulls where none has, or the currencies differ."""
+    amounts = frame.filter(pl.col(amount).is_not_null() & pl.col(currency).is_not_null()).select(amount, currency)
     if amounts[currency].n_unique() != 1:
         return None, None
     return int(amounts[amount].sum()), amounts[currency][0]

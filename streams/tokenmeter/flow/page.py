@@ -15,7 +15,7 @@ from tokenmeter.flow.batch import RecordBatch
 
 PAGE_SECONDS = 5.0
 PAGE_MIN_SECONDS = 0.2
-"""A meter's page closes at this age already when its partition is nearly caught up, so it is as large as the backlog."""
+"""A meter's page closes at this age when its partition is nearly caught up, so it is as large as the backlog."""
 PAGE_BEHIND_MAX = 2_000
 """A partition is nearly caught up when at most this many offsets are not folded yet."""
 PAGE_EVENTS = 500_000

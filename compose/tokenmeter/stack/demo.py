@@ -16,6 +16,7 @@ from tokenmeter.emit.synthetic import calls as generated
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.stack.local import LocalStack
+from tokenmeter.stack.owed import Owed
 from tokenmeter.stack.proof import settle
 from tokenmeter.stack.settings import Settings
 from tokenmeter.store.client import connect
@@ -32,14 +33,14 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
     sources: list[tuple[str, int | None, Callable[[], Iterable[UsageEvent]]]]
     sources = [(trace.name, None, partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
-    sent = Sent()
+    sent, owed = Sent(), Owed([])
     with Emitter(stack.bootstrap) as emitter:
         for number in range(1, ROUNDS + 1):
             for name, total, events in sources or [("generated calls", calls, generate)]:
                 with bar(f"{name}, round {number} of {ROUNDS}", total) as advance:
-                    send(events(), emitter, sent, None, advance)
+                    send(owed.counted(events(), sent), emitter, sent, None, advance)
     console.print("waiting until the last event is metered and stored ...", highlight=False)
     clickhouse = connect(stack.clickhouse_url, settings.clickhouse_user, stack.clickhouse_password)
-    proof = settle(sent, {"bootstrap.servers": stack.bootstrap}, clickhouse, stack.watch)
+    proof = settle(sent, owed.amounts, {"bootstrap.servers": stack.bootstrap}, clickhouse, stack.watch)
     console.print(proof.table())
     return proof.holds

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +15,28 @@ from rich.table import Table
 
 from tokenmeter.emit.replay import Sent
 from tokenmeter.events.contract import BILLING, PAGES, QUANTITY_FIELDS
+from tokenmeter.events.contract import RESALE as RESALE_TOPIC
+from tokenmeter.events.rating import amount, pico
 from tokenmeter.events.wire import decode
-from tokenmeter.store.queries import totals
+from tokenmeter.stack.owed import CHARGE, COST, RESALE
+from tokenmeter.store.queries import money, totals
 
 READ_TIMEOUT_S = 10.0
 SETTLE_TIMEOUT_S = 180.0
 POLL_S = 0.5
 
 
+COUNTED: tuple[str, ...] = ("events", "duplicates", "quarantined", "unpriced", *QUANTITY_FIELDS)
+_BILLED = ((CHARGE, "charge", "currency"), (COST, "cost", "cost_currency"))
+MONEY = {PAGES: _BILLED, BILLING: _BILLED, RESALE_TOPIC: ((RESALE, "charge", "currency"),)}
+"""Of each topic: (kind, field with the amount, field with its currency)."""
+
+
 def topic_totals(client: Mapping[str, Any], topic: str) -> dict[str, int]:
-    """Sum a topic of lines or pages as any consumer would: read committed, beginning to end, record by record."""
+    """Sum a topic of lines or pages as any consumer would: read committed, beginning to end, record by record.
+
+    Money is in pico-units under its kind and currency, e.g. ``charge USD``.
+    """
     consumer = Consumer(
         {
             **client,
@@ -33,7 +46,7 @@ def topic_totals(client: Mapping[str, Any], topic: str) -> dict[str, int]:
             "isolation.level": "read_committed",
         }
     )
-    sums = dict.fromkeys(("events", "duplicates", "quarantined", *QUANTITY_FIELDS), 0)
+    sums: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
     try:
         partitions = list(consumer.list_topics(topic, READ_TIMEOUT_S).topics[topic].partitions)
         consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
@@ -43,8 +56,11 @@ def topic_totals(client: Mapping[str, Any], topic: str) -> dict[str, int]:
                 error = message.error()
                 if error is None:
                     record = decode(message.value()).record
-                    for name in sums:
+                    for name in COUNTED:
                         sums[name] += record.get(name, 0)
+                    for kind, field, currency in MONEY[topic]:
+                        if record[field] and record[currency]:
+                            sums[f"{kind} {record[currency]}"] += pico(record[field])
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(int(message.partition() or 0))
     finally:
@@ -52,16 +68,20 @@ def topic_totals(client: Mapping[str, Any], topic: str) -> dict[str, int]:
     return sums
 
 
+Row = tuple[str, int, int | None, int, int]
+
+
 @dataclass(frozen=True)
 class Proof:
-    """The four places; ``rows`` are (what, sent, metered, on usage.billing, in ClickHouse)."""
+    """The four places; ``rows`` are (what, sent, metered, on usage.billing, in ClickHouse), None where a place does not
+    say it. What resellers owe is on usage.resale, and no page has its sum."""
 
-    rows: tuple[tuple[str, int, int, int, int], ...]
+    rows: tuple[Row, ...]
     duplicates: tuple[int, int]
 
     @property
     def holds(self) -> bool:
-        return self.duplicates[0] == self.duplicates[1] and all(len(set(row[1:])) == 1 for row in self.rows)
+        return self.duplicates[0] == self.duplicates[1] and all(_agree(row[1:]) for row in self.rows)
 
     def table(self) -> Table:
         """For a terminal."""
@@ -70,27 +90,49 @@ class Proof:
         for name in ("", "sent", "metered", "on billing", "ClickHouse", " "):
             table.add_column(name, justify="left" if not name.strip() else "right", overflow="fold")
         for name, *places in self.rows:
-            table.add_row(name, *(f"{place:,}" for place in places), "equal" if len(set(places)) == 1 else "DIFFERENT")
+            verdict = "equal" if _agree(places) else "DIFFERENT"
+            table.add_row(name, *(_shown(name, place) for place in places), verdict)
         sent, metered = self.duplicates
         table.add_row("duplicates", f"{sent:,}", f"{metered:,}", "", "", "equal" if sent == metered else "DIFFERENT")
         return table
 
 
-def prove(sent: Sent, client: Mapping[str, Any], clickhouse: Client) -> Proof:
-    """Read all four places once."""
-    pages, billing = topic_totals(client, PAGES), topic_totals(client, BILLING)
-    stored = totals(clickhouse, "events")
+def _agree(places: Iterable[int | None]) -> bool:
+    return len({place for place in places if place is not None}) == 1
+
+
+def _shown(name: str, figure: int | None) -> str:
+    if figure is None:
+        return ""
+    return f"{amount(figure):,.6f}" if name.startswith((CHARGE, COST, RESALE)) else f"{figure:,}"
+
+
+def prove(sent: Sent, owed: Mapping[str, int], client: Mapping[str, Any], clickhouse: Client) -> Proof:
+    """Read all four places once. ``owed``: pico-units by kind and currency, as ``Owed`` adds them up."""
+    pages, billing, resale = (topic_totals(client, topic) for topic in (PAGES, BILLING, RESALE_TOPIC))
+    stored, stored_money = totals(clickhouse, "events"), money(clickhouse)
     expected = {"events": sent.events, **sent.sums}
     names = [name for name in ("events", *QUANTITY_FIELDS) if any(p[name] for p in (expected, pages, billing, stored))]
-    rows = tuple((name, expected[name], pages[name], billing[name], stored[name]) for name in names)
-    return Proof(rows, (sent.repeats, pages["duplicates"]))
+    rows: list[Row] = [(name, expected[name], pages[name], billing[name], stored[name]) for name in names]
+    for name in sorted({*owed, *stored_money}):
+        of_resale = name.startswith(RESALE)
+        metered = None if of_resale else pages.get(name, 0)
+        on_topic = (resale if of_resale else billing).get(name, 0)
+        rows.append((name, owed.get(name, 0), metered, on_topic, stored_money.get(name, 0)))
+    return Proof(tuple(rows), (sent.repeats, pages["duplicates"]))
 
 
-def settle(sent: Sent, client: Mapping[str, Any], clickhouse: Client, tick: Callable[[], None] = lambda: None) -> Proof:
+def settle(
+    sent: Sent,
+    owed: Mapping[str, int],
+    client: Mapping[str, Any],
+    clickhouse: Client,
+    tick: Callable[[], None] = lambda: None,
+) -> Proof:
     """Prove again until it holds or SETTLE_TIMEOUT_S have passed; the last proof is returned either way."""
     deadline = time.monotonic() + SETTLE_TIMEOUT_S
     while True:
-        proof = prove(sent, client, clickhouse)
+        proof = prove(sent, owed, client, clickhouse)
         if proof.holds or time.monotonic() > deadline:
             return proof
         tick()

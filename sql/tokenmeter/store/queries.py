@@ -14,6 +14,13 @@ def sql(name: str) -> str:
     return (files(__package__) / "sqlfiles" / f"{name}.sql").read_text("utf-8")
 
 
+def money(client: Client) -> dict[str, int]:
+    """Pico-units by kind and currency, e.g. ``charge USD``: what the lines charge, cost and charge to resellers."""
+    return {
+        f"{kind} {currency}": int(pico) for kind, currency, pico in client.query(sql("money_by_currency")).result_rows
+    }
+
+
 def totals(client: Client, name: str) -> dict[str, int]:
     """The one row of ``totals_NAME``: events and every quantity."""
     row = next(iter(client.query(sql(f"totals_{name}")).named_results()))

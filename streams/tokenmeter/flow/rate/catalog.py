@@ -1,0 +1,141 @@
+"""Follows the topic ``catalog`` and keeps a rater for what it holds; the meters of a worker share one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tokenmeter.events.catalog import CatalogRow, row_of
+from tokenmeter.events.contract import CATALOG
+from tokenmeter.events.errors import Fatal, Poison
+from tokenmeter.flow.rate.book import Book
+from tokenmeter.flow.rate.rated import Rater
+from tokenmeter.flow.rate.rater import BookRater, follow
+
+STALL_S = 30.0
+"""A look at the catalog that gets no answer, or reads nothing new, for this long has failed."""
+ASK_S = 5.0
+READ_RECORDS_MAX = 10_000
+READ_WAIT_S = 0.1
+_PARTITION = TopicPartition(CATALOG, 0)
+
+
+class CatalogRates:
+    """Raters by the catalog of a cluster; see ``tokenmeter.flow.rate.rated.Rates``. ``client`` holds the settings every
+    Kafka client shares."""
+
+    def __init__(self, client: Mapping[str, Any], stall_s: float = STALL_S) -> None:
+        self._settings = {
+            **client,
+            "group.id": "tokenmeter-catalog",  # the client wants one; nothing is ever committed to it
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "fetch.min.bytes": 1,
+            "log_level": 2,
+        }
+        self._stall_s = stall_s
+        self._lock = Lock()
+        self._consumer: Consumer | None = None
+        self._next_offset = 0
+        self._ahead: list[Message] = []
+        self._rater = BookRater(Book())
+
+    def current(self) -> Rater:
+        """See Rates: the same rater as long as nothing was committed. Fatal when the catalog cannot be read to its
+        end, or holds what is no row."""
+        with self._lock:
+            end = self._end()
+            if end > self._rater.catalog_offset:
+                rows = [(offset, _row(message)) for message, offset in self._read(end)]
+                self._rater = follow(self._rater, rows, end)
+            elif self._rater.is_full:
+                self._rater = follow(self._rater, [], end)
+            return self._rater
+
+    def close(self) -> None:
+        """Leave the topic."""
+        with self._lock:
+            if self._consumer is not None:
+                self._consumer.close()
+                self._consumer = None
+
+    def _end(self) -> int:
+        """The last stable offset: every record below it is committed or aborted."""
+        low, end = self._asked()
+        if low > 0:
+            raise Fatal(
+                f"{CATALOG}: its first {low} rows were deleted, so prices would be wrong",
+                hint="restore the topic from a backup and set retention.ms=-1 (tokenmeter topics)",
+            )
+        if end < self._rater.catalog_offset:
+            raise Fatal(
+                f"{CATALOG}: it ends at offset {end}, but was read up to {self._rater.catalog_offset}: "
+                f"somebody deleted and made it again",
+                hint="restore the topic from a backup, then start the worker again",
+            )
+        return end
+
+    def _asked(self) -> tuple[int, int]:
+        """Both ends of the topic. A broker that restarts is asked again until the deadline."""
+        deadline = time.monotonic() + self._stall_s
+        while True:
+            try:
+                low, end = self._opened().get_watermark_offsets(_PARTITION, min(ASK_S, self._stall_s))
+            except KafkaException as error:
+                if time.monotonic() >= deadline:
+                    raise Fatal(f"{CATALOG}: its end cannot be found: {error}", hint="tokenmeter topics") from error
+                time.sleep(READ_WAIT_S)
+            else:
+                return int(low), int(end)
+
+    def _opened(self) -> Consumer:
+        if self._consumer is None:
+            self._consumer = Consumer(self._settings)
+            self._consumer.assign([TopicPartition(CATALOG, 0, self._rater.catalog_offset)])
+        return self._consumer
+
+    def _read(self, end: int) -> list[tuple[Message, int]]:
+        """(record, offset) of every committed record that was not read before, below ``end``.
+
+        What the client already has of later transactions waits for its turn: a rater knows all of an import or nothing.
+        """
+        consumer, heard_at, trouble = self._opened(), time.monotonic(), None
+        while self._next_offset < end:
+            for message in consumer.consume(READ_RECORDS_MAX, READ_WAIT_S):
+                error, offset = message.error(), int(message.offset() or 0)
+                if error is None:
+                    self._ahead.append(message)
+                    self._next_offset = offset + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    # Markers and aborted records are never handed out: only this says that they were passed.
+                    self._next_offset = max(self._next_offset, offset)
+                else:
+                    trouble = error  # a broker that restarts says many things; what lasts is told at the deadline
+                    continue
+                heard_at = time.monotonic()
+            if time.monotonic() - heard_at > self._stall_s:
+                raise Fatal(
+                    f"{CATALOG}: no record for {self._stall_s:.0f} s at offset {self._next_offset} of {end}"
+                    + (f": {trouble}" if trouble else ""),
+                    hint="tokenmeter status",
+                )
+        known = [(message, int(message.offset() or 0)) for message in self._ahead]
+        self._ahead = [message for message, offset in known if offset >= end]
+        return [(message, offset) for message, offset in known if offset < end]
+
+
+def _row(message: Message) -> CatalogRow:
+    try:
+        return row_of(message.value())
+    except Poison as error:
+        raise Fatal(
+            f"{CATALOG}: offset {message.offset()} is no row of the catalog: {error}",
+            hint=f"find who else writes to {CATALOG}; only tokenmeter prices, plans and accounts may",
+        ) from error

@@ -1,0 +1,65 @@
+"""Multiplies what calls used by unit prices, in 128-bit columns: "The charge" of ``pricing.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tokenmeter.events.contract import PART_OF, PRICED_FIELDS
+
+UNPRICED = 0
+"""The line of the table that charges null."""
+_FIRST_CAPACITY = 1_024
+
+
+def coefficients(units: dict[str, int]) -> list[int]:
+    """What each of PRICED_FIELDS is multiplied by: a part counts in its whole too, so it has the difference alone."""
+    return [units[name] - (units[PART_OF[name]] if name in PART_OF else 0) for name in PRICED_FIELDS]
+
+
+class UnitPrices:
+    """A table of coefficients, a line for each price id; grows, and lines once given stay."""
+
+    def __init__(self, units_of: Callable[[str], dict[str, int] | None]) -> None:
+        self._units_of = units_of
+        self._lines: dict[str | None, int] = {None: UNPRICED}
+        self._table = np.zeros((len(PRICED_FIELDS), _FIRST_CAPACITY), np.int64)
+        self._height = 1
+
+    def line(self, price_id: str | None) -> int:
+        """The line of a price id, UNPRICED if it prices nothing; for one thread at a time."""
+        line = self._lines.get(price_id)
+        if line is None:
+            units = None if price_id is None else self._units_of(price_id)
+            line = self._lines[price_id] = UNPRICED if units is None else self._added(units)
+        return line
+
+    def _added(self, units: dict[str, int]) -> int:
+        line = self._height
+        if line == self._table.shape[1]:
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)], axis=1)
+        self._table[:, line] = coefficients(units)
+        self._height += 1
+        return line
+
+    def charge(self, used: pl.DataFrame, lines: npt.NDArray[np.int32]) -> pl.Series:
+        """Pico-units for each row of ``used`` (those of PRICED_FIELDS that are not all zero) by its line."""
+        table = self._table
+        total = pl.repeat(0, len(lines), dtype=pl.Int128, eager=True)
+        for name in used.columns:
+            prices = table[PRICED_FIELDS.index(name)]
+            if prices.any():
+                total = total + used[name].cast(pl.Int128) * pl.Series(prices.take(lines)).cast(pl.Int128)
+        if not (unpriced := lines == UNPRICED).any():
+            return total
+        return pl.select(pl.when(~pl.Series(unpriced)).then(total)).to_series()
+
+
+def used(frame: pl.DataFrame, requests: pl.Expr) -> pl.DataFrame:
+    """The columns of PRICED_FIELDS that hold anything but zeros; ``requests`` says how many calls did not fail."""
+    priced = frame.select(requests.cast(pl.Int64).alias(name) if name == "requests" else name for name in PRICED_FIELDS)
+    counts = priced.select((pl.all().min() != 0) | (pl.all().max() != 0))
+    return priced.select(name for name in priced.columns if counts.height and counts[name].any())

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from bench.book import publish
 from bench.kept import keep
 from bench.measure import Figures, measure
 from bench.preload import preload
@@ -111,6 +112,7 @@ def main(events: Annotated[int, typer.Option(help="events to preload", min=10_00
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("preloading", total=events)
+            publish(kafka.bootstrap)
             preload(kafka.bootstrap, events, lambda done: progress.update(task, completed=done))
             progress.add_task("metering", total=None)
             rows = {"meter": run_meter(folder, kafka.bootstrap, events)}

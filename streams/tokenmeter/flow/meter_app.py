@@ -13,6 +13,7 @@ from tokenmeter.flow.journal import FileJournal
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Processor
+from tokenmeter.flow.rate.catalog import CatalogRates
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
 
 APP_ID = "tokenmeter-meter"
@@ -37,6 +38,7 @@ class MeterConfig:
 def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     """The worker, not yet running."""
     log = KafkaLogReader(config.worker.kafka())
+    rates = CatalogRates(config.worker.kafka())
     name = config.worker.instance_id or config.worker.app_id
 
     hashed_as = fingerprint(decode([_SAMPLE] * (SINGLE_VALUES_MAX + 1)).frame)
@@ -45,7 +47,7 @@ def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker
         assert topic == EVENTS
         folder = config.worker.work_dir / JOURNAL_FOLDER / str(partition)
         journal = FileJournal(folder, config.rules.horizon_ms, hashed_as)
-        return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules, journal)
+        return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules, journal, rates)
 
     return Worker(config.worker, make_processor, make_driver)
 

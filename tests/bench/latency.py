@@ -1,0 +1,170 @@
+"""``python -m bench.latency``: from an event's send to its line on usage.billing, read committed, under steady load.
+
+Ten marked events a second travel with the load; meter and loader run beside it as a user runs them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from confluent_kafka import Consumer, Producer
+from rich.console import Console
+
+from bench.book import publish
+from bench.kept import keep
+from bench.preload import POOL_EVENTS, ids, pool
+from support.broker import broker, eventually
+from support.clickhouse import Server
+from tokenmeter.events.contract import BILLING, EVENTS
+from tokenmeter.stack.children import Child
+from tokenmeter.stack.kafka import free_port
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+
+PARTITIONS = 4
+MARK = b"m-"
+MARKS_PER_S = 10
+READ_WAIT_S = 0.02
+ARRIVE_S = 30.0
+WARM_UP, MEASURED = 1, 2
+"""Seeds of the event ids: an id that comes twice is a repeat and reaches no line."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from send to read, of ``marks`` events among ``events``."""
+
+    rate: int
+    events: int
+    marks: int
+    p50_ms: int
+    p90_ms: int
+    p99_ms: int
+    max_ms: int
+
+
+class Reader(threading.Thread):
+    """When each marked customer was first seen on a topic."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        super().__init__(daemon=True)
+        settings = {"group.id": f"latency-{topic}", "auto.offset.reset": "latest", "enable.auto.commit": False}
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "isolation.level": "read_committed", **settings})
+        self._topic = topic
+        self.ready, self.done = threading.Event(), threading.Event()
+        self.seen: dict[bytes, float] = {}
+
+    def run(self) -> None:
+        self._consumer.subscribe([self._topic], on_assign=lambda consumer, partitions: self.ready.set())
+        while not self.done.is_set():
+            for message in self._consumer.consume(5_000, READ_WAIT_S):
+                key = message.key() or b""
+                if message.error() is None and key.startswith(MARK):
+                    self.seen.setdefault(key, time.monotonic())
+        self._consumer.close()
+
+
+def send(bootstrap: str, rate: int, seconds: float, seed: int) -> tuple[int, dict[bytes, float]]:
+    """Send at ``rate`` events a second; returns how many, and when each mark was sent."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 2_000_000,
+        }
+    )
+    templates, names = pool(), ids(2 * int(rate * seconds) + rate, seed)
+    customer = templates[0][0]
+    marks: dict[bytes, float] = {}
+    sent, began = 0, time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        while sent < passed * rate:
+            key, before, after = templates[sent % POOL_EVENTS]
+            producer.produce(EVENTS, before + next(names) + after, key)
+            sent += 1
+        if len(marks) < passed * MARKS_PER_S:
+            # A customer of its own, of the same length, so that the rest of the value stays as it is.
+            name = MARK + f"{seed}{len(marks):0{len(customer) - len(MARK) - 1}d}".encode()
+            _, before, after = templates[0]
+            marks[name] = time.monotonic()
+            producer.produce(EVENTS, before + next(names) + after.replace(customer, name, 1), name)
+        producer.poll(0.001)
+    assert producer.flush(60) == 0
+    return sent, marks
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[str]:
+    """Kafka, ClickHouse, a meter and a loader with their default settings, and the bench's catalog."""
+    server = Server(folder)
+    children: list[Child] = [server.child]
+    with broker(folder, PARTITIONS) as kafka:
+        try:
+            server.start()
+            migrate(connect(server.url, "writer", "secret"))
+            publish(kafka.bootstrap)
+            env = {"TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOKENMETER_CLICKHOUSE_URL": server.url}
+            env |= {"TOKENMETER_CLICKHOUSE_USER": "writer", "TOKENMETER_CLICKHOUSE_PASSWORD": "secret"}
+            for verb in ("meter", "load"):
+                command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(free_port())]
+                child = Child(verb, [*command, "--data", str(folder / verb)], folder / f"{verb}.log", env)
+                child.start()
+                children.append(child)
+            yield kafka.bootstrap
+        finally:
+            for child in children:
+                child.kill()
+
+
+def measure(rate: int, seconds: float, topic: str = BILLING) -> Latency:
+    """Warm up for five seconds at the same rate, then measure."""
+    with tempfile.TemporaryDirectory(prefix="tokenmeter-latency-") as name, stack(Path(name)) as bootstrap:
+        reader = Reader(bootstrap, topic)
+        reader.start()
+        assert reader.ready.wait(60)
+        command = [sys.executable, "-m", "bench.latency", "--only-send", bootstrap, "--rate", str(rate)]
+        subprocess.run([*command, "--seconds", "5"], check=True)
+        sent, marks = send(bootstrap, rate, seconds, MEASURED)
+        eventually("every mark arrives", lambda: marks.keys() <= reader.seen.keys(), ARRIVE_S)
+        reader.done.set()
+        reader.join()
+    waits = sorted(round(1_000 * (reader.seen[mark] - at)) for mark, at in marks.items())
+
+    def share(part: float) -> int:
+        return waits[min(len(waits) - 1, int(len(waits) * part))]
+
+    return Latency(rate, sent, len(waits), share(0.5), share(0.9), share(0.99), waits[-1])
+
+
+def main(
+    rate: Annotated[int, typer.Option(help="events a second", min=1)] = 20_000,
+    seconds: Annotated[float, typer.Option(help="how long", min=1)] = 30,
+    only_send: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Measure event to billing line under steady load, ClickHouse loading beside it."""
+    if only_send is not None:
+        send(only_send, rate, seconds, WARM_UP)
+        return
+    found = measure(rate, seconds)
+    Console().print(
+        f"event to usage.billing at {found.rate:,} events/s: p50 {found.p50_ms} ms, p90 {found.p90_ms}, "
+        f"p99 {found.p99_ms}, worst {found.max_ms} ({found.marks} marks among {found.events:,} events)"
+    )
+    Console().print(f"kept in {keep('latency', asdict(found))}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

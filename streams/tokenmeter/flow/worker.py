@@ -119,6 +119,7 @@ class Worker:
         """
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
+        self.config.work_dir.mkdir(parents=True, exist_ok=True)
         tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tokenmeter.events.catalog import CatalogRow, row_of
 from tokenmeter.events.contract import CATALOG
@@ -19,6 +19,8 @@ from tokenmeter.flow.rate.rater import BookRater, follow
 STALL_S = 30.0
 """A look at the catalog that gets no answer, or reads nothing new, for this long has failed."""
 ASK_S = 5.0
+FETCH_WAIT_MAX_MS = 10
+"""A broker answers one request of a connection after another: a fetch that waits at the end holds up the next look."""
 READ_RECORDS_MAX = 10_000
 READ_WAIT_S = 0.1
 _PARTITION = TopicPartition(CATALOG, 0)
@@ -38,13 +40,12 @@ class CatalogRates:
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
             "fetch.min.bytes": 1,
+            "fetch.wait.max.ms": FETCH_WAIT_MAX_MS,
             "log_level": 2,
         }
         self._stall_s = stall_s
         self._lock = Lock()
         self._consumer: Consumer | None = None
-        self._next_offset = 0
-        self._ahead: list[Message] = []
         self._rater = BookRater(Book())
 
     def current(self) -> Rater:
@@ -53,8 +54,7 @@ class CatalogRates:
         with self._lock:
             end = self._end()
             if end > self._rater.catalog_offset:
-                rows = [(offset, _row(message)) for message, offset in self._read(end)]
-                self._rater = follow(self._rater, rows, end)
+                self._rater = follow(self._rater, self._read(self._rater.catalog_offset, end), end)
             elif self._rater.is_full:
                 self._rater = follow(self._rater, [], end)
             return self._rater
@@ -98,44 +98,46 @@ class CatalogRates:
     def _opened(self) -> Consumer:
         if self._consumer is None:
             self._consumer = Consumer(self._settings)
-            self._consumer.assign([TopicPartition(CATALOG, 0, self._rater.catalog_offset)])
         return self._consumer
 
-    def _read(self, end: int) -> list[tuple[Message, int]]:
-        """(record, offset) of every committed record that was not read before, below ``end``.
+    def _read(self, start: int, end: int) -> list[tuple[int, CatalogRow]]:
+        """The committed rows with start <= offset < end. The consumer fetches only meanwhile, see FETCH_WAIT_MAX_MS."""
+        consumer = self._opened()
+        consumer.assign([TopicPartition(CATALOG, 0, start)])
+        try:
+            return [(offset, _row(offset, value)) for offset, value in self._records(consumer, start, end)]
+        finally:
+            consumer.unassign()
 
-        What the client already has of later transactions waits for its turn: a rater knows all of an import or nothing.
-        """
-        consumer, heard_at, trouble = self._opened(), time.monotonic(), None
-        while self._next_offset < end:
-            for message in consumer.consume(READ_RECORDS_MAX, READ_WAIT_S):
+    def _records(self, consumer: Consumer, position: int, end: int) -> Iterator[tuple[int, bytes | None]]:
+        heard_at, trouble = time.monotonic(), ""
+        while position < end:
+            # Asked for no more than there can be, the call does not wait for what cannot come.
+            for message in consumer.consume(min(end - position, READ_RECORDS_MAX), READ_WAIT_S):
                 error, offset = message.error(), int(message.offset() or 0)
                 if error is None:
-                    self._ahead.append(message)
-                    self._next_offset = offset + 1
+                    if offset < end:
+                        yield offset, message.value()
+                    position = offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
                     # Markers and aborted records are never handed out: only this says that they were passed.
-                    self._next_offset = max(self._next_offset, offset)
+                    position = max(position, offset)
                 else:
-                    trouble = error  # a broker that restarts says many things; what lasts is told at the deadline
+                    trouble = f": {error}"  # a broker that restarts says many things; what lasts is told in the end
                     continue
                 heard_at = time.monotonic()
             if time.monotonic() - heard_at > self._stall_s:
                 raise Fatal(
-                    f"{CATALOG}: no record for {self._stall_s:.0f} s at offset {self._next_offset} of {end}"
-                    + (f": {trouble}" if trouble else ""),
+                    f"{CATALOG}: no record for {self._stall_s:.0f} s at offset {position} of {end}{trouble}",
                     hint="tokenmeter status",
                 )
-        known = [(message, int(message.offset() or 0)) for message in self._ahead]
-        self._ahead = [message for message, offset in known if offset >= end]
-        return [(message, offset) for message, offset in known if offset < end]
 
 
-def _row(message: Message) -> CatalogRow:
+def _row(offset: int, value: bytes | None) -> CatalogRow:
     try:
-        return row_of(message.value())
+        return row_of(value)
     except Poison as error:
         raise Fatal(
-            f"{CATALOG}: offset {message.offset()} is no row of the catalog: {error}",
+            f"{CATALOG}: offset {offset} is no row of the catalog: {error}",
             hint=f"find who else writes to {CATALOG}; only tokenmeter prices, plans and accounts may",
         ) from error

@@ -69,8 +69,9 @@ class AccountStatus(StrEnum):
 
 
 class BudgetScope(StrEnum):
-    """What part of an account a budget is for."""
+    """What part of an account a budget is for; ACCOUNT: all of it, its scope_id is the account's own."""
 
+    ACCOUNT = "ACCOUNT"
     PROJECT = "PROJECT"
     KEY = "KEY"
     END_USER = "END_USER"

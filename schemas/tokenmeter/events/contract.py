@@ -91,6 +91,9 @@ _IDS: dict[tuple[str, int], int] = {
     ("catalog_budget", 1): 16,
     ("catalog_model", 1): 17,
     ("catalog_rate", 1): 18,
+    ("ledger_entry", 1): 19,
+    ("account_state", 1): 20,
+    ("alert", 1): 21,
 }
 
 
@@ -193,6 +196,9 @@ PAGES = "usage.pages"
 QUARANTINE = "usage.quarantine"
 RESALE = "usage.resale"
 CATALOG = "catalog"
+LEDGER = "ledger.entries"
+ACCOUNT_STATE = "account.state"
+ALERTS = "alerts"
 
 RELEASED = "released"
 """The reason on usage.quarantine that ends a quarantine: the event at that position was sent to usage.events again."""
@@ -207,5 +213,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(RESALE, ("resale_line",), "account_id", "delete", 90 * DAY_MS),
     Topic(PAGES, ("page",), "partition", "delete", 365 * DAY_MS),
     Topic(QUARANTINE, ("quarantined_event",), "customer_id", "delete", 30 * DAY_MS),
+    # LogAppendTime here too: what an hour or a month of the ledger is must not depend on who wrote the entry.
+    Topic(LEDGER, ("ledger_entry",), "account_id", "delete", 90 * DAY_MS, timestamp_type="LogAppendTime"),
+    Topic(ACCOUNT_STATE, ("account_state",), "account_id", "compact", None),
+    Topic(ALERTS, ("alert",), "account_id", "delete", 90 * DAY_MS),
     Topic(CATALOG, CATALOG_SCHEMAS, "row_id", "delete", None, like_events=False),
 )

@@ -112,6 +112,12 @@ def _words(numbers: pl.Series) -> U8:
     return both.byteswap().view(np.uint8).reshape(len(numbers), 16)
 
 
+def _encoded(column: pl.Series) -> tuple[I64, U8]:
+    """Values that are their own Avro bytes already."""
+    values = column.to_list()
+    return np.fromiter(map(len, values), np.int64, len(values)), np.frombuffer(b"".join(values), np.uint8)
+
+
 def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
     base = kind["type"] if isinstance(kind, dict) else kind
     if not len(column):  # a page of nothing but repeats has no lines, and its columns no types
@@ -124,12 +130,18 @@ def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
         return np.ones(len(column), np.int64), column.to_numpy().astype(np.uint8)
     if base == "bytes" and kind.get("logicalType") == "decimal":
         return _decimals(column)
+    if base == "enum":
+        symbols = {symbol: number for number, symbol in enumerate(kind["symbols"])}
+        return _varints(column.replace_strict(symbols, return_dtype=pl.Int64).to_numpy())
+    if base == "array" and column.dtype == pl.Binary:
+        return _encoded(column)
     raise Fatal(f"column {name}: the columnar encoder has no form for Avro type {kind!r}")
 
 
 def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
     """Wire values of ``frame``'s rows as records ``name``; every field of the schema is a column, or has its
-    schema's default in all of them. A decimal's column is one, or holds the unscaled number."""
+    schema's default in all of them. A decimal's column is one, or holds the unscaled number; an array's holds the
+    array's own Avro bytes."""
     schema = latest(name)
     rows = _Rows(frame.height)
     prefix = np.frombuffer(wire.prefix(schema), np.uint8)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -147,7 +148,7 @@ def _is_text(kind: Any) -> bool:
 def _sentinel_value(kind: Any) -> Any:
     """A value of ``kind`` that no honest record has, or the plainest one where there is none."""
     if isinstance(kind, dict) and "logicalType" in kind:
-        return datetime.fromtimestamp(0, UTC)
+        return Decimal(0) if kind["logicalType"] == "decimal" else datetime.fromtimestamp(0, UTC)
     match _base(kind):
         case "string":
             return SENTINEL_TEXT

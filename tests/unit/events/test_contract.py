@@ -23,6 +23,7 @@ from tokenmeter.events import (
 )
 from tokenmeter.events.catalog import ROWS
 from tokenmeter.events.contract import SCHEMA_NAMES, latest, versions
+from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
 
 MODELS = {
     "usage_event": UsageEvent,
@@ -31,6 +32,9 @@ MODELS = {
     "page": Page,
     "quarantined_event": QuarantinedEvent,
     "resale_line": ResaleLine,
+    "ledger_entry": LedgerEntry,
+    "account_state": AccountState,
+    "alert": Alert,
     **ROWS,
 }
 FORBIDDEN_WORDS = ("prompt", "completion_text", "message", "content", "email", "ip_address", "address", "phone")

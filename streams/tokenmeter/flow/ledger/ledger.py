@@ -1,0 +1,47 @@
+"""The ledger of one partition of ledger.entries: entries in, the states of the accounts they changed and alerts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tokenmeter.events.ledger import Alert
+from tokenmeter.flow.decode import INDEX, Rejected, decode
+from tokenmeter.flow.ledger import state
+from tokenmeter.flow.ledger.fold import Books
+from tokenmeter.flow.ledger.restore import accounts_of
+from tokenmeter.flow.ledger.terms import LedgerRules, TermsBook
+
+
+class Ledger:
+    """Knows neither Kafka nor a clock: ``fold`` is told the broker's time of each entry, ``close`` the next offset."""
+
+    def __init__(self, terms: TermsBook, rules: LedgerRules | None = None, partition: int = 0) -> None:
+        self._terms = terms
+        self._rules = rules or LedgerRules()
+        self._books = Books(terms, self._rules, partition)
+
+    def restore(self, states: Sequence[bytes | None]) -> None:
+        """Take over the newest state of each account."""
+        self._books.restore(accounts_of(states))
+
+    def fold(
+        self, values: Sequence[bytes | None], at_ms: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+    ) -> tuple[list[Alert], list[Rejected]]:
+        """Book the values of a batch; returns the alerts of it, and what is no entry."""
+        decoded = decode(values, "ledger_entry")
+        places = decoded.frame[INDEX].to_numpy()
+        return self._books.fold(decoded.frame, at_ms[places], offsets[places]), decoded.rejected
+
+    def close(self, next_offset: int) -> tuple[list[str], list[bytes]]:
+        """(account ids, states) of all accounts that changed since the last close."""
+        changed = self._books.changed
+        values = state.encode(changed.values(), self._terms, self._rules, next_offset)
+        self._books.changed = {}
+        return list(changed), values
+
+    def __len__(self) -> int:
+        """The accounts it holds."""
+        return len(self._books.accounts)

@@ -22,7 +22,7 @@ from support.rated_lines import billing
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog import CatalogRow
 from tokenmeter.events.contract import PRICED_FIELDS, QUANTITY_FIELDS
-from tokenmeter.events.lines import BILLING_KEYS, RESALE_KEYS
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, RESALE_KEYS
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.matching import Call
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING
@@ -58,7 +58,7 @@ def as_read(call: UsageEvent, oracle: Oracle) -> dict[str, Any]:
         "plan_id": verdict.plan_id,
         "levels": list(zip(verdict.accounts[1:], levels, strict=True)),
         "currency": leaf and leaf.row.currency,
-        "cost_currency": (leaf and leaf.row.currency) if call.byok else cost and cost.row.currency,
+        "cost_currency": None if call.byok else cost and cost.row.currency,
         "provisional": leaf is not None and leaf.row.provisional,
         "charge": leaf and int(leaf.amount),
         "cost": 0 if call.byok else cost and int(cost.amount),
@@ -203,7 +203,16 @@ def test_a_correction_is_charged_by_the_ids_it_carries(seed: int) -> None:
     ]
     first, again = BookRater(old), BookRater(new)
     was, back = billing(first.rate(frame(calls)), first), billing(again.rate(frame(taken_back)), again)
-    keys = [*BILLING_KEYS, "price_id", "cost_price_id", "plan_id", "chain", "currency", "cost_currency", "provisional"]
+    keys = [
+        *BILLING_USAGE_KEYS,
+        "price_id",
+        "cost_price_id",
+        "plan_id",
+        "chain",
+        "currency",
+        "cost_currency",
+        "provisional",
+    ]
     both = pl.concat([was.select(sorted(was.columns)), back.select(sorted(was.columns))])
     left = both.drop(RATING).group_by(keys).agg(pl.exclude("charge", "cost").sum(), pl.col("charge", "cost").sum())
     assert left.height == was.height

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tokenmeter.events.contract import QUANTITY_FIELDS
-from tokenmeter.events.lines import BILLING_KEYS, ERROR_STATUS_MIN
+from tokenmeter.events.lines import BILLING_USAGE_KEYS, ERROR_STATUS_MIN
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING, Rater
 
 
@@ -20,7 +20,7 @@ def billing(rated: pl.DataFrame, rater: Rater) -> pl.DataFrame:
             calls.cast(pl.Int64).alias("events"),
             (calls * failed).cast(pl.Int64).alias("errors"),
         )
-        .group_by(*BILLING_KEYS, RATING)
+        .group_by(*BILLING_USAGE_KEYS, RATING)
         .agg(
             pl.col("events", "errors", *QUANTITY_FIELDS).sum(),
             pl.col(CHARGE_PICO).sum().alias("charge"),

@@ -71,9 +71,7 @@ class Ratings:
     def _row(self, prices: int) -> tuple[int, int, int, int]:
         price_id, cost_price_id, _ = self.prices.values[prices]
         currency = self._currencies.number(self.currency(price_id))
-        # A call that costs nothing costs that in the currency of its charge, so that the margin is in it too.
-        is_byok = cost_price_id == BYOK_COST
-        cost_currency = currency if is_byok else self._currencies.number(self.currency(cost_price_id))
+        cost_currency = self._currencies.number(self.currency(cost_price_id))
         return self.units.line(price_id), self.units.line(cost_price_id), currency, cost_currency
 
     def column(self, name: str, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -90,16 +88,14 @@ class Ratings:
         rows = []
         for number in numbers:
             rating = self.rating(number)
-            currency = self.currency(rating.price_id)
-            is_byok = rating.cost_price_id == BYOK_COST
             row = {
                 RATING: number,
                 "price_id": rating.price_id,
                 "cost_price_id": rating.cost_price_id,
                 "plan_id": rating.plan_id,
                 "chain": rating.chain,
-                "currency": currency,
-                "cost_currency": currency if is_byok else self.currency(rating.cost_price_id),
+                "currency": self.currency(rating.price_id),
+                "cost_currency": self.currency(rating.cost_price_id),
                 "provisional": self.provisional(rating.price_id),
             }
             rows.append(row)

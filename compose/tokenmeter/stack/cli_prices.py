@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.events.catalog import LIST_BOOK, Price, PriceTerms
+from tokenmeter.events.catalog import ANY_MODEL, FREE_VARIANT, LIST_BOOK, Price, PriceTerms
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack import cli_price_add
 from tokenmeter.stack.cli_catalog import (
@@ -185,10 +185,7 @@ def show(
 ) -> None:
     """Show the prices of a model, and which of them a call gets."""
     known, time = catalog(data), moment(at, "--at")
-    patterns = (model, f"{model.partition('/')[0]}/*", "*")
-    found = [
-        row for row in _in_force(known, time) if row.model in patterns and provider in (None, row.provider or provider)
-    ]
+    found = [row for row in _in_force(known, time) if _about(row, model, provider, variant)]
     if not found:
         raise Misconfigured(
             f"no price of {model} is in force at {time:%Y-%m-%d %H:%M} UTC"
@@ -197,6 +194,16 @@ def show(
         )
     print_table(table(found))
     print_table(quote_table(known.book(), time, model, provider, variant, tier, input_tokens, customer))
+
+
+def _about(price: PriceTerms, model: str, provider: str | None, variant: str) -> bool:
+    """All prices of the model itself, and those of patterns that a call of this variant may get."""
+    if provider not in (None, price.provider or provider):
+        return False
+    pattern = price.model in (f"{model.partition('/')[0]}/*", ANY_MODEL)
+    return price.model == model or (
+        pattern and price.variant in (None if variant != FREE_VARIANT else variant, variant)
+    )
 
 
 @app.command(epilog="Example: tokenmeter prices check")

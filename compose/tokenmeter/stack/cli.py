@@ -34,7 +34,18 @@ from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_audit, cli_quarantine, cli_rebuild, cli_reconcile, cli_spool, cli_supplier, detached
+from tokenmeter.stack import (
+    cli_accounts,
+    cli_audit,
+    cli_plans,
+    cli_prices,
+    cli_quarantine,
+    cli_rebuild,
+    cli_reconcile,
+    cli_spool,
+    cli_supplier,
+    detached,
+)
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap
@@ -48,6 +59,9 @@ from tokenmeter.store.migrate import migrate
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Meter LLM token usage, exactly once.")
 app.add_typer(cli_quarantine.app, name="quarantine")
+app.add_typer(cli_prices.app, name="prices")
+app.add_typer(cli_accounts.app, name="accounts")
+app.add_typer(cli_plans.app, name="plans")
 app.command(epilog="Example: tokenmeter rebuild --yes")(cli_rebuild.rebuild)
 console = Console()
 

@@ -1,0 +1,114 @@
+"""What the verbs on the catalog share: reading and writing it with the settings, and how they say what was done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.prices.catalog import Catalog
+from tokenmeter.stack.prices.changes import Changes, named
+from tokenmeter.stack.prices.proposed import Proposed
+from tokenmeter.stack.prices.reader import read_catalog
+from tokenmeter.stack.prices.terms import time_of
+from tokenmeter.stack.prices.writer import Written, publish
+from tokenmeter.stack.settings import load
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
+AtOption = Annotated[str | None, typer.Option("--at", help="as of this time, UTC (default: now)")]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", help="when it takes effect, UTC, as 2026-12-01 or 2026-12-01T16:00 (default: now)"),
+]
+BookOption = Annotated[str, typer.Option(help="the book: list, cost, or one of your own that plans name")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="refuse models that neither a model row nor another price names")
+]
+NoteOption = Annotated[str | None, typer.Option(help="a remark that is kept with it")]
+TokensOption = Annotated[
+    list[str] | None,
+    typer.Option("--token-currency", help="a token that counts as money, as USD1 (beside TOKENMETER_TOKEN_CURRENCIES)"),
+]
+console = Console()
+
+
+def client(data: Path | None) -> dict[str, Any]:
+    """Settings of Kafka's clients."""
+    return {"bootstrap.servers": bootstrap(load(data=data)), "log_level": 2}
+
+
+def catalog(data: Path | None) -> Catalog:
+    """The catalog as it is now."""
+    return read_catalog(KafkaLogReader(client(data)))
+
+
+def write(
+    data: Path | None,
+    propose: Callable[[Catalog], Sequence[Proposed]],
+    tokens: Sequence[str] | None = None,
+    write: bool = True,
+) -> Written:
+    """Write what of it is new, with the tokens that settings and flags allow as money."""
+    listed = load(data=data).token_currencies.split(",")
+    allowed = [code.strip().upper() for code in (*listed, *(tokens or ())) if code.strip()]
+    return publish(client(data), propose, allowed, write)
+
+
+def moment(text: str | None, name: str) -> datetime:
+    """The time that a flag gives, else now."""
+    if text is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        return time_of(text)
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}", hint="give a time, or leave the flag out for now") from error
+
+
+def say(text: str) -> None:
+    """A line, as wide as it is."""
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def say_written(written: Written, what: str) -> None:
+    """What a write did, and from where on it is known."""
+    found = written.changes
+    if not found.rows:
+        say(f"nothing written: {found.unchanged} {what} say what is in force already")
+        return
+    say(
+        f"written: {len(found.new)} new, {len(found.replaced)} that take another's place, "
+        f"{found.unchanged} unchanged; known from catalog offset {written.catalog_offset}"
+    )
+
+
+def changes_table(found: Changes, terms: Callable[[Any], str]) -> Table:
+    """Rows that are new, and those that take another's place."""
+    made = Table("", "what", "terms", box=SIMPLE_HEAD)
+    for one in found.new:
+        made.add_row("+", _fold(named(one.row)), _fold(terms(one.row)))
+    for before, one in found.replaced:
+        made.add_row("~", _fold(named(one.row)), _fold(f"{terms(before)} → {terms(one.row)}"))
+    return made
+
+
+def print_table(table: Table) -> None:
+    """As wide as it needs to be where nobody looks at it in a terminal."""
+    if console.is_terminal:
+        console.print(table)
+    else:
+        Console(file=sys.stdout, width=240).print(table)
+
+
+def _fold(text: str) -> Text:
+    return Text(text, overflow="fold")

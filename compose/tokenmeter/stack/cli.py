@@ -34,7 +34,16 @@ from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack import cli_audit, cli_quarantine, cli_rebuild, cli_reconcile, cli_spool, cli_supplier, detached
+from tokenmeter.stack import (
+    cli_audit,
+    cli_quarantine,
+    cli_rebuild,
+    cli_reconcile,
+    cli_rerate,
+    cli_spool,
+    cli_supplier,
+    detached,
+)
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap
@@ -56,6 +65,7 @@ DOWN_TIMEOUT_S = 90.0
 
 app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
 app.command(epilog=cli_audit.EXAMPLES)(cli_audit.audit)
+app.command(name="rerate", epilog=cli_rerate.EXAMPLES)(cli_rerate.rerate_usage)
 app.command(name="reconcile-supplier", epilog=cli_supplier.EXAMPLES)(cli_supplier.reconcile_supplier)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]

@@ -2,7 +2,7 @@
 
 A page has billing lines and market lines, two views of the same calls; one CORRECTION adds to one line of each. So the
 corrections of a page are chosen such that both views come out exactly, and so that the same differences always give the
-same events, ids included: emitting them again changes nothing.
+same events, ids included: emitting them again changes nothing. Each carries the rating of the billing line it corrects.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, CONTEXT_BUCKET_NAMES, MARKET_USAGE_KEYS
 from tokenmeter.events.models import Kind
+from tokenmeter.events.rating import Rating
 
 SOURCE = "tokenmeter-reconcile"
 """The emitter named in every correction made here."""
+UNRATED = Rating(None, None, None).text
+"""The rating of lines from before there were prices."""
 ID_BYTES = 16
 BILLING_MEASURES: tuple[str, ...] = ("events", "errors", *QUANTITY_FIELDS)
 MARKET_ONLY: tuple[str, ...] = ("rate_limited", "streamed", "cancelled", "byok")
@@ -41,12 +44,23 @@ MakeId = Callable[[tuple[Any, ...]], str]
 
 @dataclass
 class PageDifference:
-    """One page: by key, what its lines say minus what the raw events of its offsets add up to; no zero rows."""
+    """One page: by key, what its lines say minus what the raw events of its offsets add up to; no zero rows.
+
+    ``ratings`` has the same billing rows apart by the rating they were charged by, as ``split_by_rating`` finds it.
+    """
 
     partition: int
     first_offset: int
     billing: dict[Key, Measures] = field(default_factory=dict)
     market: dict[Key, Measures] = field(default_factory=dict)
+    ratings: dict[Key, dict[str, Measures]] = field(default_factory=dict)
+
+    @property
+    def rated(self) -> Iterator[tuple[Key, Measures]]:
+        """Billing rows by key and rating; a key whose rating is not known has none."""
+        for key, measures in self.billing.items():
+            for rating, part in self.ratings.get(key, {None: measures}).items():
+                yield (*key, rating), part
 
     @property
     def name(self) -> str:
@@ -69,8 +83,8 @@ def corrections(page: PageDifference, make_id: MakeId = stable_id) -> list[Usage
     are left. Raises Fatal when the two views add up to different sums: no copy explains that.
     """
     groups: dict[Key, tuple[dict[Key, Measures], dict[Key, Measures]]] = defaultdict(lambda: ({}, {}))
-    for key, measures in page.billing.items():
-        groups[_shared(BILLING_USAGE_KEYS, key)][0][key] = measures
+    for key, measures in page.rated:
+        groups[_shared(BILLING_USAGE_KEYS, key[:-1])][0][key] = measures
     for key, measures in page.market.items():
         groups[_shared(MARKET_USAGE_KEYS, key)][1][key] = measures
     made = []
@@ -78,9 +92,14 @@ def corrections(page: PageDifference, make_id: MakeId = stable_id) -> list[Usage
         _require_same_sums(page, billing.values(), market.values())
         for billing_key, market_key, measures in cells(billing, market):
             for part, fields in parts(measures):
-                event_id = make_id((page.partition, page.first_offset, billing_key, market_key, part))
+                event_id = make_id((page.partition, page.first_offset, _named(billing_key), market_key, part))
                 made.append(_event(page, event_id, billing_key, market_key, fields))
     return made
+
+
+def _named(billing_key: Key) -> Key:
+    """As the id says it: without the rating where nothing was rated, as ids were before there were ratings."""
+    return billing_key[:-1] if billing_key[-1] in (None, UNRATED) else billing_key
 
 
 def _shared(names: Sequence[str], key: Key) -> Key:
@@ -152,7 +171,7 @@ def _figures(measures: Measures) -> tuple[int, ...]:
 
 
 def _any_market_key(billing_key: Key) -> Key:
-    facts = {**dict(zip(BILLING_USAGE_KEYS, billing_key, strict=True)), "operation": "CHAT"}
+    facts = {**dict(zip(BILLING_USAGE_KEYS, billing_key, strict=False)), "operation": "CHAT"}
     facts["context_bucket"] = CONTEXT_BUCKET_NAMES[0]
     return tuple(facts.get(name) for name in MARKET_USAGE_KEYS)
 
@@ -187,7 +206,7 @@ def _event(
     page: PageDifference, event_id: str, billing_key: Key, market_key: Key, fields: Mapping[str, Any]
 ) -> UsageEvent:
     billing, market = (
-        dict(zip(BILLING_USAGE_KEYS, billing_key, strict=True)),
+        dict(zip((*BILLING_USAGE_KEYS, "rating"), billing_key, strict=True)),
         dict(zip(MARKET_USAGE_KEYS, market_key, strict=True)),
     )
     who = {**billing, **market}

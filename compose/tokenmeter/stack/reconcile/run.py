@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,9 @@ from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import DAY_MS, EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.stack.reconcile.books import Books
+from tokenmeter.stack.reconcile.byrating import split_by_rating
 from tokenmeter.stack.reconcile.corrections import (
     BILLING_MEASURES,
     SOURCE,
@@ -116,6 +119,7 @@ def run(
     scope = _scope(store, {} if full else store.last_watermarks(), ends, now(), report)
     say(f"judging {scope.pages} pages")
     differences = store.differences(scope)
+    split_by_rating(differences, store, Books(KafkaLogReader(sources.client)).at)
     report.begins, report.watermarks, report.pages = scope.begins, scope.ends, scope.pages
     report.unprovable = store.unprovable(scope, RAW_DAYS)
     left = _left(differences, store, make_id)
@@ -131,8 +135,9 @@ def run(
     return report
 
 
-def settle(positions: Positions, wait_s: float, say: Callable[[str], None]) -> dict[int, int]:
-    """Wait until all that is in usage.events now is metered and loaded; returns its ends by partition.
+def settle(positions: Positions, wait_s: float, say: Callable[[str], None], also: Sequence[str] = ()) -> dict[int, int]:
+    """Wait until all that is in usage.events now is metered and loaded, with the topics ``also``; returns its ends by
+    partition.
 
     Raises Fatal naming who is behind and where.
     """
@@ -140,7 +145,7 @@ def settle(positions: Positions, wait_s: float, say: Callable[[str], None]) -> d
     deadline = time.monotonic() + wait_s
     ends = positions.ends(EVENTS)
     _until(lambda: positions.behind("meter", EVENTS, ends), deadline)
-    for topic in DERIVED:
+    for topic in (*DERIVED, *also):
         derived = positions.ends(topic)
         _until(lambda topic=topic, derived=derived: positions.behind("loader", topic, derived), deadline)  # type: ignore[misc]
     _until(lambda: positions.behind("loader", EVENTS, ends), deadline)
@@ -197,8 +202,10 @@ def _left(differences: list[PageDifference], store: Store, make_id: MakeId) -> L
     for page in differences:
         made = corrections(page, make_id)
         for event in made:
-            said = (event.customer_id, event.calls, event.input_tokens, event.output_tokens)
-            if applied.get(event.event_id, said) != said:
+            said = (event.customer_id, event.calls, event.input_tokens, event.output_tokens, event.rating)
+            before = applied.get(event.event_id, said)
+            # Corrections from before there were ratings have none, and took off what was not rated.
+            if before != said and before != (*said[:-1], None):
                 raise Fatal(
                     f"{page.name}: correction {event.event_id} is stored with other figures: "
                     f"{applied[event.event_id]}, now {said}; the raw events of the page have changed since",

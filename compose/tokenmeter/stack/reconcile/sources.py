@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
+import polars as pl
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -160,13 +161,20 @@ class Store:
         for row in self.client.query(statement, parameters=parameters).named_results():
             yield dict(row)
 
+    def frame(self, name: str, **parameters: Any) -> pl.DataFrame:
+        """As ``rows``, in columns."""
+        statement = (files(__package__) / "sqlfiles" / f"{name}.sql").read_text("utf-8")
+        found = pl.from_arrow(self.client.query_arrow(statement, parameters=parameters))
+        assert isinstance(found, pl.DataFrame)
+        return found
+
     def last_watermarks(self) -> Offsets:
         """Up to where everything was set right by an earlier run."""
         return next((dict(row["watermarks"]) for row in self.rows("last_clean_run")), {})
 
     def applied(self) -> dict[str, tuple[Any, ...]]:
-        """Ids of stored corrections of ours, and what they say: (customer, calls, input tokens, output tokens)."""
-        names = ("customer_id", "calls", "input_tokens", "output_tokens")
+        """Ids of stored corrections of ours, and what they say: (customer, calls, tokens in and out, rating)."""
+        names = ("customer_id", "calls", "input_tokens", "output_tokens", "rating")
         return {row["event_id"]: tuple(row[n] for n in names) for row in self.rows("applied", source=SOURCE)}
 
     def unprovable(self, scope: Scope, days: int) -> int:

@@ -1,0 +1,196 @@
+"""Re-rating moves usage to its new ratings: every charge at every level and in both views, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from support import random_catalog
+from support.catalog_rows import price
+from support.events import event
+from support.rated_pages import PAGE_OFFSETS, World, billing, market, on_pages
+from tokenmeter.events import UsageEvent
+from tokenmeter.stack.reconcile.pages import RATED_BY
+from tokenmeter.stack.rerate import judge as judging
+from tokenmeter.stack.rerate import moves as moving
+from tokenmeter.stack.rerate.judge import DIFFERS, GONE, LATE, Judgement, PageUsage, judge
+from tokenmeter.stack.rerate.moves import corrections
+
+NOW = random_catalog.MONDAY + timedelta(days=8)
+CLOSED = NOW - timedelta(days=1)
+
+
+def calls(seed: int, count: int) -> list[UsageEvent]:
+    """Calls that fall on few lines, and corrections of a user's own with and without a rating."""
+    chance = random.Random(seed)
+    made: list[UsageEvent] = []
+    while len(made) < count:
+        number = seed * 1_000 + len(made)
+        flags = {"country": chance.choice([None, "DE"]), "streamed": chance.random() < 0.5}
+        one = (
+            random_catalog.call(chance, number, **flags)
+            if chance.random() < 0.9
+            else random_catalog.correction(chance, number, chance.choice([None, "||default|"]))
+        )
+        made += [one] if one.input_tokens < 10**6 else []
+    return made
+
+
+def world(seed: int, pages: int = 3, count: int = 30) -> World:
+    chance = random.Random(seed)
+    catalog = random_catalog.rows(chance)
+    known = [chance.randrange(len(catalog)) for _ in range(pages)]
+    return World(catalog, known, [calls(seed * 10 + n, count) for n in range(pages)])
+
+
+def usage(made: World, booked: list[tuple[int, UsageEvent]]) -> PageUsage:
+    closed = {(page.partition, page.first_offset): CLOSED for page in made.places}
+    reconciled = on_pages([]).rename({"rating": RATED_BY})
+    return PageUsage(made.places, closed, made.raw(), made.lines(), reconciled, on_pages(booked))
+
+
+def run(made: World, x: int, booked: list[tuple[int, UsageEvent]]) -> tuple[Judgement, list[tuple[int, UsageEvent]]]:
+    found = judge(usage(made, booked), made.rater_at(x), made.rater_at, NOW)
+    events = corrections(found.moves)
+    return found, [(int((one.corrects or "").rpartition("@")[2]), one) for one in events]
+
+
+def wanted(made: World, x: int) -> list[tuple[UsageEvent, object]]:
+    """Every call at the price that the catalog below ``x`` gives it; what carries a rating keeps it."""
+    pages = zip(made.metered, made.known, strict=True)
+    return [(one, made.rating(one, known if one.rating else x)) for page, known in pages for one in page]
+
+
+def booked_so_far(made: World, booked: list[tuple[int, UsageEvent]]) -> list[tuple[UsageEvent, object]]:
+    """What the lines say, as the meter rated each page and then each correction."""
+    pages = zip(made.metered, made.known, strict=True)
+    rated = [(one, made.rating(one, known)) for page, known in pages for one in page]
+    return [*rated, *((one, made.rating(one)) for _, one in booked)]
+
+
+def differing(made: World, x: int, booked: list[tuple[int, UsageEvent]]) -> list[str]:
+    """Where the lines are not what the oracle wants."""
+    found = []
+    for view in (billing, market):
+        one, other = view(made.charges, wanted(made, x)), view(made.charges, booked_so_far(made, booked))  # type: ignore[arg-type]
+        found += [f"{key}: {one.get(key)} {other.get(key)}" for key in {*one, *other} if one.get(key) != other.get(key)]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_usage_is_charged_as_the_catalog_says_in_both_views_however_often_it_changes(seed: int) -> None:
+    made = world(seed)
+    booked: list[tuple[int, UsageEvent]] = []
+    ids: set[str] = set()
+    for x in (len(made.catalog), len(made.catalog) // 2, len(made.catalog)):
+        found, events = run(made, x, booked)
+        assert found.left.height == 0, found.left
+        booked += events
+        ids |= {one.event_id for _, one in events}
+        assert differing(made, x, booked) == []
+        assert run(made, x, booked)[1] == [], "a second time books nothing"
+    assert len(ids) == len(booked), "no step takes another's id"
+
+
+def test_there_is_something_to_move_in_most_of_these_worlds() -> None:
+    assert sum(bool(run(made, len(made.catalog), [])[1]) for made in map(world, range(10))) > 7
+
+
+def test_the_same_state_gives_the_same_events() -> None:
+    made = world(3)
+    one, other = run(made, len(made.catalog), []), run(made, len(made.catalog), [])
+    assert one[1] == other[1]
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 2])
+def test_killed_between_two_pages_and_run_again_ends_the_same(killed_after: int) -> None:
+    made = world(5)
+    x = len(made.catalog)
+    whole = run(made, x, [])[1]
+    firsts = sorted({first for first, _ in whole})
+    part = [(first, one) for first, one in whole if first in firsts[:killed_after]]
+    rest = run(made, x, part)[1]
+    assert sorted(one.event_id for _, one in [*part, *rest]) == sorted(one.event_id for _, one in whole)
+
+
+def twin_by_hour(events: pl.DataFrame, rater: object) -> pl.Series:
+    """Rates a call as if it had ended when its hour began: lines know no more."""
+    return RATE(events.with_columns(pl.col("occurred_hour").alias("occurred_at")), rater)  # type: ignore[arg-type]
+
+
+def twin_by_line(events: pl.DataFrame, rater: object) -> pl.Series:
+    """Rates a call by the size of its line."""
+    size = pl.col("input_tokens").sum().over("customer_id", "model", "occurred_hour")
+    return RATE(events.with_columns(size.alias("input_tokens")), rater)  # type: ignore[arg-type]
+
+
+RATE = judging.rate
+
+
+@pytest.mark.parametrize("twin", [twin_by_hour, twin_by_line])
+def test_a_rating_by_what_lines_know_is_noticed(twin: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "rate", twin)
+    assert any(differing(made, len(made.catalog), run(made, len(made.catalog), [])[1]) for made in map(world, range(9)))
+
+
+@pytest.mark.parametrize("name", ["app_id", "country", "streamed", "outcome", "context_bucket"])
+def test_a_group_that_mixes_what_lines_tell_apart_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mixed(events: pl.DataFrame) -> pl.DataFrame:
+        first = [] if name == "events" else [pl.col(name).first().over("partition", "first_offset").alias(name)]
+        keys = [*moving.GROUP, RATED_BY]
+        made = GROUPED(events).with_columns(first)
+        return made.group_by(keys).agg(pl.col([c for c in made.columns if c not in keys]).sum()).select(made.columns)
+
+    monkeypatch.setattr(judging, "grouped", mixed)
+    assert any(differing(made, len(made.catalog), run(made, len(made.catalog), [])[1]) for made in map(world, range(9)))
+
+
+GROUPED = moving.grouped
+
+
+def priced_later(calls_: int = 2) -> World:
+    """A page that knew no price, and a price that holds since before it."""
+    same = {"customer_id": "c", "project_id": None, "model": "a/one", "provider": "p"}
+    events = [event(n, occurred_at=NOW - timedelta(hours=2), **same) for n in range(calls_)]
+    return World([price("a/one", 5)], [0], [events])
+
+
+def test_what_had_no_price_gets_one() -> None:
+    made = priced_later()
+    (found, events) = run(made, 1, [])
+    assert {one.rating for _, one in events} == {"||default|", f"{made.catalog[0].row_id}||default|"}
+    assert found.left.height == 0
+    assert differing(made, 1, events) == []
+
+
+def test_lines_whose_raw_events_are_gone_are_left_and_named() -> None:
+    made = priced_later()
+    known = usage(made, [])
+    lost = PageUsage(known.places, known.closed_at, known.raw[:1], known.metered, known.reconciled, known.booked)
+    found = judge(lost, made.rater_at(1), made.rater_at, NOW)
+    assert (found.moves.height, found.left["reason"].to_list(), found.left["calls"].to_list()) == (0, [DIFFERS], [2])
+    found = judge(lost, made.rater_at(1), made.rater_at, CLOSED + timedelta(days=32))
+    assert (found.moves.height, found.left["reason"].to_list()) == (0, [GONE])
+    found = judge(known, made.rater_at(1), made.rater_at, NOW + timedelta(days=36))
+    assert (found.moves.height, found.left["reason"].to_list()) == (0, [LATE])
+
+
+def test_a_copy_that_was_metered_twice_waits_for_reconcile() -> None:
+    made = priced_later(1)
+    copied = World(made.catalog, [0, 0], [made.metered[0], made.metered[0]])
+    found, events = run(copied, 1, [])
+    assert {first for first, _ in events} == {0}, "the page of the first copy is as its raw events say"
+    assert found.left["first_offset"].to_list() == [PAGE_OFFSETS]
+    taken = made.metered[0][0].model_copy(
+        update={"kind": "CORRECTION", "corrects": f"page:0@{PAGE_OFFSETS}", "calls": -1, "rating": "||default|"}
+        | {name: -getattr(made.metered[0][0], name) for name in moving.QUANTITY_FIELDS}
+    )
+    known = usage(copied, [])
+    reconciled = on_pages([(PAGE_OFFSETS, taken)]).rename({"rating": RATED_BY})
+    set_right = PageUsage(known.places, known.closed_at, known.raw, known.metered, reconciled, known.booked)
+    found = judge(set_right, copied.rater_at(1), copied.rater_at, NOW)
+    assert found.left.height == 0
+    assert set(found.moves["first_offset"]) == {0}, "what reconcile took off is not charged anew"

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokenmeter.events.contract import PAGES
+from tokenmeter.events.contract import CATALOG, PAGES
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit.compare import Difference, name_of
 
 Page = Mapping[str, Any]
 
 
-def broken(partition: int, pages: Sequence[Page], committed: int) -> Difference | None:
+def broken(partition: int, pages: Sequence[Page], committed: int, catalog_end: int) -> Difference | None:
     """The first thing wrong with the page records of ``partition``, in the order they were appended.
 
     ``committed`` is the meter's position, read before the pages were (0: it has none): pages must reach it.
+    ``catalog_end`` is the end of the catalog, read after them: no page can have been rated by more.
     """
     before: Page | None = None
     seen: set[tuple[int, int]] = set()
@@ -29,6 +30,8 @@ def broken(partition: int, pages: Sequence[Page], committed: int) -> Difference 
         seen.add(bounds)
         if page["last_offset"] < page["first_offset"]:
             return Difference(name, "last_offset", PAGES, f"at least {bounds[0]}", PAGES, bounds[1])
+        if page["catalog_offset"] > catalog_end:
+            return Difference(name, "catalog_offset", CATALOG, f"at most {catalog_end}", PAGES, page["catalog_offset"])
         expected = _follows(name, before, page)
         if expected is not None:
             return expected
@@ -48,6 +51,9 @@ def _follows(name: str, before: Page | None, page: Page) -> Difference | None:
     expected = before["last_offset"] + 1
     if page["first_offset"] != expected:
         return Difference(name, "first_offset", "page before", expected, PAGES, page["first_offset"])
+    if page["catalog_offset"] < before["catalog_offset"]:
+        known = f"at least {before['catalog_offset']}"
+        return Difference(name, "catalog_offset", "page before", known, PAGES, page["catalog_offset"])
     if page["previous_digest"] != before["digest"]:
         return Difference(name, "previous_digest", "page before", before["digest"].hex(), PAGES, _hex(page))
     return None

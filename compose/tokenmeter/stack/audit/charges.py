@@ -1,7 +1,7 @@
 """What a call costs and who owes what for it: ``tokenmeter/events/pricing.md`` word for word, one call at a time. Pure.
 
 The oracle of every charge. It shares nothing with the meter's rating but the contract: whole pico-units and fractions,
-no columns, no caches.
+no columns; unit prices of a price id are remembered, since they never change.
 """
 
 from __future__ import annotations
@@ -33,17 +33,13 @@ class _Price:
     def times(self, factor_ppm: int) -> _Price:
         return _Price(self.row, (*self.factors, factor_ppm))
 
-    @property
-    def id(self) -> str | None:
-        """None for a price that is beyond what a unit may cost."""
-        return None if _units(self.row, self.factors) is None else price_id(self.row.row_id, self.factors)
-
 
 class Charges:
     """Ratings and charges by all rows of the catalog, each with its offset; ``x`` is a page's ``catalog_offset``."""
 
     def __init__(self, rows: Iterable[tuple[int, CatalogRow]]) -> None:
         self._rows = CatalogRows(rows)
+        self._units: dict[str, dict[str, int] | None] = {}
 
     def rating_of_event(self, event: Mapping[str, Any], x: int = EVERY_ROW) -> Rating:
         """What an event is charged by at each level, the fields as a decoded usage event has them."""
@@ -57,7 +53,7 @@ class Charges:
             plan = self._rows.plan(account.plan_id, call.at, x)
             price = None if plan is None else self._price(plan, call, above, not ids, x)
             paid = price.times(plan.byok_fee_ppm) if price is not None and plan is not None and call.byok else price
-            ids.append(None if paid is None else paid.id)
+            ids.append(None if paid is None else self._id(paid))
             above = price
         levels = [Level(account.account_id, paid) for account, paid in zip(chain, reversed(ids), strict=True)]
         cost = self._rows.best_price(COST_BOOK, call, x)
@@ -68,14 +64,14 @@ class Charges:
         """What an account pays by its plan; ``above`` is what its parent pays, of which the top account has none."""
         fixed = self._rows.best_price(plan.override_book, call, x) if plan.override_book is not None else None
         if fixed is not None:
-            return _in_currency(plan, _Price(fixed))
+            return self._in_currency(plan, _Price(fixed))
         if plan.base == PlanBase.BUY and not is_top:
             base = above
         else:
             book = plan.base_book if plan.base == PlanBase.BOOK else COST_BOOK
             row = self._rows.best_price(book, call, x)
             base = None if row is None else _Price(row)
-        return None if base is None else _in_currency(plan, base.times(PPM + plan.margin_ppm))
+        return None if base is None else self._in_currency(plan, base.times(PPM + plan.margin_ppm))
 
     def _carried(self, rating: Rating, x: int) -> Rating:
         """The rating of a CORRECTION: an id that nobody knows is null."""
@@ -96,7 +92,7 @@ class Charges:
             return None
         row_id, factors = parts_of(paid)
         row = self._rows.price_row(row_id, x)
-        return None if row is None else _units(row, factors)
+        return None if row is None else self._made(row, factors)
 
     def charge(self, paid: str | None, counts: Mapping[str, int], x: int = EVERY_ROW) -> int | None:
         """Pico-units for what ``counts`` adds up: quantities, ``events`` and ``errors``; None where unpriced."""
@@ -123,13 +119,22 @@ class Charges:
     def _row(self, paid: str | None, x: int) -> PriceTerms | None:
         return None if paid is None else self._rows.price_row(parts_of(paid)[0], x)
 
+    def _in_currency(self, plan: Plan, price: _Price) -> _Price | None:
+        """The price, if the plan takes its currency and nothing is dearer than a unit may be."""
+        return price if plan.currency in (None, price.row.currency) and self._id(price) is not None else None
 
-def _in_currency(plan: Plan, price: _Price) -> _Price | None:
-    """The price, if the plan takes its currency and nothing is dearer than a unit may be."""
-    return price if plan.currency in (None, price.row.currency) and price.id is not None else None
+    def _id(self, price: _Price) -> str | None:
+        """None for a price that is beyond what a unit may cost."""
+        return None if self._made(price.row, price.factors) is None else price_id(price.row.row_id, price.factors)
+
+    def _made(self, row: PriceTerms, factors: tuple[int, ...]) -> dict[str, int] | None:
+        named = price_id(row.row_id, factors)
+        if named not in self._units:
+            self._units[named] = _units(row, factors)
+        return self._units[named]
 
 
-def _units(row: PriceTerms, factors: Iterable[int]) -> dict[str, int] | None:
+def _units(row: PriceTerms, factors: tuple[int, ...]) -> dict[str, int] | None:
     made = row.units_pico()
     for factor in factors:
         made = {name: round(Fraction(unit * factor, PPM)) for name, unit in made.items()}  # half to even

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,17 +21,19 @@ from tokenmeter.events import accept, wire
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
 from tokenmeter.events.lines import CONTEXT_BUCKET_NAMES
 from tokenmeter.events.rating import RATING_PATTERN
-from tokenmeter.stack.audit import reference
+from tokenmeter.stack.audit import rated, reference
 from tokenmeter.stack.audit.blocks import Block, Bounds
+from tokenmeter.stack.audit.catalog import Catalog
 from tokenmeter.stack.audit.facts import Facts, Keys, usage_facts
-from tokenmeter.stack.audit.lines import LineTotals
-from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, U64_MASK, LineKind, Recount
+from tokenmeter.stack.audit.pieces import Pieces
+from tokenmeter.stack.audit.rated import PageTotals
+from tokenmeter.stack.audit.ratings import Ratings
+from tokenmeter.stack.audit.recount import U64_MASK, Recount, Rules
 from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
 from tokenmeter.stack.audit.versions import walk_newest
 from tokenmeter.stack.audit.walk import I64, NULL, Walked, walk
 
 EVENT = "usage_event"
-KINDS = (BILLING_LINES, MARKET_LINES)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 Bools = npt.NDArray[np.bool_]
@@ -46,20 +48,23 @@ class Arrived:
     places: I64
 
 
-@dataclass
-class PageTotals:
-    """A page being counted, and its lines by hash."""
-
-    recount: Recount
-    lines: Mapping[LineKind, LineTotals] = field(default_factory=lambda: {kind: LineTotals(kind) for kind in KINDS})
-
-
 class ColumnarRecount:
-    """One partition. ``keys`` must be those that the lines found on the topics are hashed with; ``unknown_then`` as in
-    ``reference.recount``."""
+    """One partition. ``keys`` must be those that the lines found on the topics are hashed with; ``unknown_then`` and
+    ``rules`` as in ``reference.recount``."""
 
-    def __init__(self, keys: Keys, horizon_ms: int, unknown_then: Set[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        horizon_ms: int,
+        unknown_then: Set[int] = frozenset(),
+        catalog: Catalog | None = None,
+        rules: Mapping[int, Rules] | None = None,
+    ) -> None:
         self._keys = keys
+        catalog = catalog or Catalog()
+        self._pieces = Pieces([row for _, row in catalog.rows], keys.first)
+        self._ratings = Ratings(catalog.charges, keys.first)
+        self._rules = rules or {}
         self._repeats = Repeats(horizon_ms)
         self._unknown_then = unknown_then
         self._unknown = np.array(sorted(unknown_then), np.int64)
@@ -71,31 +76,29 @@ class ColumnarRecount:
 
     def count(self, block: Block) -> Iterator[PageTotals]:
         """Fold ``block``; yields the pages that it closes, in order."""
-        facts, reasons = self._read(block)
-        appended = block.appended_at_ms[facts.places]
-        status = self._repeats.judge(Seen(facts.identity, facts.check, facts.payload, appended))
-        if block.pages:
-            self._fold(block, facts, status, reasons)
+        self.arrived = None
+        if len(block):
+            facts, reasons = self._read(block)
+            appended = block.appended_at_ms[facts.places]
+            status = self._repeats.judge(Seen(facts.identity, facts.check, facts.payload, appended))
+            if block.pages:
+                self._fold(block, facts, status, reasons)
         for first, last in block.closed:
-            yield self._open.pop(first) if first in self._open else PageTotals(_empty(first, last))
+            yield self._open.pop(first) if first in self._open else self._page(first, last)
 
     # Reading a block.
 
     def _read(self, block: Block) -> tuple[Facts, dict[int, str]]:
         """The usable events in log order, and why others are not, by place."""
-        found: list[Facts] = []
-        doubtful: list[int] = []
-        sequences: list[tuple[npt.NDArray[np.uint64], I64, I64]] = []
-        if len(block):
-            places = np.arange(len(block))
-            walked = walk_newest([value or b"" for value in block.values])
-            facts = usage_facts(walked, places, self._keys)
-            clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms)
-            if len(self._unknown):
-                clean &= ~np.isin(block.offsets, self._unknown)
-            doubtful = places[~clean].tolist()
-            found.append(facts if clean.all() else facts.at(np.flatnonzero(clean)))
-            sequences.append(self._sequences(walked, places, clean))
+        places = np.arange(len(block))
+        walked = walk_newest([value or b"" for value in block.values])
+        facts = usage_facts(walked, places, self._keys, self._pieces)
+        clean = walked.ok & ~_refused(facts, walked, block.appended_at_ms)
+        if len(self._unknown):
+            clean &= ~np.isin(block.offsets, self._unknown)
+        doubtful = places[~clean].tolist()
+        found = [facts if clean.all() else facts.at(np.flatnonzero(clean))]
+        sequences = [self._sequences(walked, places, clean)]
         reasons: dict[int, str] = {}
         if doubtful:
             repaired = []
@@ -107,10 +110,10 @@ class ColumnarRecount:
                     repaired.append((place, wire.encode(EVENT, event) if not reason else _emitter_only(event)))
             walked, places = _rewritten(repaired)
             usable = np.array([place not in reasons for place, _ in repaired], bool)
-            facts = usage_facts(walked, places, self._keys)
+            facts = usage_facts(walked, places, self._keys, self._pieces)
             found.append(facts.at(np.flatnonzero(usable)))
             sequences.append(self._sequences(walked, places, np.ones(len(places), bool)))
-        self.arrived = Arrived(*(np.concatenate(c) for c in zip(*sequences, strict=True))) if sequences else None
+        self.arrived = Arrived(*(np.concatenate(c) for c in zip(*sequences, strict=True)))
         facts = Facts.joined(found)
         if len(found) > 1:
             facts = facts.at(np.argsort(facts.places, kind="stable"))
@@ -139,7 +142,8 @@ class ColumnarRecount:
 
     def _fold(self, block: Block, facts: Facts, status: npt.NDArray[np.int8], reasons: dict[int, str]) -> None:
         for first, last in block.pages:
-            self._open.setdefault(first, PageTotals(_empty(first, last)))
+            if first not in self._open:
+                self._open[first] = self._page(first, last)
         conflicts = facts.places[status == CONFLICT].tolist()
         for place, reason in sorted({**reasons, **dict.fromkeys(conflicts, "conflict")}.items()):
             offset = int(block.offsets[place])
@@ -154,11 +158,21 @@ class ColumnarRecount:
             page.recount.duplicates += _count(repeats, first, last)
             if begin < end:
                 mine = fresh if end - begin == len(fresh.places) else fresh.at(slice(begin, end))
-                _add(page, mine, offsets[begin:end].astype(np.uint64))
+                _add(page.recount, mine, offsets[begin:end].astype(np.uint64))
+                self._rate(page, mine, block)
+
+    def _rate(self, page: PageTotals, facts: Facts, block: Block) -> None:
+        def event_at(row: int) -> dict[str, Any]:
+            return wire.decode(block.values[facts.places[row]], expect=EVENT).record
+
+        numbers = self._ratings.numbers(facts.rated_by, event_at, page.rules.catalog_offset)
+        rated.add(page, facts, numbers, self._ratings, self._keys)
+
+    def _page(self, first: int, last: int) -> PageTotals:
+        return PageTotals(Recount(first, last, lines=None), self._rules.get(first, Rules()))
 
 
-def _add(page: PageTotals, facts: Facts, offsets: npt.NDArray[np.uint64]) -> None:
-    recount = page.recount
+def _add(recount: Recount, facts: Facts, offsets: npt.NDArray[np.uint64]) -> None:
     recount.events += len(offsets)
     recount.corrections += int(facts.corrections.sum())
     recount.corrected_calls += int(facts.corrected_calls.sum())
@@ -169,12 +183,6 @@ def _add(page: PageTotals, facts: Facts, offsets: npt.NDArray[np.uint64]) -> Non
     earliest, newest = _time(facts.occurred_at.min()), _time(facts.occurred_at.max())
     recount.earliest = earliest if recount.earliest is None else min(recount.earliest, earliest)
     recount.latest = newest if recount.latest is None else max(recount.latest, newest)
-    for kind, totals in page.lines.items():
-        totals.add(facts.lines[kind], facts.measures)
-
-
-def _empty(first: int, last: int) -> Recount:
-    return Recount(first, last, billing=None, market=None)
 
 
 def _refused(facts: Facts, walked: Walked, appended_at_ms: I64) -> Bools:

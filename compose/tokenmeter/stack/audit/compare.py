@@ -9,12 +9,20 @@ from itertools import pairwise
 from typing import Any
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import BILLING, MARKET
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.lines import page_digest, without_digest
-from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, Counts, Key, LineKind, Recount, ordered
-
-TOPICS: Mapping[LineKind, str] = {BILLING_LINES: BILLING, MARKET_LINES: MARKET}
+from tokenmeter.stack.audit.recount import (
+    AMOUNTS,
+    KINDS,
+    RECORDS,
+    LineKind,
+    Recount,
+    Rules,
+    decimal,
+    ordered,
+    single,
+    sums,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class FoundLine:
     offset: int
 
 
-Lines = Mapping[LineKind, Sequence[FoundLine]]
+Lines = Mapping[str, Sequence[FoundLine]]
+"""By record."""
 Fact = tuple[str, str, Any, str, Any]
 
 
@@ -61,18 +70,31 @@ class PageEvidence:
     lines: Lines
     quarantined: Sequence[tuple[int, str]]
     stored: Mapping[str, Mapping[str, Any]]
-    """By table (usage_billing, usage_market, usage_pages, quarantine): the page's sums. A table not asked is absent."""
+    """By table (usage_billing, usage_market, usage_resale, usage_pages, quarantine): the page's sums. A table not asked
+    is absent."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A page's recount: ``lines`` says how many there are of a kind, ``same`` whether they are known to be those of
-    the topic, and ``named`` fetches them by name when they are not."""
+    """A page's recount by ``rules``: ``lines`` says how many there are of a record, ``sums`` what they add up to,
+    ``same`` whether they are known to be those of the topic, and ``named`` fetches them by name when they are not.
+    ``exact`` unless the columns could not hold the page: then all is the reference's word."""
 
     recount: Recount
-    lines: Mapping[LineKind, int]
-    same: Mapping[LineKind, bool]
+    rules: Rules
+    lines: Mapping[str, int]
+    sums: Callable[[str], Mapping[str, int]]
+    same: Mapping[str, bool]
     named: Callable[[], Recount]
+    exact: bool = True
+
+    @staticmethod
+    def by_reference(recount: Recount, rules: Rules) -> Counted:
+        """All that the record-by-record recount says of a page."""
+        lines = recount.lines or {}
+        counts = {kind.record: len(lines[kind.record]) for kind in rules.kinds}
+        same = dict.fromkeys(counts, False)
+        return Counted(recount, rules, counts, lambda record: sums(lines[record]), same, lambda: recount, exact=False)
 
 
 def name_of(partition: int, first: int, last: int) -> str:
@@ -94,13 +116,14 @@ def _facts(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
     page, recount = evidence.page, counted.recount
     for field, value in _page_figures(counted).items():
         yield field, "log", value, "usage.pages", page[field]
-    for kind, topic in TOPICS.items():
-        yield from _numbers(topic, counted.lines[kind], evidence.lines[kind])
-        if not counted.same[kind]:
-            yield from _contents(kind, topic, counted.named(), evidence)
+    for record, topic in RECORDS.items():
+        yield from _numbers(topic, counted.lines.get(record, 0), evidence.lines[record])
+    for kind in counted.rules.kinds:
+        if not counted.same[kind.record]:
+            yield from _contents(kind, counted, evidence)
     yield "quarantined", "log", recount.quarantined, "usage.quarantine", list(evidence.quarantined)
     yield "previous_digest", "page before", evidence.previous_digest.hex(), "usage.pages", page["previous_digest"].hex()
-    values = ([line.value for line in evidence.lines[kind]] for kind in TOPICS)
+    values = ([line.value for line in evidence.lines[record]] for record in RECORDS)
     digest = page_digest(evidence.previous_digest, without_digest(evidence.page_value), *values)
     yield "digest", "lines", digest.hex(), "usage.pages", page["digest"].hex()
     yield from _stored(counted, evidence)
@@ -115,12 +138,19 @@ def _page_figures(counted: Counted) -> dict[str, Any]:
         "corrected_calls": recount.corrected_calls,
         "duplicates": recount.duplicates,
         "quarantined": len(recount.quarantined),
-        "billing_lines": counted.lines[BILLING_LINES],
-        "market_lines": counted.lines[MARKET_LINES],
+        **{f"{record.removesuffix('_line')}_lines": counted.lines.get(record, 0) for record in RECORDS},
         **recount.quantities,
+        **_money(counted),
         "earliest_occurred_at": recount.earliest,
         "latest_occurred_at": recount.latest,
     }
+
+
+def _money(counted: Counted) -> dict[str, Any]:
+    """Charge and cost, each with its currency. Pages that were not rated say nothing of what is unpriced."""
+    (charge, currency), (cost, cost_currency) = single(counted.recount.charges), single(counted.recount.costs)
+    money = {"charge": charge, "currency": currency, "cost": cost, "cost_currency": cost_currency}
+    return {"unpriced": counted.recount.unpriced, **money} if counted.rules.kinds == KINDS else money
 
 
 def _numbers(topic: str, expected: int, found: Sequence[FoundLine]) -> Iterator[Fact]:
@@ -139,46 +169,48 @@ def _numbers(topic: str, expected: int, found: Sequence[FoundLine]) -> Iterator[
                 yield f"line {before.number} order", topic, f"after line {line.number}", topic, "before it"
 
 
-def _contents(kind: LineKind, topic: str, named: Recount, evidence: PageEvidence) -> Iterator[Fact]:
-    lines: dict[Key, Counts] = (named.billing if kind is BILLING_LINES else named.market) or {}
-    page = evidence.page
-    for line, (key, counts) in zip(evidence.lines[kind], ordered(lines), strict=True):
+def _contents(kind: LineKind, counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
+    lines = (counted.named().lines or {})[kind.record]
+    page, topic = evidence.page, kind.topic
+    for line, (key, figures) in zip(evidence.lines[kind.record], ordered(lines), strict=True):
         try:
             found = wire.decode(line.value, expect=kind.record).record
         except Poison as poison:
             yield f"line {line.number}", "log", f"a {kind.record}", topic, poison.reason
             continue
         place = {"partition": page["partition"], "first_offset": page["first_offset"], "line": line.number}
-        expected = {**place, **dict(zip(kind.keys, key, strict=True)), **counts}
+        expected = {**place, **kind.fields(key, figures)}
         for name, value in expected.items():
             yield f"line {line.number} {name}", "log", value, topic, found[name]
-        yield (
-            f"line {line.number} bytes",
-            "log",
-            wire.encode(kind.record, {**found, **expected}).hex(),
-            topic,
-            line.value.hex(),
+        written = wire.encode_as(kind.schema, expected)
+        yield f"line {line.number} bytes", "log", written.hex(), topic, line.value.hex()
+    if counted.exact:
+        name = name_of(page["partition"], page["first_offset"], page["last_offset"])
+        raise Fatal(
+            f"{name}: the columnar recount and the record-by-record one disagree about the lines of {topic}",
+            hint="this is a fault of the audit: please report it",
         )
-    name = name_of(page["partition"], page["first_offset"], page["last_offset"])
-    raise Fatal(
-        f"{name}: the columnar recount and the record-by-record one disagree about the lines of {topic}",
-        hint="this is a fault of the audit: please report it",
-    )
 
 
 def _stored(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
-    recount = counted.recount
-    sums = {"events": recount.calls, **recount.quantities}
-    tables = {
-        "usage_billing": {"lines": counted.lines[BILLING_LINES], **sums},
-        "usage_market": {"lines": counted.lines[MARKET_LINES], **sums},
-        "usage_pages": {**sums, "events": recount.events, "digest": evidence.page["digest"].hex()},
-        "quarantine": {"events": len(recount.quarantined)},
-    }
-    for table, figures in tables.items():
-        if table not in evidence.stored:
-            continue
+    recount, page = counted.recount, evidence.page
+    for kind in counted.rules.kinds:
+        yield from _in_table(evidence, kind.topic.replace(".", "_"), _table_figures(counted, kind))
+    totals = {**recount.quantities, **_money(counted)}
+    whole = {"resale_lines": counted.lines.get("resale_line", 0), "catalog_offset": counted.rules.catalog_offset}
+    pages = {**totals, **whole, "events": recount.events, "digest": page["digest"].hex()}
+    yield from _in_table(evidence, "usage_pages", pages)
+    yield from _in_table(evidence, "quarantine", {"events": len(recount.quarantined)})
+
+
+def _table_figures(counted: Counted, kind: LineKind) -> dict[str, Any]:
+    amounts = {name: decimal(name, number) for name, number in counted.sums(kind.record).items() if name in AMOUNTS}
+    return {"lines": counted.lines[kind.record], **counted.sums(kind.record), **amounts}
+
+
+def _in_table(evidence: PageEvidence, table: str, figures: Mapping[str, Any]) -> Iterator[Fact]:
+    if table in evidence.stored:
         stored = evidence.stored[table]
         for field, expected in figures.items():
-            missing = "" if field == "digest" else 0
+            missing = None if expected is None else "" if isinstance(expected, str) else 0
             yield field, "log", expected, f"ClickHouse {table}", stored.get(field, missing)

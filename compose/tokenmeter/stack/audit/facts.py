@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -16,69 +17,57 @@ from tokenmeter.events.lines import (
     HOUR_US,
     RATE_LIMITED_STATUS,
 )
-from tokenmeter.stack.audit.hashing import WORD_BYTES, Key
-from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, MEASURES, LineKind
-from tokenmeter.stack.audit.walk import I64, NULL, U8, U64, Walked
+from tokenmeter.stack.audit.amounts import fits, unscaled
+from tokenmeter.stack.audit.hashing import Key
+from tokenmeter.stack.audit.pieces import Pieces
+from tokenmeter.stack.audit.recount import KINDS
+from tokenmeter.stack.audit.texts import Text, texts
+from tokenmeter.stack.audit.walk import I64, NULL, U64, Bools, Walked
 
 _FLAGS = ("streamed", "cancelled", "byok")
+_RATED_BY = ("model", "provider", "variant", "service_tier", "byok", "rating")
+"""Beside the payer, the time and the size."""
+CALL_TOKENS_MAX = 3_000_000_000
+"""The square of more may not fit 64 bits."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Of each event: its place in the block, hashes of identity, payload and line keys, what it adds to a line."""
+    """Of each event: its place in the block, hashes of identity, payload, of what its rating depends on and of the keys
+    that the call alone tells of each record's line, what it adds to a line, and whether 64 bits hold that."""
 
     places: I64
     identity: U64
     check: U64
     payload: U64
     occurred_at: I64
-    lines: Mapping[LineKind, U64]
+    rated_by: U64
+    lines: Mapping[str, U64]
     measures: Mapping[str, I64]
     corrections: I64
     corrected_calls: I64
+    exact: Bools
 
     def at(self, rows: I64 | slice) -> Facts:
-        return Facts(
-            self.places[rows],
-            self.identity[rows],
-            self.check[rows],
-            self.payload[rows],
-            self.occurred_at[rows],
-            {kind: hashed[rows] for kind, hashed in self.lines.items()},
-            {name: counts[rows] for name, counts in self.measures.items()},
-            self.corrections[rows],
-            self.corrected_calls[rows],
-        )
+        return self._each(lambda column: column[rows])
 
     @staticmethod
     def joined(parts: Sequence[Facts]) -> Facts:
-        """One after the other."""
+        """One after the other; at least one."""
         if len(parts) == 1:
             return parts[0]
-        none, nothing = np.empty(0, np.int64), np.empty(0, np.uint64)
-        empty = Facts(
-            none,
-            nothing,
-            nothing,
-            nothing,
-            none,
-            {BILLING_LINES: nothing, MARKET_LINES: nothing},
-            dict.fromkeys(MEASURES, none),
-            none,
-            none,
-        )
-        parts = [empty, *parts]
-        return Facts(
-            np.concatenate([p.places for p in parts]),
-            np.concatenate([p.identity for p in parts]),
-            np.concatenate([p.check for p in parts]),
-            np.concatenate([p.payload for p in parts]),
-            np.concatenate([p.occurred_at for p in parts]),
-            {kind: np.concatenate([p.lines[kind] for p in parts]) for kind in (BILLING_LINES, MARKET_LINES)},
-            {name: np.concatenate([p.measures[name] for p in parts]) for name in MEASURES},
-            np.concatenate([p.corrections for p in parts]),
-            np.concatenate([p.corrected_calls for p in parts]),
-        )
+        return parts[0]._each(lambda *columns: np.concatenate(columns), *parts[1:])
+
+    def _each(self, made: Callable[..., Any], *others: Facts) -> Facts:
+        """``made`` of each column, and the same column of ``others``."""
+
+        def column(name: str) -> Any:
+            mine, theirs = getattr(self, name), [getattr(other, name) for other in others]
+            if not isinstance(mine, Mapping):
+                return made(mine, *theirs)
+            return {key: made(mine[key], *(other[key] for other in theirs)) for key in mine}
+
+        return Facts(**{field.name: column(field.name) for field in fields(Facts)})
 
 
 @dataclass(frozen=True)
@@ -94,15 +83,6 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Text:
-    """One text a row, of a few that there are."""
-
-    data: U8
-    begin: I64
-    size: I64
-
-
-@dataclass(frozen=True)
 class Hashed:
     """A field whose hash is known."""
 
@@ -112,7 +92,7 @@ class Hashed:
 Known = Mapping[str, I64 | Text | Hashed]
 
 
-def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
+def usage_facts(walked: Walked, places: I64, keys: Keys, pieces: Pieces) -> Facts:
     """The facts of events; rows that are not ``ok`` have some, too, that nobody may use."""
     status, occurred_at = walked.numbers("status"), walked.numbers("occurred_at")
     is_correction = walked.numbers("kind") == _symbols("kind").index("CORRECTION")
@@ -126,6 +106,7 @@ def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
         **{name: calls * walked.numbers(name) for name in _FLAGS},
         **{name: walked.numbers(name) for name in QUANTITY_FIELDS},
     }
+    measures |= _of_calls(walked, 1 - is_correction, measures)
     derived: dict[str, I64 | Text | Hashed] = {
         "occurred_hour": occurred_at - occurred_at % HOUR_US,
         "operation": _chosen(_symbols("operation"), walked.numbers("operation")),
@@ -134,7 +115,7 @@ def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
     bucket = np.searchsorted([below for below, _ in CONTEXT_BUCKETS], tokens, side="right")
     derived["context_bucket"] = _bucket(walked, keys.first, _chosen(CONTEXT_BUCKET_NAMES, bucket))
     # Billing and market lines have fields in common; each is hashed once.
-    names = dict.fromkeys(("event_id", *BILLING_LINES.keys, *MARKET_LINES.keys))
+    names = dict.fromkeys(("event_id", *_RATED_BY, *(name for kind in KINDS for name in kind.usage)))
     known: Known = {name: Hashed(field_key(walked, name, keys.first, derived)) for name in names}
     return Facts(
         places,
@@ -142,11 +123,43 @@ def usage_facts(walked: Walked, places: I64, keys: Keys) -> Facts:
         line_keys(walked, ("customer_id", "event_id"), keys.second),
         _payload(walked, keys.first),
         occurred_at,
-        {kind: line_keys(walked, kind.keys, keys.first, known) for kind in (BILLING_LINES, MARKET_LINES)},
+        _rated_by(walked, keys.first, known, pieces),
+        {kind.record: line_keys(walked, kind.usage, keys.first, known) for kind in KINDS},
         measures,
         is_correction.astype(np.int64),
         corrected_calls,
+        (np.abs(measures["input_tokens"] + measures["output_tokens"]) < CALL_TOKENS_MAX)
+        & fits(walked, "reported_cost"),
     )
+
+
+def _of_calls(walked: Walked, is_call: I64, counts: Mapping[str, I64]) -> dict[str, I64]:
+    """What describes single calls; nothing of it comes from a correction."""
+    latency, duration = walked.numbers("latency_ms"), walked.numbers("duration_ms")
+    has_latency = is_call * (walked.present("latency_ms") & (latency >= 0))
+    generates = has_latency * (walked.present("duration_ms") & (duration > latency))
+    reports = is_call * (walked.sizes("reported_cost") != NULL)
+    tokens = is_call * (counts["input_tokens"] + counts["output_tokens"])
+    return {
+        "latency_calls": has_latency,
+        "latency_sum_ms": has_latency * latency,
+        "generation_calls": generates,
+        "generation_sum_ms": generates * (duration - latency),
+        "generation_tokens": generates * counts["output_tokens"],
+        "tokens_squared": tokens * tokens,
+        "reported_calls": reports,
+        "reported_cost": reports * unscaled(walked, "reported_cost"),
+    }
+
+
+def _rated_by(walked: Walked, key: Key, known: Known, pieces: Pieces) -> U64:
+    """A hash of everything that the rating of an event depends on."""
+    customers = field_key(walked, "customer_id", key, known)
+    state = key.number(key.begin(len(walked.ok)), pieces.payers(customers).view(np.int64))
+    state = key.number(state, pieces.of(walked.numbers("occurred_at"), walked.numbers("input_tokens")))
+    for name in _RATED_BY:
+        state = key.number(state, field_key(walked, name, key, known).view(np.int64))
+    return state
 
 
 def line_keys(walked: Walked, names: Sequence[str], key: Key, known: Known | None = None) -> U64:
@@ -196,10 +209,6 @@ def _symbols(name: str) -> tuple[str, ...]:
     return tuple(found["symbols"])
 
 
-def _chosen(texts: Sequence[str], index: I64) -> Text:
-    parts = [text.encode() for text in texts]
-    sizes = np.array([len(part) for part in parts])
-    begins = np.cumsum(sizes) - sizes
-    data = np.frombuffer(b"".join(parts) + bytes(WORD_BYTES), np.uint8)
-    inside = np.clip(index, 0, len(parts) - 1)  # rows that are not ok may have any number
-    return Text(data, begins[inside], sizes[inside])
+def _chosen(names: Sequence[str], index: I64) -> Text:
+    inside = np.clip(index, 0, len(names) - 1)  # rows that are not ok may have any number
+    return texts(names).at(inside)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import latest
+from tokenmeter.stack.audit.amounts import carried, limbs, total, unscaled_limbs
 from tokenmeter.stack.audit.facts import Keys, field_key, line_keys
 from tokenmeter.stack.audit.recount import LineKind
-from tokenmeter.stack.audit.walk import I64, NULL, U64, Walked, walk
+from tokenmeter.stack.audit.walk import I64, LINE_DECIMAL_BYTES_MAX, NULL, U64, Walked, walk
 
 PENDING_LINES_MAX = 100_000
 """Lines of single blocks held before they are added up."""
+
+PRESENT_IF: Mapping[str, tuple[str, ...]] = {
+    "tokens_squared": (),
+    "charge": ("priced",),
+    "cost": ("costed",),
+    "reported_cost": ("reported_calls",),
+    "reported_calls_cost": ("reported_calls", "costed"),
+}
+"""An amount is null unless each of these is above 0. All events of a billing line have a cost, or none has."""
 
 Counts = npt.NDArray[np.int64]
 """One row a measure, one column a line."""
@@ -24,22 +34,25 @@ class LineTotals:
     """The lines of one page and kind, block by block."""
 
     def __init__(self, kind: LineKind) -> None:
-        self._kind = kind
+        self.kind = kind
         self._parts: list[tuple[U64, Counts]] = []
         self._pending = 0
 
     def add(self, hashed: U64, measures: Mapping[str, I64]) -> None:
-        """Add events: the hash of each one's line key and what it counts."""
-        part = _totals(hashed, [measures[name] for name in self._kind.measures])
+        """Add events: the hash of each one's line and what it counts; ``priced`` and ``costed`` say whether it has a
+        charge, a cost."""
+        wide = [limb for name in self.kind.amounts for limb in limbs(measures[name])]
+        narrow = [measures[name] for name in (*_counters(self.kind), *self.kind.measures)]
+        part = _totals(hashed, [*narrow, *wide])
         self._parts.append(part)
         self._pending += len(part[0])
         if self._pending > PENDING_LINES_MAX:
-            self._parts, self._pending = [self.totals()], 0
+            self._parts, self._pending = [self._joined()], 0
 
-    def totals(self) -> tuple[U64, Counts]:
-        """Hashes of the lines, ascending, and their counts."""
+    def _joined(self) -> tuple[U64, Counts]:
         if not self._parts:
-            return np.empty(0, np.uint64), np.empty((len(self._kind.measures), 0), np.int64)
+            width = len(_counters(self.kind)) + len(self.kind.measures) + 2 * len(self.kind.amounts)
+            return np.empty(0, np.uint64), np.empty((width, 0), np.int64)
         if len(self._parts) == 1:
             return self._parts[0]
         return _totals(
@@ -47,8 +60,50 @@ class LineTotals:
             list(np.concatenate([counts for _, counts in self._parts], axis=1)),
         )
 
+    @cached_property
+    def totals(self) -> tuple[U64, Counts]:
+        """Hashes of the lines, ascending, and their figures: measures, then three rows an amount, see ``_figures``.
+
+        Ask when everything was added."""
+        hashed, rows = self._joined()
+        counted = dict(zip(_counters(self.kind), rows, strict=False))
+        measures = dict(zip(self.kind.measures, rows[len(counted) :], strict=False))
+        wide = rows[len(counted) + len(measures) :]
+        amounts = {}
+        for place, name in enumerate(self.kind.amounts):
+            present = np.ones(len(hashed), np.int64)
+            for counter in PRESENT_IF[name]:
+                present &= {**measures, **counted}[counter] > 0
+            amounts[name] = (present, wide[2 * place], wide[2 * place + 1])
+        return hashed, _figures(self.kind, measures, amounts)
+
     def __len__(self) -> int:
-        return len(self.totals()[0])
+        return len(self.totals[0])
+
+    def sums(self) -> dict[str, int]:
+        """Each measure and amount over all lines, and ``unpriced_lines``: those without a charge."""
+        _, figures = self.totals
+        count = len(self.kind.measures)
+        found = {name: int(row.sum()) for name, row in zip(self.kind.measures, figures, strict=False)}
+        for place, name in enumerate(self.kind.amounts):
+            present, low, high = figures[count + 3 * place : count + 3 * place + 3]
+            found[name] = total(low, high)
+            if name == "charge":
+                found["unpriced_lines"] = len(present) - int(present.sum())
+        return found
+
+
+def _counters(kind: LineKind) -> tuple[str, ...]:
+    return ("priced", "costed") if "cost" in kind.amounts else ("priced",)
+
+
+def _figures(kind: LineKind, measures: Mapping[str, I64], amounts: Mapping[str, tuple[I64, I64, I64]]) -> Counts:
+    """Rows to compare: each measure; of each amount whether there is one, and its limbs."""
+    rows = [measures[name] for name in kind.measures]
+    for name in kind.amounts:
+        present, low, high = amounts[name]
+        rows += [present, *carried(low, high)]
+    return np.array(rows)
 
 
 def _totals(hashed: U64, columns: Sequence[I64]) -> tuple[U64, Counts]:
@@ -65,27 +120,41 @@ def _totals(hashed: U64, columns: Sequence[I64]) -> tuple[U64, Counts]:
     return ordered[begins], counts
 
 
-def same(kind: LineKind, totals: LineTotals, page: tuple[int, int], values: Sequence[bytes], keys: Keys) -> bool:
+def line_hashes(usage: U64, rated: U64, keys: Keys) -> U64:
+    """Hashes of lines, from those of what was used and of what it was rated by. Lines and events meet in them."""
+    return keys.first.number(usage, rated.view(np.int64))
+
+
+def same(totals: LineTotals, page: tuple[int, int], values: Sequence[bytes], keys: Keys) -> bool:
     """Whether ``values`` (in line order) are the lines of ``page`` (partition, first offset), every field of them.
 
     False also for a value that only the record reader can judge.
     """
-    hashed, counts = totals.totals()
+    kind = totals.kind
+    hashed, figures = totals.totals
     if len(values) != len(hashed):
         return False
     if not values:
         return True
-    prefix = wire.prefix(latest(kind.record))
+    prefix = wire.prefix(kind.schema)
     if not all(value.startswith(prefix) for value in values):
         return False
-    found = walk(latest(kind.record), values)
+    found = walk(kind.schema, values, LINE_DECIMAL_BYTES_MAX)
     place = {"partition": page[0], "first_offset": page[1], "line": np.arange(len(values))}
     if not found.ok.all() or any((found.numbers(name) != wanted).any() for name, wanted in place.items()):
         return False
     if not _ascend(kind, found, keys):
         return False
-    theirs, their_counts = _totals(line_keys(found, kind.keys, keys.first), [found.numbers(n) for n in kind.measures])
-    return np.array_equal(hashed, theirs) and np.array_equal(counts, their_counts)
+    amounts = {}
+    for name in kind.amounts:
+        wide = unscaled_limbs(found, name)
+        if wide is None:
+            return False
+        amounts[name] = ((found.sizes(name) != NULL).astype(np.int64), *wide)
+    rows = _figures(kind, {name: found.numbers(name) for name in kind.measures}, amounts)
+    usage, rated = line_keys(found, kind.usage, keys.first), line_keys(found, kind.rated, keys.first)
+    theirs, their_figures = _totals(line_hashes(usage, rated, keys), list(rows))
+    return np.array_equal(hashed, theirs) and np.array_equal(figures, their_figures)
 
 
 def _ascend(kind: LineKind, found: Walked, keys: Keys) -> bool:

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import latest
+from tokenmeter.events.contract import versions
 from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit.blocks import Block
-from tokenmeter.stack.audit.compare import TOPICS, Difference, FoundLine
-from tokenmeter.stack.audit.recount import LineKind
-from tokenmeter.stack.audit.walk import walk
+from tokenmeter.stack.audit.compare import Difference, FoundLine
+from tokenmeter.stack.audit.recount import RECORDS
+from tokenmeter.stack.audit.walk import LINE_DECIMAL_BYTES_MAX, walk
 
 _HEAD = struct.Struct("<qqi")
 """Line number, Kafka offset, bytes of the value."""
@@ -44,31 +44,31 @@ Segments = dict[PageKey, list[Segment]]
 class Kept:
     """What came of reading some partitions of a topic; ``ends`` has the last offset of each that has any."""
 
-    segments: dict[LineKind, Segments] = field(default_factory=lambda: {kind: {} for kind in TOPICS})
+    segments: dict[str, Segments] = field(default_factory=lambda: {record: {} for record in RECORDS})
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     unreadable: list[Difference] = field(default_factory=list)
 
     def merge(self, other: Kept) -> None:
-        for kind, segments in other.segments.items():
+        for record, segments in other.segments.items():
             for key, found in segments.items():
-                self.segments[kind].setdefault(key, []).extend(found)
+                self.segments[record].setdefault(key, []).extend(found)
         self.ends |= other.ends
         self.unreadable += other.unreadable
 
 
-def keep(kind: LineKind, topic_partition: int, blocks: Iterable[Block], path: Path, kept: Kept) -> None:
-    """Write every line of ``blocks`` to ``path``. A value that is no line is a difference of its own."""
-    topic, segments = TOPICS[kind], kept.segments[kind]
+def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path, kept: Kept) -> None:
+    """Write every line of ``blocks`` to ``path``. A value that is no ``record`` is a difference of its own."""
+    topic, segments = RECORDS[record], kept.segments[record]
     with path.open("wb") as out:
         for block in blocks:
             kept.ends[topic, topic_partition] = int(block.offsets[-1])
-            places = _places(kind, block)
+            places = _places(record, block)
             before: PageKey | None = None
             begin = out.tell()
             for value, offset, place in zip(block.values, block.offsets.tolist(), places, strict=True):
                 if place is None:
                     name = f"{topic}/{topic_partition} offset {offset}"
-                    kept.unreadable.append(Difference(name, "value", "contract", f"a {kind.record}", topic, "no such"))
+                    kept.unreadable.append(Difference(name, "value", "contract", f"a {record}", topic, "no such"))
                     continue
                 key = (place[0], place[1])
                 if key != before:
@@ -97,21 +97,21 @@ def fetch(segments: Sequence[Segment]) -> list[FoundLine]:
     return sorted(lines, key=lambda line: line.number)
 
 
-def _places(kind: LineKind, block: Block) -> list[tuple[int, int, int] | None]:
+def _places(record: str, block: Block) -> list[tuple[int, int, int] | None]:
     """(partition, first offset, line) of each value, None for a value that is no line."""
-    prefix = wire.prefix(latest(kind.record))
     values = [value or b"" for value in block.values]
-    if all(value.startswith(prefix) for value in values):
-        found = walk(latest(kind.record), values)
-        if found.ok.all():
-            columns = [found.numbers(name) for name in ("partition", "first_offset", "line")]
-            return [(p, f, n) for p, f, n in np.array(columns).T.tolist()]
-    return [_place(kind, value) for value in block.values]
+    for schema in versions(record):
+        if values and values[0].startswith(wire.prefix(schema)):
+            found = walk(schema, values, LINE_DECIMAL_BYTES_MAX)
+            if found.ok.all():
+                columns = [found.numbers(name) for name in ("partition", "first_offset", "line")]
+                return [(p, f, n) for p, f, n in np.array(columns).T.tolist()]
+    return [_place(record, value) for value in block.values]
 
 
-def _place(kind: LineKind, value: bytes | None) -> tuple[int, int, int] | None:
+def _place(record: str, value: bytes | None) -> tuple[int, int, int] | None:
     try:
-        line: Mapping[str, int] = wire.decode(value, expect=kind.record).record
+        line: Mapping[str, int] = wire.decode(value, expect=record).record
     except Poison:
         return None
     return line["partition"], line["first_offset"], line["line"]

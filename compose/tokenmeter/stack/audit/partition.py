@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.stack.audit import raw
 from tokenmeter.stack.audit.blocks import cut
-from tokenmeter.stack.audit.columnar import KINDS, ColumnarRecount, PageTotals
+from tokenmeter.stack.audit.catalog import kept as kept_catalog
+from tokenmeter.stack.audit.columnar import ColumnarRecount
 from tokenmeter.stack.audit.compare import Counted, Difference, PageEvidence, compare
 from tokenmeter.stack.audit.facts import Keys
 from tokenmeter.stack.audit.lines import same
 from tokenmeter.stack.audit.linestore import Segment, fetch
-from tokenmeter.stack.audit.recount import LineKind, Recount
+from tokenmeter.stack.audit.rated import PageTotals
+from tokenmeter.stack.audit.recount import RECORDS, Recount, Rules
 from tokenmeter.stack.audit.reference import recount
 from tokenmeter.stack.audit.sequences import Recorder
 from tokenmeter.stack.audit.sources import KafkaTopics, stored
@@ -41,8 +44,8 @@ class AuditSources:
 @dataclass(frozen=True)
 class PartitionTask:
     """``pages`` are judged, in order (``page_values``: as they are on the topic); the log is read from ``start``, a
-    horizon before them. ``segments`` has the lines of each page by its first offset, ``quarantined`` what the topic
-    says of the partition."""
+    horizon before them. ``segments`` has the lines of each page by record and first offset, ``quarantined`` what the
+    topic says of the partition, ``catalog_path`` the catalog."""
 
     partition: int
     pages: Sequence[Page]
@@ -50,10 +53,11 @@ class PartitionTask:
     previous_digest: bytes
     start: int
     keys: Keys
-    segments: Mapping[LineKind, Mapping[int, Sequence[Segment]]]
+    segments: Mapping[str, Mapping[int, Sequence[Segment]]]
     quarantined: Sequence[tuple[int, str]]
     sequences_path: Path
     settled_ms: int
+    catalog_path: Path
 
 
 @dataclass
@@ -81,29 +85,36 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
     report = PartitionReport(task.partition)
     previous = task.previous_digest
     unknown_then = {offset for offset, reason in task.quarantined if reason == "schema"}
-    counter = ColumnarRecount(task.keys, sources.horizon_ms, unknown_then)
+    catalog = kept_catalog(task.catalog_path)
+    rules = {first: Rules.of(page, wire.schema_of(task.page_values[first]).version) for first, page in pages.items()}
+    counter = ColumnarRecount(task.keys, sources.horizon_ms, unknown_then, catalog, rules)
     report.sources = counter.sources
 
     def named(page: Page) -> Recount:
         """The page by the reference, which knows the lines' names."""
         records = kafka.records(EVENTS, task.partition, task.start, page["last_offset"] + 1)
-        return next(recount(records, [(page["first_offset"], page["last_offset"])], sources.horizon_ms, unknown_then))
+        asked = [(page["first_offset"], page["last_offset"])]
+        return next(recount(records, asked, sources.horizon_ms, unknown_then, catalog.charges, rules))
 
     def judge(totals: PageTotals) -> Difference | None:
         page = pages[totals.recount.first_offset]
         first = page["first_offset"]
-        lines = {kind: fetch(task.segments[kind].get(first, ())) for kind in KINDS}
-        counted = Counted(
-            totals.recount,
-            {kind: len(totals.lines[kind]) for kind in KINDS},
-            {
-                kind: same(
-                    kind, totals.lines[kind], (task.partition, first), [one.value for one in lines[kind]], task.keys
-                )
-                for kind in KINDS
-            },
-            lambda: named(page),
-        )
+        lines = {record: fetch(task.segments[record].get(first, ())) for record in RECORDS}
+        if totals.exact:
+            place = (task.partition, first)
+            counted = Counted(
+                totals.recount,
+                totals.rules,
+                {record: len(found) for record, found in totals.lines.items()},
+                lambda record: totals.lines[record].sums(),
+                {
+                    record: same(found, place, [one.value for one in lines[record]], task.keys)
+                    for record, found in totals.lines.items()
+                },
+                lambda: named(page),
+            )
+        else:
+            counted = Counted.by_reference(named(page), totals.rules)
         kept = [one for one in task.quarantined if first <= one[0] <= page["last_offset"]]
         in_store = {table: rows.get(first, {}) for table, rows in tables.items()}
         found = compare(counted, PageEvidence(page, task.page_values[first], previous, lines, kept, in_store))

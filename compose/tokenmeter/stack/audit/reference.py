@@ -6,7 +6,7 @@ Blocks that the engine cannot read are judged by it value by value, and tests ho
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC
@@ -16,7 +16,9 @@ from tokenmeter.events import accept, wire
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.lines import CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, ERROR_STATUS_MIN, RATE_LIMITED_STATUS
-from tokenmeter.stack.audit.recount import BILLING_LINES, MARKET_LINES, U64_MASK, Counts, Key, LineKind, Recount
+from tokenmeter.events.rating import pico
+from tokenmeter.stack.audit.charges import Charges
+from tokenmeter.stack.audit.recount import RESALE_LINES, U64_MASK, Line, LineKind, Recount, Rules
 from tokenmeter.stack.audit.repeats import KEEP_HORIZONS
 
 _EMITTER_FIELDS = ("source", "sequence")
@@ -57,19 +59,24 @@ def recount(
     pages: Iterable[tuple[int, int]],
     horizon_ms: int,
     unknown_then: Set[int] = frozenset(),
+    charges: Charges | None = None,
+    rules: Mapping[int, Rules] | None = None,
 ) -> Iterator[Recount]:
     """Count ``records`` (one partition, in order) into ``pages`` (contiguous (first, last) offsets), one after another.
 
     Records before the first page only fill the horizon; records after the last one are left unread. The offsets
     ``unknown_then`` were quarantined because their schema was not known to the meter of that time; see ``read``.
+    ``charges`` knows the catalog (None: an empty one), ``rules`` how each page is counted, by its first offset.
     """
     seen = _Seen(horizon_ms)
+    meter = _Meter(charges or Charges(()), rules or {})
     source = iter(records)
     record = next(source, None)
     for first, last in pages:
         page = Recount(first, last)
         while record is not None and record.offset <= last:
-            _count(page if record.offset >= first else None, record, seen, record.offset in unknown_then)
+            counted = page if record.offset >= first else None
+            _count(counted, record, seen, record.offset in unknown_then, meter)
             record = next(source, None)
         yield page
 
@@ -90,7 +97,7 @@ def read(value: bytes | None, appended_at_ms: int, unknown_then: bool = False) -
     return accept.reason_against(event, appended_at_ms * 1000) or "", event
 
 
-def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: bool) -> None:
+def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: bool, meter: _Meter) -> None:
     reason, event = read(record.value, record.appended_at_ms, unknown_then)
     status = seen.look(event, record.appended_at_ms) if event is not None and not reason else ""
     if page is None:
@@ -103,43 +110,114 @@ def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: b
     elif status == "conflict":
         page.quarantined.append((record.offset, "conflict"))
     else:
-        _meter(page, record.offset, event)
+        meter.add(page, record.offset, event)
 
 
-def _meter(page: Recount, offset: int, event: dict[str, Any]) -> None:
-    page.events += 1
-    page.offset_sum = page.offset_sum + offset & U64_MASK
-    page.offset_squares = page.offset_squares + offset * offset & U64_MASK
-    at = event["occurred_at"]
-    page.earliest = at if page.earliest is None else min(page.earliest, at)
-    page.latest = at if page.latest is None else max(page.latest, at)
-    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    bucket = event["context_bucket"] or _bucket(abs(event["input_tokens"]))
-    facts = {**event, "occurred_hour": hour, "context_bucket": bucket}
-    calls = 1  # a correction is no call; it may stand for some, with a sign
-    if event["kind"] == "CORRECTION":
-        calls = event["calls"]
-        page.corrections += 1
-        page.corrected_calls += calls
+@dataclass(frozen=True)
+class _Meter:
+    """Adds usable events to their page."""
+
+    charges: Charges
+    rules: Mapping[int, Rules]
+
+    def add(self, page: Recount, offset: int, event: dict[str, Any]) -> None:
+        """Rate one event and count it in every line it belongs to."""
+        rules = self.rules.get(page.first_offset, Rules())
+        page.events += 1
+        page.offset_sum = page.offset_sum + offset & U64_MASK
+        page.offset_squares = page.offset_squares + offset * offset & U64_MASK
+        at = event["occurred_at"]
+        page.earliest = at if page.earliest is None else min(page.earliest, at)
+        page.latest = at if page.latest is None else max(page.latest, at)
+        if event["kind"] == "CORRECTION":
+            page.corrections += 1
+            page.corrected_calls += event["calls"]
+        for name in QUANTITY_FIELDS:
+            page.quantities[name] += event[name]
+        facts = _facts(event)
+        rated, levels = self._rated(event, facts, rules.catalog_offset)
+        page.unpriced += rated["charge"] is None
+        _earn(page.charges, rated["currency"], rated["charge"])
+        _earn(page.costs, rated["cost_currency"], rated["cost"])
+        for kind in rules.kinds:
+            for level in levels if kind == RESALE_LINES else (rated,):
+                _add(page, kind, {**facts, **level})
+
+    def _rated(self, event: Mapping[str, Any], facts: Mapping[str, Any], x: int) -> tuple[Line, list[Line]]:
+        """What the rating adds to the facts of an event, and to each level above its customer."""
+        rating = self.charges.rating_of_event(event, x)
+        calls, cost = facts["events"], self.charges.charge(rating.cost_price_id, facts, x)
+        own = {
+            **self._paid(rating.price_id, facts, x),
+            "cost_price_id": rating.cost_price_id,
+            "cost_currency": self.charges.currency(rating.cost_price_id, x),
+            "plan_id": rating.plan_id,
+            "chain": rating.chain,
+            "cost": cost,
+            "reported_calls_cost": cost if facts["reported_calls"] else None,
+        }
+        own |= {"unpriced": calls * (own["charge"] is None), "uncosted": calls * (cost is None)}
+        sellers = [level.account_id for level in rating.levels[1:]]
+        levels = [
+            {"account_id": level.account_id, "seller_id": seller, "level": number}
+            | self._paid(level.price_id, facts, x)
+            for number, (level, seller) in enumerate(zip(rating.levels, [*sellers, None], strict=False), 1)
+        ]
+        return own, levels
+
+    def _paid(self, price_id: str | None, facts: Mapping[str, Any], x: int) -> Line:
+        return {
+            "price_id": price_id,
+            "currency": self.charges.currency(price_id, x),
+            "provisional": self.charges.provisional(price_id, x),
+            "charge": self.charges.charge(price_id, facts, x),
+        }
+
+
+def _facts(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event with what it counts for in a line, whoever pays for it."""
+    is_call = event["kind"] != "CORRECTION"  # a correction is no call; it may stand for some, with a sign
+    calls = 1 if is_call else event["calls"]
     error = event["status"] >= ERROR_STATUS_MIN or event["error_class"] is not None
-    counts = {
+    latency, duration = event["latency_ms"], event["duration_ms"]
+    has_latency = is_call and latency is not None and latency >= 0
+    generates = has_latency and duration is not None and duration > latency
+    reports = is_call and event["reported_cost"] is not None
+    tokens = event["input_tokens"] + event["output_tokens"]
+    return {
+        **event,
+        "occurred_hour": event["occurred_at"].astimezone(UTC).replace(minute=0, second=0, microsecond=0),
+        "context_bucket": event["context_bucket"] or _bucket(abs(event["input_tokens"])),
         "events": calls,
         "errors": calls * error,
         "rate_limited": calls * (event["status"] == RATE_LIMITED_STATUS),
         **{name: calls * event[name] for name in ("streamed", "cancelled", "byok")},
-        **{name: event[name] for name in QUANTITY_FIELDS},
+        "latency_calls": int(has_latency),
+        "latency_sum_ms": latency if has_latency else 0,
+        "generation_calls": int(generates),
+        "generation_sum_ms": duration - latency if generates else 0,
+        "generation_tokens": event["output_tokens"] if generates else 0,
+        "tokens_squared": tokens * tokens if is_call else 0,
+        "reported_calls": int(reports),
+        "reported_cost": pico(event["reported_cost"]) if reports else None,
     }
-    for name in QUANTITY_FIELDS:
-        page.quantities[name] += event[name]
-    _add(page.billing, BILLING_LINES, facts, counts)
-    _add(page.market, MARKET_LINES, facts, counts)
 
 
-def _add(lines: dict[Key, Counts] | None, kind: LineKind, facts: Mapping[str, Any], counts: Mapping[str, int]) -> None:
-    assert lines is not None
-    line = lines.setdefault(tuple(facts[key] for key in kind.keys), defaultdict(int))
+def _earn(by_currency: dict[str, int], currency: str | None, amount: int | None) -> None:
+    if currency is not None and amount is not None:
+        by_currency[currency] = by_currency.get(currency, 0) + amount
+
+
+def _add(page: Recount, kind: LineKind, facts: Mapping[str, Any]) -> None:
+    assert page.lines is not None
+    line = page.lines[kind.record].setdefault(tuple(facts[key] for key in kind.keys), {})
+    for name in kind.rated:
+        line[name] = facts[name]
     for name in kind.measures:
-        line[name] += counts[name]
+        line[name] = line.get(name, 0) + facts[name]
+    for name in kind.amounts:
+        before = line.setdefault(name, None)
+        line[name] = before if facts[name] is None else (before or 0) + facts[name]
 
 
 def _bucket(input_tokens: int) -> str:

@@ -5,29 +5,28 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events import wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE, RELEASED
-from tokenmeter.events.errors import Fatal, Misconfigured, Poison
+from tokenmeter.events.contract import CATALOG, EVENTS, PAGES
+from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
-from tokenmeter.stack.audit import chain, sequences
-from tokenmeter.stack.audit.compare import TOPICS, Difference, name_of
+from tokenmeter.stack.audit import catalog, chain, sequences
+from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.facts import Keys
 from tokenmeter.stack.audit.linestore import Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
+from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.report import AuditReport, Lost
+from tokenmeter.stack.audit.small import Small, read_small
 from tokenmeter.stack.audit.sources import KafkaTopics
 from tokenmeter.stack.audit.worker import LinesTask, Workers
 
 LOADED_TIMEOUT_S = 60.0
 LOAD_GROUP = "tokenmeter-load"
-METER_GROUP = "tokenmeter-meter"
 CLOCKS_MS = 300_000
 """Lines are stamped by the clock that closed their page, give or take this much."""
 
@@ -43,18 +42,6 @@ class AuditOptions:
     since: datetime | None = None
     settle_ms: int = sequences.SETTLE_MS
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
-
-
-@dataclass
-class _Small:
-    """The topics that are small: pages and quarantine, by partition, and where each topic ends."""
-
-    committed: dict[int, int] = field(default_factory=dict)
-    pages: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    page_values: dict[int, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    quarantine: dict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
-    ends: dict[tuple[str, int], int] = field(default_factory=dict)
-    unreadable: list[Difference] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,7 +69,7 @@ def run(
         if number not in partitions:
             raise Misconfigured(f"{EVENTS} has no partition {number}, only {partitions[0]} to {partitions[-1]}")
     progress("pages and quarantine", 0, 0)
-    small = _read_small(kafka, wanted)
+    small = read_small(kafka, wanted)
     report.differences += small.unreadable
     plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
     report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
@@ -91,6 +78,7 @@ def run(
         Workers(sources, options.processes) as workers,
     ):
         folder = Path(name)
+        catalog.keep(small.catalog, folder / CATALOG)
         kept = _read_lines(kafka, workers, options, folder, progress)
         report.differences += kept.unreadable
         small.ends |= kept.ends
@@ -117,39 +105,8 @@ def run(
     return report
 
 
-def _read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> _Small:
-    """The meter's position before its pages, so that the pages must reach it; lines are read after both."""
-    found = _Small()
-    for number in wanted:
-        found.committed[number] = kafka.committed(METER_GROUP, EVENTS, number)
-    for topic, record in ((PAGES, "page"), (QUARANTINE, "quarantined_event")):
-        for partition in kafka.partitions(topic):
-            if topic == PAGES and partition not in wanted:
-                continue
-            for block in kafka.read(topic, partition):
-                found.ends[topic, partition] = int(block.offsets[-1])
-                for value, offset in zip(block.values, block.offsets.tolist(), strict=True):
-                    try:
-                        one = wire.decode(value, expect=record).record
-                    except Poison as poison:
-                        name = f"{topic}/{partition} offset {offset}"
-                        found.unreadable.append(
-                            Difference(name, "value", "contract", f"a {record}", topic, poison.reason)
-                        )
-                        continue
-                    if topic == PAGES:
-                        found.pages[partition].append(one)
-                        found.page_values[partition][one["first_offset"]] = value or b""
-                    elif one["partition"] in wanted and one["reason"] != RELEASED:
-                        # A released event is judged where it was sent again.
-                        found.quarantine[one["partition"]].append((one["offset"], one["reason"]))
-    for offsets in found.quarantine.values():
-        offsets.sort()
-    return found
-
-
 def _plan(
-    kafka: KafkaTopics, partition: int, small: _Small, horizon_ms: int, since: datetime | None, report: AuditReport
+    kafka: KafkaTopics, partition: int, small: Small, horizon_ms: int, since: datetime | None, report: AuditReport
 ) -> _Plan:
     pages = small.pages[partition]
     log_start = kafka.log_start(EVENTS, partition)
@@ -158,7 +115,8 @@ def _plan(
         end = small.committed[partition]
         missing = Difference(name_of(partition, 0, end - 1), "record", "the meter's position", end, PAGES, "no page")
         return _Plan([], FIRST_DIGEST, log_start, missing if end else None)
-    wrong = chain.broken(partition, pages, small.committed[partition]) or chain.begins_late(partition, pages, log_start)
+    wrong = chain.broken(partition, pages, small.committed[partition], small.catalog_end)
+    wrong = wrong or chain.begins_late(partition, pages, log_start)
     if wrong is not None:
         return _Plan([], FIRST_DIGEST, log_start, wrong)
     report.lost += [
@@ -200,13 +158,13 @@ def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, fol
     progress("lines", 0, 0)
     shares: list[list[Any]] = [[] for _ in range(options.processes)]
     number = 0
-    for kind, topic in TOPICS.items():
+    for record, topic in RECORDS.items():
         for partition in kafka.partitions(topic):
             start = 0
             if options.since is not None:
                 margin = options.since - timedelta(milliseconds=CLOCKS_MS)
                 start = kafka.offset_at(topic, partition, int(margin.timestamp() * 1000))
-            shares[number % len(shares)].append((kind, partition, start))
+            shares[number % len(shares)].append((record, partition, start))
             number += 1
     tasks = [LinesTask(share, folder) for share in shares if share]
     kept = Kept()
@@ -215,7 +173,7 @@ def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, fol
     return kept
 
 
-def _wait_loaded(kafka: KafkaTopics, small: _Small) -> None:
+def _wait_loaded(kafka: KafkaTopics, small: Small) -> None:
     """ClickHouse is judged by what the loader says it has stored."""
     ends = dict(small.ends)
     for partition, pages in small.pages.items():
@@ -232,10 +190,10 @@ def _wait_loaded(kafka: KafkaTopics, small: _Small) -> None:
             time.sleep(0.2)
 
 
-def _task(partition: int, plan: _Plan, small: _Small, kept: Kept, folder: Path, options: AuditOptions) -> PartitionTask:
+def _task(partition: int, plan: _Plan, small: Small, kept: Kept, folder: Path, options: AuditOptions) -> PartitionTask:
     segments = {
-        kind: {first: found for (owner, first), found in by_page.items() if owner == partition}
-        for kind, by_page in kept.segments.items()
+        record: {first: found for (owner, first), found in by_page.items() if owner == partition}
+        for record, by_page in kept.segments.items()
     }
     return PartitionTask(
         partition,
@@ -248,18 +206,19 @@ def _task(partition: int, plan: _Plan, small: _Small, kept: Kept, folder: Path, 
         small.quarantine[partition],
         folder / f"{partition}.sequences",
         int(time.time() * 1000) - options.settle_ms,
+        folder / CATALOG,
     )
 
 
-def _stray(partition: int, small: _Small, plan: _Plan, kept: Kept) -> Difference | None:
+def _stray(partition: int, small: Small, plan: _Plan, kept: Kept) -> Difference | None:
     """Lines or quarantined events of a page that there is none of; younger pages may have come since."""
     pages = small.pages[partition]
     if not pages:
         return None
     known = {page["first_offset"] for page in pages}
     end = pages[-1]["last_offset"]
-    for kind, topic in ((kind, topic) for kind, topic in TOPICS.items() if topic in (BILLING, MARKET)):
-        for (owner, first), segments in sorted(kept.segments[kind].items()):
+    for record, topic in RECORDS.items():
+        for (owner, first), segments in sorted(kept.segments[record].items()):
             if owner == partition and first not in known and first <= end:
                 name, found = name_of(partition, first, first), f"{len(segments)} runs of lines"
                 return Difference(name, "lines", "usage.pages", "no such page", topic, found)

@@ -28,6 +28,8 @@ PAD = bytes(16)
 ARRAY_ITEMS_MAX = 64
 DECIMAL_BYTES_MAX = 10
 """Longer arrays and decimals are left to the record reader; ten bytes cannot hold what the accept rule refuses."""
+LINE_DECIMAL_BYTES_MAX = 16
+"""The same for lines: whatever 38 digits can say."""
 NULL = -1
 
 
@@ -64,6 +66,11 @@ class Walked:
         assert found is not None, f"{name} has no bytes"
         return found
 
+    def present(self, name: str) -> Bools:
+        """Where an optional field has a value."""
+        found = self.columns[name].present
+        return np.ones(len(self.ok), bool) if found is None else found
+
     def text(self, name: str, row: int) -> str | None:
         """A string of one row."""
         column = self.columns[name]
@@ -73,13 +80,14 @@ class Walked:
         return self.data[column.begin[row] : column.begin[row] + column.size[row]].tobytes().decode()
 
 
-def walk(schema: Schema, values: Sequence[bytes]) -> Walked:
+def walk(schema: Schema, values: Sequence[bytes], decimal_bytes_max: int = DECIMAL_BYTES_MAX) -> Walked:
     """Walk ``values``; one that does not begin with ``schema``'s wire prefix is not ok."""
-    return _Walk(schema, values).run()
+    return _Walk(schema, values, decimal_bytes_max).run()
 
 
 class _Walk:
-    def __init__(self, schema: Schema, values: Sequence[bytes]) -> None:
+    def __init__(self, schema: Schema, values: Sequence[bytes], decimal_bytes_max: int) -> None:
+        self._decimal_bytes_max = decimal_bytes_max
         self._fields: list[dict[str, Any]] = schema.document["fields"]
         self._data = np.frombuffer(b"".join((*values, PAD)), np.uint8)
         sizes = np.fromiter(map(len, values), np.int64, len(values))
@@ -168,8 +176,8 @@ class _Walk:
         first = self._data.take(begin, mode="clip")
         second = self._data.take(begin + 1, mode="clip")
         padded = (size > 1) & (((first == 0) & (second < 0x80)) | ((first == 0xFF) & (second >= 0x80)))
-        self._refuse(rows, (size < 1) | (size > DECIMAL_BYTES_MAX) | padded)
-        for place in range(DECIMAL_BYTES_MAX):
+        self._refuse(rows, (size < 1) | (size > self._decimal_bytes_max) | padded)
+        for place in range(self._decimal_bytes_max):
             inside = np.flatnonzero(size > place)
             if not len(inside):
                 break

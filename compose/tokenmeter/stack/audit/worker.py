@@ -18,10 +18,9 @@ from queue import Queue
 from typing import IO, Any
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
-from tokenmeter.stack.audit.compare import TOPICS
 from tokenmeter.stack.audit.linestore import Kept, keep
 from tokenmeter.stack.audit.partition import AuditSources, PartitionTask, audit_partition
-from tokenmeter.stack.audit.recount import LineKind
+from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.sources import KafkaTopics
 
 Advance = Callable[[int], None]
@@ -29,9 +28,10 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class LinesTask:
-    """Read these partitions of the line topics from an offset on, and keep what they hold in ``folder``."""
+    """Read these partitions of the line topics (of a record, partition, offset to begin at), and keep what they hold in
+    ``folder``."""
 
-    wanted: Sequence[tuple[LineKind, int, int]]
+    wanted: Sequence[tuple[str, int, int]]
     folder: Path
 
 
@@ -40,9 +40,9 @@ def perform(sources: AuditSources, task: LinesTask | PartitionTask, advance: Adv
     if isinstance(task, PartitionTask):
         return audit_partition(sources, task, advance)
     kafka, kept = KafkaTopics(sources.client), Kept()
-    for kind, partition, start in task.wanted:
-        path = task.folder / f"{kind.record}-{partition}.lines"
-        keep(kind, partition, kafka.read(TOPICS[kind], partition, start), path, kept)
+    for record, partition, start in task.wanted:
+        path = task.folder / f"{record}-{partition}.lines"
+        keep(record, partition, kafka.read(RECORDS[record], partition, start), path, kept)
     return kept
 
 

@@ -1,8 +1,11 @@
--- Billing lines of one partition, added up by page.
+-- Billing lines of one partition, added up by page. Amounts of all currencies are added: it is a check, not a figure.
 SELECT
     first_offset,
     toInt64(count()) AS lines,
+    toInt64(countIf(l.charge IS NULL)) AS unpriced_lines,
     sum(l.events) AS events,
+    sum(l.errors) AS errors,
+    sum(l.reported_calls) AS reported_calls,
     sum(l.input_tokens) AS input_tokens,
     sum(l.cached_input_tokens) AS cached_input_tokens,
     sum(l.cache_write_tokens) AS cache_write_tokens,
@@ -18,7 +21,12 @@ SELECT
     sum(l.video_seconds) AS video_seconds,
     sum(l.tool_calls) AS tool_calls,
     sum(l.tool_call_errors) AS tool_call_errors,
-    sum(l.web_searches) AS web_searches
+    sum(l.web_searches) AS web_searches,
+    ifNull(sum(l.tokens_squared), 0) AS tokens_squared,
+    ifNull(sum(l.charge), 0) AS charge,
+    ifNull(sum(l.cost), 0) AS cost,
+    ifNull(sum(l.reported_cost), 0) AS reported_cost,
+    ifNull(sum(l.reported_calls_cost), 0) AS reported_calls_cost
 FROM tokenmeter.usage_billing AS l FINAL
 WHERE partition = {partition:Int32} AND first_offset >= {begin:Int64} AND first_offset < {end:Int64}
 GROUP BY first_offset

@@ -1,8 +1,21 @@
--- Market lines of one partition, added up by page.
+-- Market lines of one partition, added up by page. Amounts of all currencies are added: it is a check, not a figure.
 SELECT
     first_offset,
     toInt64(count()) AS lines,
+    toInt64(countIf(l.charge IS NULL)) AS unpriced_lines,
     sum(l.events) AS events,
+    sum(l.errors) AS errors,
+    sum(l.rate_limited) AS rate_limited,
+    sum(l.streamed) AS streamed,
+    sum(l.cancelled) AS cancelled,
+    sum(l.byok) AS byok,
+    sum(l.unpriced) AS unpriced,
+    sum(l.uncosted) AS uncosted,
+    sum(l.latency_calls) AS latency_calls,
+    sum(l.latency_sum_ms) AS latency_sum_ms,
+    sum(l.generation_calls) AS generation_calls,
+    sum(l.generation_sum_ms) AS generation_sum_ms,
+    sum(l.generation_tokens) AS generation_tokens,
     sum(l.input_tokens) AS input_tokens,
     sum(l.cached_input_tokens) AS cached_input_tokens,
     sum(l.cache_write_tokens) AS cache_write_tokens,
@@ -18,7 +31,9 @@ SELECT
     sum(l.video_seconds) AS video_seconds,
     sum(l.tool_calls) AS tool_calls,
     sum(l.tool_call_errors) AS tool_call_errors,
-    sum(l.web_searches) AS web_searches
+    sum(l.web_searches) AS web_searches,
+    ifNull(sum(l.charge), 0) AS charge,
+    ifNull(sum(l.cost), 0) AS cost
 FROM tokenmeter.usage_market AS l FINAL
 WHERE partition = {partition:Int32} AND first_offset >= {begin:Int64} AND first_offset < {end:Int64}
 GROUP BY first_offset

@@ -2,6 +2,13 @@
 SELECT
     first_offset,
     events,
+    unpriced,
+    resale_lines,
+    catalog_offset,
+    charge,
+    currency,
+    cost,
+    cost_currency,
     input_tokens,
     cached_input_tokens,
     cache_write_tokens,

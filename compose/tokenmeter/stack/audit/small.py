@@ -1,0 +1,66 @@
+"""What the audit reads whole before anything else: the meter's position, pages, quarantine and the catalog."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenmeter.events import wire
+from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE, RELEASED
+from tokenmeter.events.errors import Poison
+from tokenmeter.stack.audit import catalog
+from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.sources import KafkaTopics
+
+METER_GROUP = "tokenmeter-meter"
+
+
+@dataclass
+class Small:
+    """Pages and quarantine by partition, the catalog, and where each topic ends."""
+
+    committed: dict[int, int] = field(default_factory=dict)
+    pages: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    page_values: dict[int, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    quarantine: dict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    catalog: catalog.Values = field(default_factory=list)
+    catalog_end: int = 0
+    unreadable: list[Difference] = field(default_factory=list)
+
+
+def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
+    """The meter's position before its pages, so that the pages must reach it; the catalog after them."""
+    found = Small()
+    for number in wanted:
+        found.committed[number] = kafka.committed(METER_GROUP, EVENTS, number)
+    for topic, record in ((PAGES, "page"), (QUARANTINE, "quarantined_event")):
+        for partition in kafka.partitions(topic):
+            if topic == PAGES and partition not in wanted:
+                continue
+            for block in kafka.read(topic, partition):
+                found.ends[topic, partition] = int(block.offsets[-1])
+                for value, offset in zip(block.values, block.offsets.tolist(), strict=True):
+                    try:
+                        one = wire.decode(value, expect=record).record
+                    except Poison as poison:
+                        name = f"{topic}/{partition} offset {offset}"
+                        found.unreadable.append(
+                            Difference(name, "value", "contract", f"a {record}", topic, poison.reason)
+                        )
+                        continue
+                    if topic == PAGES:
+                        found.pages[partition].append(one)
+                        found.page_values[partition][one["first_offset"]] = value or b""
+                    elif one["partition"] in wanted and one["reason"] != RELEASED:
+                        # A released event is judged where it was sent again.
+                        found.quarantine[one["partition"]].append((one["offset"], one["reason"]))
+    for offsets in found.quarantine.values():
+        offsets.sort()
+    kafka.partitions(CATALOG)
+    found.catalog, bad = catalog.judged(kafka.read(CATALOG, 0))
+    found.catalog_end = kafka.log_end(CATALOG, 0)
+    found.unreadable += bad
+    return found

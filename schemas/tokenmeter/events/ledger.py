@@ -1,6 +1,6 @@
 """The journal of every balance: its entries, the states they add up to, and alerts.
 
-A balance is the sum of its account's entries without scope, INVOICE left out, so anybody may recompute it. An entry
+A balance is the sum of its account's entries without scope, so anybody may recompute it. An entry
 counts once: a CHARGE by its position in ``usage.events`` (partition, first_offset, line), which only grows; any other
 by its ``entry_id``.
 """
@@ -75,6 +75,7 @@ class LedgerEntry(Record):
     entry_id: Name
     kind: EntryKind
     amount: Usd | None = None
+    billed_amount: Usd | None = None
     currency: Currency = "USD"
     provisional_amount: Usd | None = None
     scope: str | None = None
@@ -107,6 +108,7 @@ class LedgerEntry(Record):
         reason = fault(
             self.kind,
             self.amount,
+            self.billed_amount,
             placed=None not in (self.partition, self.first_offset, self.line, self.occurred_day),
             scope=self.scope,
             scope_id=self.scope_id,
@@ -125,6 +127,7 @@ class LedgerEntry(Record):
 def fault(
     kind: str,
     amount: Any,
+    billed: Any,
     *,
     placed: bool,
     scope: str | None,
@@ -132,7 +135,7 @@ def fault(
     grant_id: str | None,
     voids: str | None,
 ) -> str | None:
-    """Why an entry cannot be booked, or None. ``amount`` is of any signed type; ``placed``: it names page and day."""
+    """Why an entry cannot be booked, or None. Amounts are of any signed type; ``placed``: it names page and day."""
     if (scope is None) != (scope_id is None):
         return "a scope needs its scope_id"
     if scope is not None and (scope not in BudgetScope.__members__ or scope == BudgetScope.ACCOUNT):
@@ -140,10 +143,14 @@ def fault(
     if scope is not None and kind not in (EntryKind.CHARGE, EntryKind.VOID):
         return f"{kind} has no scope"
     if kind == EntryKind.CHARGE:
-        return None if placed else "a CHARGE names its page and day"
-    if amount is None:
+        return None if placed and billed is None else "a CHARGE names its page and day, and bills nothing"
+    if kind == EntryKind.INVOICE:
+        return None if not amount and billed is not None and billed > 0 else "an INVOICE bills an amount and moves none"
+    if billed is not None and not (kind == EntryKind.VOID and not amount):
+        return f"{kind} bills nothing"
+    if amount is None and billed is None:
         return f"{kind} needs an amount"
-    if kind in (EntryKind.GRANT, EntryKind.PAYMENT, EntryKind.INVOICE) and amount <= 0:
+    if kind in (EntryKind.GRANT, EntryKind.PAYMENT) and amount <= 0:
         return f"{kind} of {amount} is not positive"
     if kind == EntryKind.EXPIRY and (grant_id is None or amount >= 0):
         return "an EXPIRY names its grant and takes an amount off"

@@ -67,8 +67,9 @@ def _void_refusal(account: Account, entry: Entry) -> tuple[str, str] | None:
         return "conflict", "a VOID cannot be taken back"
     if (EntryKind.EXPIRY, entry.voids) in account.references:
         return "conflict", "the grant has expired: take back its EXPIRY first"
-    if known.amount_pico != -entry.delta_pico:
-        return "conflict", f"it takes back {plain(-entry.delta_pico)} of an entry of {plain(known.amount_pico)}"
+    is_invoice = known.kind == EntryKind.INVOICE
+    if is_invoice != (entry.billed_pico is not None) or known.amount_pico != -entry.worth_pico:
+        return "conflict", f"it takes back {plain(-entry.worth_pico)} of an entry of {plain(known.amount_pico)}"
     return None
 
 

@@ -33,6 +33,7 @@ class Entry:
     made_at_ms: int
     offset: int = 0
     entries_partition: int = 0
+    billed_pico: int | None = None
     provisional_pico: int = 0
     scope: str | None = None
     scope_id: str | None = None
@@ -56,13 +57,18 @@ class Entry:
         return self.amount_pico or 0
 
     @property
+    def worth_pico(self) -> int:
+        """What a VOID of it must take back."""
+        return self.delta_pico if self.billed_pico is None else self.billed_pico
+
+    @property
     def bucket(self) -> int:
         return self.at_ms // BUCKET_MS
 
     @property
     def of_usage(self) -> bool:
         """Whether it charges calls, or takes such a charge back."""
-        return self.day is not None
+        return self.day is not None and self.kind in (EntryKind.CHARGE, EntryKind.VOID)
 
     def fault(self) -> str | None:
         """Why it cannot be booked, whatever the account; None if it can."""
@@ -70,6 +76,7 @@ class Entry:
         return fault(
             self.kind,
             self.amount_pico,
+            self.billed_pico,
             placed=placed,
             scope=self.scope,
             scope_id=self.scope_id,
@@ -79,7 +86,16 @@ class Entry:
 
     def digest(self) -> str:
         """What two entries of one id must have in common to be the same entry: all but when, by whom and why."""
-        terms = (self.kind, self.amount_pico, self.currency, self.scope, self.scope_id, self.day, self.unpriced)
+        terms = (
+            self.kind,
+            self.amount_pico,
+            self.billed_pico,
+            self.currency,
+            self.scope,
+            self.scope_id,
+            self.day,
+            self.unpriced,
+        )
         more = (self.priority, self.expires_at_ms, self.promotional, self.grant_id, self.voids, self.reference)
         return hashlib.blake2b(repr(terms + more).encode(), digest_size=8).hexdigest()
 
@@ -101,6 +117,7 @@ _COLUMNS: dict[str, Any] = {
     "made_at_ms": pl.col("made_at").dt.epoch("ms"),
     "offset": pl.col(OFFSET),
     "entries_partition": pl.lit(0, pl.Int64),
+    "billed_pico": pl.col("billed_amount").to_physical().cast(pl.Int128),
     "provisional_pico": pl.col("provisional_amount").to_physical().cast(pl.Int128).fill_null(0),
     "scope": pl.col("scope"),
     "scope_id": pl.col("scope_id"),

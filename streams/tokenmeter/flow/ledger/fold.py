@@ -34,6 +34,7 @@ _ODD = (
     | (pl.col("unpriced") < 0)
     | pl.any_horizontal(pl.col("partition", "first_offset", "line", "occurred_day").is_null())
     | (pl.col("scope").is_null() != pl.col("scope_id").is_null())
+    | pl.col("billed_amount").is_not_null()
     | ~pl.col("scope").is_in(_SCOPES).fill_null(True)
 ).fill_null(False)
 """What is never added up: whatever may give back, is refused, or is no charge."""
@@ -115,8 +116,10 @@ class Books:
                 continue
             for row in rows:
                 account.version += row.entries
-                account.as_of_ms = row.at_ms
-                account.positions[row.partition] = (row.first_offset, row.line)
+                # The rows of one account come in any order.
+                account.as_of_ms = max(account.as_of_ms, row.at_ms)
+                position = (row.first_offset, row.line)
+                account.positions[row.partition] = max(account.positions.get(row.partition, position), position)
                 if row.scope is None:
                     draw(account, -row.amount_pico)
                     account.charged_pico -= row.amount_pico

@@ -58,7 +58,7 @@ def _book(account: Account, terms: Terms, entry: Entry) -> None:
         case EntryKind.ADJUSTMENT:
             _move(account, delta, entry.entry_id)
         case EntryKind.INVOICE:
-            account.invoiced_pico += delta
+            account.invoiced_pico += entry.worth_pico
         case EntryKind.EXPIRY:
             assert entry.grant_id is not None
             drawdown.take_back(account, entry.grant_id, -delta)
@@ -130,7 +130,7 @@ def _judge(account: Account, terms: Terms, rules: LedgerRules, entry: Entry) -> 
         told += alarms.settle(account, lines, cause, lines_of.CREDIT)
         if entry.unpriced:
             told += alarms.settle(account, [lines_of.unpriced_line(account, cause)], cause)
-    if entry.day is not None:
+    if entry.of_usage and entry.day is not None:
         for budget in terms.budgets.get((entry.scope, entry.scope_id), ()):
             key = (entry.scope, entry.scope_id, key_of(budget.window, entry.day))
             if key in account.windows:

@@ -14,7 +14,7 @@ def remember(account: Account, entry: Entry) -> None:
     """Keep the id, and whatever else no other entry of the kind may share."""
     unique = unique_of(entry)
     account.counted_avro = None
-    account.counted[entry.entry_id] = Counted(entry.digest(), entry.kind, entry.delta_pico, unique, entry.at_ms)
+    account.counted[entry.entry_id] = Counted(entry.digest(), entry.kind, entry.worth_pico, unique, entry.at_ms)
     if unique:
         account.references[entry.kind, unique] = entry.entry_id
     while len(account.counted) > REMEMBERED_ENTRIES_MAX:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -15,16 +16,31 @@ from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.synthetic import calls as generated
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events import UsageEvent
+from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.owed import Owed
+from tokenmeter.stack.prices.demo import demo_rows
+from tokenmeter.stack.prices.proposed import Place, Proposed
+from tokenmeter.stack.prices.reader import read_catalog
+from tokenmeter.stack.prices.writer import publish
 from tokenmeter.stack.proof import settle
 from tokenmeter.stack.settings import Settings
 from tokenmeter.store.client import connect
 
 ROUNDS = 2
+DEMO = Place("the demo's price book")
 GENERATED_PERIOD = timedelta(hours=20)
 
 Bar = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+
+
+def price_book(client: Mapping[str, Any], console: Console) -> list[CatalogRow]:
+    """The catalog's rows; those of the demo are written where it has none, and never beside somebody's own."""
+    written = publish(client, lambda known: [] if known.rows else [Proposed(row, DEMO) for row in demo_rows()])
+    rows = [row for _, row in read_catalog(KafkaLogReader(client)).rows]
+    console.print(f"price book: {len(rows)} rows, {len(written.changes.rows)} of them just written", highlight=False)
+    return rows
 
 
 def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: int, console: Console, bar: Bar) -> bool:
@@ -33,7 +49,8 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
     sources: list[tuple[str, int | None, Callable[[], Iterable[UsageEvent]]]]
     sources = [(trace.name, None, partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
-    sent, owed = Sent(), Owed([])
+    client = {"bootstrap.servers": stack.bootstrap}
+    sent, owed = Sent(), Owed(price_book(client, console))
     with Emitter(stack.bootstrap) as emitter:
         for number in range(1, ROUNDS + 1):
             for name, total, events in sources or [("generated calls", calls, generate)]:
@@ -41,6 +58,6 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
                     send(owed.counted(events(), sent), emitter, sent, None, advance)
     console.print("waiting until the last event is metered and stored ...", highlight=False)
     clickhouse = connect(stack.clickhouse_url, settings.clickhouse_user, stack.clickhouse_password)
-    proof = settle(sent, owed.amounts, {"bootstrap.servers": stack.bootstrap}, clickhouse, stack.watch)
+    proof = settle(sent, owed.amounts, client, clickhouse, stack.watch)
     console.print(proof.table())
     return proof.holds

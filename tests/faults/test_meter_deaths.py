@@ -1,4 +1,5 @@
-"""Fault: the meter is killed at each point of a page's life. Invariant: every event is metered exactly once.
+"""Fault: the meter is killed at each point of a page's life. Invariant: every event is metered exactly once,
+and every account owes what the contract's page says, to the last pico-unit.
 
 The twin commits its offset outside the transaction; the same check must find what it loses.
 """
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from support import oracle
+from support import oracle, owed
 from support.broker import broker, eventually, lag
 from support.worker_main import Point
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.meter_app import APP_ID
 
+PRICED_EVENTS = 600
+"""The customers of the first events are in the catalog, every third below a reseller and a distributor."""
 POINTS = [
     Point("Produce", "before", 3),
     Point("Produce", "after", 3),
@@ -28,6 +31,7 @@ POINTS = [
 def die_once(folder: Path, point: Point, twin: str | None = None) -> list[str]:
     """Let the meter die at ``point`` under load, start it again, let it finish; returns what is wrong afterwards."""
     with broker(folder) as kafka:
+        owed.publish(kafka.bootstrap, owed.for_events(oracle.made(0, PRICED_EVENTS)))
         load = oracle.Load(kafka.bootstrap)
         first = WorkerProcess(folder, "first", "meter", kafka.bootstrap, slot="1", point=point, twin=twin)
         eventually(f"it dies; {first.log}", lambda: load.wave() and not first.child.is_alive(), every_s=0.3)

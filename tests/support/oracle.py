@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from support import owed
 from support.broker import Record, read_all
 from support.events import event
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent, decode
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, RESALE
 from tokenmeter.events.lines import FIRST_DIGEST, page_digest, without_digest
 
 REPEATED_SHARE = 0.1
@@ -96,11 +97,12 @@ def problems(bootstrap: str, sent: Iterable[UsageEvent], repeated: int) -> list[
 
 def metered(bootstrap: str, sent: Iterable[UsageEvent], repeated: int) -> Verdict:
     """Lines, pages and quarantine held against what was sent."""
-    expected = {one.customer_id: one.to_record() for one in sent}
+    events = list(sent)
+    expected = {one.customer_id: one.to_record() for one in events}
     billing = [decode(record.value).record for record in read_all(bootstrap, BILLING)]
     market = [decode(record.value).record for record in read_all(bootstrap, MARKET)]
     pages = [decode(record.value).record for record in read_all(bootstrap, PAGES)]
-    found = [*_sums(expected, billing, market, pages), *_chain(bootstrap)]
+    found = [*_sums(expected, billing, market, pages), *_chain(bootstrap), *owed.problems(bootstrap, events)]
     if repeated != sum(page["duplicates"] for page in pages):
         found.append(f"duplicates: {repeated} sent, {sum(page['duplicates'] for page in pages)} counted")
     if quarantined := read_all(bootstrap, QUARANTINE):
@@ -134,7 +136,7 @@ def _chain(bootstrap: str) -> list[str]:
     for record in read_all(bootstrap, EVENTS):
         ends[record.partition] = record.offset + 1
     lines: dict[tuple[str, int, int], list[tuple[int, bytes]]] = defaultdict(list)
-    for topic in (BILLING, MARKET):
+    for topic in (BILLING, MARKET, RESALE):
         for record in read_all(bootstrap, topic):
             line = decode(record.value).record
             lines[topic, line["partition"], line["first_offset"]].append((line["line"], record.value))
@@ -151,7 +153,7 @@ def _chain(bootstrap: str) -> list[str]:
                 found.append(f"{name}: the page before ended at {position - 1}")
             values = [
                 [value for _, value in sorted(lines[topic, partition, page["first_offset"]])]
-                for topic in (BILLING, MARKET)
+                for topic in (BILLING, MARKET, RESALE)
             ]
             if page["previous_digest"] != previous:
                 found.append(f"{name}: does not follow the digest of the page before")

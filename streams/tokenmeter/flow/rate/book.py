@@ -6,7 +6,7 @@ The rules are those of ``tokenmeter/events/pricing.md``. Nothing here changes on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from tokenmeter.events.catalog import (
@@ -14,18 +14,16 @@ from tokenmeter.events.catalog import (
     COST_BOOK,
     DEFAULT_PLAN,
     LIST_BOOK,
-    UNIT_PRICE_MAX,
     Account,
     CatalogRow,
     Plan,
     PriceTerms,
 )
-from tokenmeter.events.rating import BYOK_COST, Level, Rating, parts_of, pico, unit_prices
-from tokenmeter.flow.rate.levels import charged, paid_by
+from tokenmeter.events.rating import BYOK_COST, Level, Rating, parts_of, unit_prices
+from tokenmeter.flow.rate.levels import Paid, charged, of_row, paid_by, times
 from tokenmeter.flow.rate.matching import Call, matches, patterns_of, rank
 from tokenmeter.flow.rate.timeline import Timeline, epoch_us, minute_of_week
 
-UNIT_PRICE_MAX_PICO = pico(UNIT_PRICE_MAX)
 _LIST_PRICE = Plan(plan_id=DEFAULT_PLAN, base_book=LIST_BOOK, effective_from=datetime.fromtimestamp(0, UTC))
 """What ``default`` means where the catalog does not say."""
 
@@ -41,7 +39,6 @@ class Book:
         self.accounts: Timeline[str, Account] = Timeline()
         self._keys_of: dict[tuple[str, str], list[tuple[object, ...]]] = {}
         self._by_row_id: dict[str, PriceTerms] = {}
-        self._dearest: dict[str, int] = {}
         self._take(rows)
 
     def extended(self, rows: Iterable[tuple[int, CatalogRow]], catalog_offset: int) -> Book:
@@ -49,7 +46,6 @@ class Book:
         made = Book(catalog_offset=catalog_offset)
         made.prices, made.plans, made.accounts = self.prices, self.plans, self.accounts
         made._keys_of, made._by_row_id = dict(self._keys_of), dict(self._by_row_id)
-        made._dearest = dict(self._dearest)
         made._take(rows)
         return made
 
@@ -77,17 +73,12 @@ class Book:
         in the catalog, or one of its unit prices is beyond UNIT_PRICE_MAX after a factor."""
         row_id, factors = parts_of(price_id)
         row = self.price(row_id)
-        return unit_prices(row.units_pico(), factors) if row is not None and self.is_payable(row, factors) else None
-
-    def is_payable(self, row: PriceTerms, factors: Sequence[int]) -> bool:
-        """Whether no unit price of a row is beyond UNIT_PRICE_MAX after one of the factors."""
-        dearest = self._dearest.get(row.row_id)
-        if dearest is None:
-            dearest = self._dearest[row.row_id] = max(row.units_pico().values())
-        # Rounding keeps the order: the dearest unit price is the dearest after each factor.
-        return all(
-            unit_prices({"": dearest}, factors[: count + 1])[""] <= UNIT_PRICE_MAX_PICO for count in range(len(factors))
-        )
+        if row is None:
+            return None
+        paid: Paid | None = of_row(row)
+        for factor in factors:
+            paid = None if paid is None else times(paid, factor)
+        return None if paid is None else unit_prices(row.units_pico(), factors)
 
     def best(self, book: str, call: Call, at: datetime) -> PriceTerms | None:
         """The best price of a book for a call that ended at ``at``."""
@@ -139,9 +130,12 @@ class Book:
         """What a call that ended at ``at`` is charged by, at every level."""
         at_us = epoch_us(at)
         chain = self.chain_at(call.customer_id, at_us)
-        plans = [self.plan_at(self.plan_id_at(account, at_us), at_us) for account in chain]
-        pays = paid_by(plans, lambda book: self.best(book, call, at), self.is_payable)
-        ids = [charged(plan, paid, call.byok, self.is_payable) for plan, paid in zip(plans, pays, strict=True)]
+        paid: Paid | None = None
+        ids: list[str | None] = []
+        for account in reversed(chain):
+            plan = self.plan_at(self.plan_id_at(account, at_us), at_us)
+            paid = paid_by(plan, paid, account == chain[-1], lambda book: self._offer(book, call, at))
+            ids.insert(0, charged(plan, paid, call.byok))
         cost = self.best(COST_BOOK, call, at)
         return Rating(
             ids[0],
@@ -149,3 +143,7 @@ class Book:
             self.plan_id_at(call.customer_id, at_us),
             tuple(Level(account, price) for account, price in zip(chain[1:], ids[1:], strict=True)),
         )
+
+    def _offer(self, book: str, call: Call, at: datetime) -> Paid | None:
+        row = self.best(book, call, at)
+        return None if row is None else of_row(row)

@@ -14,7 +14,7 @@ from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rated import Rater
-from tokenmeter.flow.rate.rater import BookRater, follow
+from tokenmeter.flow.rate.rater import BookRater
 
 STALL_S = 30.0
 """A look at the catalog that gets no answer, or reads nothing new, for this long has failed."""
@@ -54,9 +54,9 @@ class CatalogRates:
         with self._lock:
             end = self._end()
             if end > self._rater.catalog_offset:
-                self._rater = follow(self._rater, self._read(self._rater.catalog_offset, end), end)
+                self._rater = self._rater.follow(self._read(self._rater.catalog_offset, end), end)
             elif self._rater.is_full:
-                self._rater = follow(self._rater, [], end)
+                self._rater = self._rater.follow([], end)
             return self._rater
 
     def close(self) -> None:

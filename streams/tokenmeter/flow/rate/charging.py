@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events.contract import PART_OF, PRICED_FIELDS
+from tokenmeter.events.rating import unit_prices
+from tokenmeter.flow.rate.int_table import Numbers
+from tokenmeter.flow.rate.levels import UNIT_PRICE_MAX_PICO
 
 UNPRICED = 0
 """The line of the table that charges null."""
 _FIRST_CAPACITY = 1_024
+MEMO_MAX = 50_000
+"""Unit prices remembered beside the table, to make others of."""
 
 
 def coefficients(units: dict[str, int]) -> list[int]:
@@ -21,31 +25,51 @@ def coefficients(units: dict[str, int]) -> list[int]:
 
 
 class UnitPrices:
-    """A table of coefficients, a line for each price id; grows, and lines once given stay."""
+    """A table of coefficients with a line for each price id; it grows, and lines once given stay.
+
+    Lines are given by one thread at a time; anybody may charge by those that were.
+    """
 
     def __init__(self, units_of: Callable[[str], dict[str, int] | None]) -> None:
+        """``units_of`` tells the unit prices of a row id; None: there is no such row."""
         self._units_of = units_of
         self._lines: dict[str | None, int] = {None: UNPRICED}
         self._table = np.zeros((len(PRICED_FIELDS), _FIRST_CAPACITY), np.int64)
-        self._height = 1
+        self._memo: dict[str, dict[str, int] | None] = {}
+        self.ids: list[str | None] = [None]
+        """The price id of each line."""
 
     def line(self, price_id: str | None) -> int:
-        """The line of a price id, UNPRICED if it prices nothing; for one thread at a time."""
+        """The line of a price id, UNPRICED if it prices nothing."""
         line = self._lines.get(price_id)
         if line is None:
-            units = None if price_id is None else self._units_of(price_id)
-            line = self._lines[price_id] = UNPRICED if units is None else self._added(units)
+            units = None if price_id is None else self._units(price_id)
+            line = self._lines[price_id] = UNPRICED if units is None else self._added(price_id, units)
         return line
 
-    def _added(self, units: dict[str, int]) -> int:
-        line = self._height
+    def _units(self, price_id: str) -> dict[str, int] | None:
+        """Unit prices after the last factor, from those before it: a chain's ids are each other's beginnings."""
+        if price_id not in self._memo:
+            if len(self._memo) >= MEMO_MAX:
+                self._memo.clear()
+            before, _, factor = price_id.rpartition("*")
+            units = self._units(before) if before else self._units_of(price_id)
+            if units is not None and before:
+                made = {unit: unit_prices({"": unit}, [int(factor)])[""] for unit in {*units.values()}}
+                is_payable = max(made.values()) <= UNIT_PRICE_MAX_PICO
+                units = {name: made[unit] for name, unit in units.items()} if is_payable else None
+            self._memo[price_id] = units
+        return self._memo[price_id]
+
+    def _added(self, price_id: str | None, units: dict[str, int]) -> int:
+        line = len(self.ids)
         if line == self._table.shape[1]:
             self._table = np.concatenate([self._table, np.zeros_like(self._table)], axis=1)
         self._table[:, line] = coefficients(units)
-        self._height += 1
+        self.ids.append(price_id)
         return line
 
-    def charge(self, used: pl.DataFrame, lines: npt.NDArray[np.int32]) -> pl.Series:
+    def charge(self, used: pl.DataFrame, lines: Numbers) -> pl.Series:
         """Pico-units for each row of ``used`` (those of PRICED_FIELDS that are not all zero) by its line."""
         table = self._table
         total = pl.repeat(0, len(lines), dtype=pl.Int128, eager=True)

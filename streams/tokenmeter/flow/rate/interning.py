@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-import polars as pl
-
 Value = TypeVar("Value", bound=Hashable)
-NUMBER = "_number"
+NONE = -1
+"""The number of nothing, where a value refers to another: an account without one above it."""
 
 
 class Interner(Generic[Value]):
@@ -31,26 +30,10 @@ class Interner(Generic[Value]):
         return number
 
 
-class Lookup:
-    """Numbers of rows of keys: each distinct row is resolved once, then found by a join.
-
-    ``resolve`` gets the rows nobody asked for before. Readers may be many; who resolves holds the rater's lock.
-    """
-
-    def __init__(self, schema: dict[str, pl.DataType], resolve: Callable[[pl.DataFrame], Sequence[int]]) -> None:
-        self._keys = list(schema)
-        self._table = pl.DataFrame(schema={**schema, NUMBER: pl.Int32()})
-        self._resolve = resolve
-
-    def __len__(self) -> int:
-        return self._table.height
-
-    def find(self, keys: pl.DataFrame) -> pl.Series:
-        """The number of each row, null where it was not resolved yet."""
-        return keys.join(self._table, on=self._keys, how="left", nulls_equal=True, maintain_order="left")[NUMBER]
-
-    def learn(self, keys: pl.DataFrame) -> None:
-        """Resolve what of these rows is not known."""
-        unseen = keys.unique(maintain_order=True).join(self._table, on=self._keys, how="anti", nulls_equal=True)
-        numbers = pl.Series(NUMBER, self._resolve(unseen), pl.Int32)
-        self._table = pl.concat([self._table, unseen.with_columns(numbers)])
+def linked(nodes: Interner[tuple[Value, int]], node: int) -> list[Value]:
+    """The values of a linked list, whose nodes are (value, number of the next node or NONE)."""
+    found = []
+    while node != NONE:
+        value, node = nodes.values[node]
+        found.append(value)
+    return found

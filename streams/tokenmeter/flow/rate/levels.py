@@ -1,60 +1,61 @@
-"""What each account of a chain pays for a call, by its plan: "What an account pays" of ``pricing.md``."""
+"""What an account pays for a call, by its plan: "What an account pays" of ``pricing.md``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple
 
-from tokenmeter.events.catalog import COST_BOOK, Plan, PlanBase, PriceTerms
-from tokenmeter.events.rating import PPM, price_id
+from tokenmeter.events.catalog import COST_BOOK, UNIT_PRICE_MAX, Plan, PlanBase, PriceTerms
+from tokenmeter.events.rating import PPM, pico, price_id, unit_prices
 
-BestOf: TypeAlias = Callable[[str], PriceTerms | None]
-"""The best price of a book, by its name, for the call in question."""
-IsPayable: TypeAlias = Callable[[PriceTerms, tuple[int, ...]], bool]
-"""Whether a price stays within what an account may be charged after its factors."""
-Paid: TypeAlias = tuple[PriceTerms, tuple[int, ...]]
-"""A price row and the factors on it, in parts per million, in the order in which they apply."""
+UNIT_PRICE_MAX_PICO = pico(UNIT_PRICE_MAX)
 
 
-def paid_by(plans: Sequence[Plan | None], best_of: BestOf, is_payable: IsPayable) -> list[Paid | None]:
-    """What each account pays before a BYOK fee; ``plans`` are the chain's, the customer's first; None: unpriced."""
-    pays: list[Paid | None] = []
-    above: Paid | None = None
-    for level, plan in reversed(list(enumerate(plans))):
-        paid = None
-        if plan is not None:
-            paid = _paid(plan, above, level == len(plans) - 1, best_of)
-        if paid is not None and not is_payable(*paid):
-            paid = None
-        above = paid
-        pays.append(paid)
-    return pays[::-1]
+class Paid(NamedTuple):
+    """A price with the factors it went through; ``dearest_pico`` is the greatest of its unit prices."""
+
+    price_id: str
+    currency: str
+    dearest_pico: int
 
 
-def _paid(plan: Plan, above: Paid | None, is_last: bool, best_of: BestOf) -> Paid | None:
-    fixed = None if plan.override_book is None else best_of(plan.override_book)
-    base: Paid | None
-    if fixed is not None:
-        base, margin = (fixed, ()), PPM
-    else:
-        margin = PPM + plan.margin_ppm
-        if plan.base == PlanBase.BUY and not is_last:
-            base = above
-        else:
-            book = plan.base_book if plan.base == PlanBase.BOOK else COST_BOOK
-            found = None if book is None else best_of(book)
-            base = None if found is None else (found, ())
-    if base is None or plan.currency not in (None, base[0].currency):
+def of_row(row: PriceTerms) -> Paid:
+    """A price row's own prices."""
+    return Paid(row.row_id, row.currency, max(row.units_pico().values()))
+
+
+def times(paid: Paid, factor_ppm: int) -> Paid | None:
+    """A price after one more factor; None when that makes a unit price greater than UNIT_PRICE_MAX."""
+    # Rounding keeps the order: the dearest unit price stays the dearest.
+    dearest = unit_prices({"": paid.dearest_pico}, [factor_ppm])[""]
+    return (
+        Paid(price_id(paid.price_id, [factor_ppm]), paid.currency, dearest) if dearest <= UNIT_PRICE_MAX_PICO else None
+    )
+
+
+def paid_by(plan: Plan | None, above: Paid | None, is_last: bool, best_of: Callable[[str], Paid | None]) -> Paid | None:
+    """What an account on this plan pays before a BYOK fee; None: unpriced.
+
+    ``above`` is what its parent pays, ``is_last`` says that it has none.
+    """
+    if plan is None:
         return None
-    row, factors = base
-    return row, factors if margin == PPM else (*factors, margin)
+    base = None if plan.override_book is None else best_of(plan.override_book)
+    margin_ppm = 0
+    if base is None:
+        margin_ppm = plan.margin_ppm
+        if plan.base == PlanBase.BUY:
+            base = best_of(COST_BOOK) if is_last else above
+        elif plan.base_book is not None:
+            base = best_of(plan.base_book)
+    if base is None or plan.currency not in (None, base.currency):
+        return None
+    return times(base, PPM + margin_ppm) if margin_ppm else base
 
 
-def charged(plan: Plan | None, paid: Paid | None, byok: bool, is_payable: IsPayable) -> str | None:
+def charged(plan: Plan | None, paid: Paid | None, byok: bool) -> str | None:
     """The id of the price that an account is charged by for what it pays, its plan's BYOK fee included."""
     if plan is None or paid is None:
         return None
-    row, factors = paid
-    if byok:
-        factors = (*factors, plan.byok_fee_ppm)
-    return price_id(row.row_id, factors) if is_payable(row, factors) else None
+    owed = times(paid, plan.byok_fee_ppm) if byok else paid
+    return None if owed is None else owed.price_id

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from tokenmeter.events.catalog import PriceTerms
 from tokenmeter.events.contract import PRICED_FIELDS
-from tokenmeter.events.rating import BYOK_COST, Level, Rating, parts_of
-from tokenmeter.flow.rate.book import Book
+from tokenmeter.events.rating import BYOK_COST, Rating, parts_of
 from tokenmeter.flow.rate.charging import UNPRICED, UnitPrices
-from tokenmeter.flow.rate.interning import Interner
+from tokenmeter.flow.rate.int_table import Numbers
+from tokenmeter.flow.rate.interning import NONE, Interner
+from tokenmeter.flow.rate.paths import People
 from tokenmeter.flow.rate.rated import RATING, TERMS
 
-Who: TypeAlias = tuple[str | None, tuple[str, ...]]
-"""A plan, and the accounts above the customer, nearest first."""
-Prices: TypeAlias = tuple[str | None, str | None, tuple[str | None, ...]]
-"""Price id, cost price id, the price id of each level above."""
-_COLUMNS = ("price_line", "cost_line", "currency", "cost_currency")
+_COLUMNS = ("price_id", "cost_price_id", "currency", "cost_currency", "provisional")
 
 
 class Ratings:
@@ -29,92 +26,120 @@ class Ratings:
     Numbers are given by one thread at a time, and then shown by ``publish``; anybody may read what is shown.
     """
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, price: Callable[[str], PriceTerms | None], people: People) -> None:
+        """``price`` tells the price row of a row id."""
+        self._price = price
+        self._people = people
         self.units = UnitPrices(self._units_of)
-        self.whos: Interner[Who] = Interner()
-        self.prices: Interner[Prices] = Interner()
+        self._levels: Interner[tuple[str | None, int]] = Interner()
+        """Linked: the price id of a level, and the node of those above it."""
+        self._prices: Interner[tuple[str | None, str | None, int]] = Interner()
+        """(price id, cost price id, levels)."""
         self._numbers: Interner[tuple[int, int]] = Interner()
+        """(who, prices)."""
         self._currencies: Interner[str | None] = Interner(None)
-        self._columns: dict[str, npt.NDArray[np.int32]] = {name: np.zeros(0, np.int32) for name in _COLUMNS}
+        self._of_prices = np.zeros((len(_COLUMNS), 0), np.int32)
+        self._of_number = np.zeros((2, 0), np.int32)
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def number(self, who: int, prices: int) -> int:
-        """The number of the rating of these ``whos`` and ``prices``."""
-        return self._numbers.number((who, prices))
+    def levels(self, price_id: str | None, above: int) -> int:
+        """The node of a level that pays this, below another node or NONE."""
+        return self._levels.number((price_id, above))
+
+    def number(self, who: int, price_id: str | None, cost_price_id: str | None, levels: int) -> int:
+        """The number of a rating."""
+        return self._numbers.number((who, self._prices.number((price_id, cost_price_id, levels))))
 
     def carried(self, rating: Rating) -> int:
         """The number of a rating that a correction carries: an id that prices nothing here is null in it."""
-        who = self.whos.number((rating.plan_id, tuple(level.account_id for level in rating.levels)))
-        levels = tuple(self.known(level.price_id) for level in rating.levels)
+        node, levels = NONE, NONE
+        for level in reversed(rating.levels):
+            node = self._people.accounts.number((level.account_id, node))
+            levels = self.levels(self.known(level.price_id), levels)
+        who = self._people.whos.number((rating.plan_id, node))
         cost = rating.cost_price_id if rating.cost_price_id == BYOK_COST else self.known(rating.cost_price_id)
-        return self.number(who, self.prices.number((self.known(rating.price_id), cost, levels)))
+        return self.number(who, self.known(rating.price_id), cost, levels)
 
-    def rating(self, number: int) -> Rating:
-        """What a number stands for."""
-        who, prices = self._numbers.values[number]
-        plan_id, accounts = self.whos.values[who]
-        price_id, cost_price_id, levels = self.prices.values[prices]
-        return Rating(price_id, cost_price_id, plan_id, tuple(map(Level, accounts, levels)))
+    def known(self, price_id: str | None) -> str | None:
+        """The id if an account can be charged by it, else None."""
+        # Nobody is charged by "byok": it is what a call costs, and no price row.
+        return None if price_id == BYOK_COST or self.units.line(price_id) == UNPRICED else price_id
 
     def publish(self) -> None:
         """Let columns be read for the numbers given so far."""
-        shown = len(self._columns["currency"])
-        added = [self._row(prices) for _, prices in self._numbers.values[shown:]]
-        columns = np.array(added, np.int32).reshape(-1, len(_COLUMNS)).T
-        self._columns = {
-            name: np.concatenate([self._columns[name], column]) for name, column in zip(_COLUMNS, columns, strict=True)
-        }
+        shown = self._of_prices.shape[1]
+        rows = [self._row(*prices) for prices in self._prices.values[shown:]]
+        self._of_prices = np.append(self._of_prices, np.array(rows, np.int32).reshape(-1, len(_COLUMNS)).T, axis=1)
+        pairs = np.array(self._numbers.values[self._of_number.shape[1] :], np.int32).reshape(-1, 2).T
+        self._of_number = np.append(self._of_number, pairs, axis=1)
 
-    def _row(self, prices: int) -> tuple[int, int, int, int]:
-        price_id, cost_price_id, _ = self.prices.values[prices]
-        currency = self._currencies.number(self.currency(price_id))
-        cost_currency = self._currencies.number(self.currency(cost_price_id))
-        return self.units.line(price_id), self.units.line(cost_price_id), currency, cost_currency
+    def _row(self, price_id: str | None, cost_price_id: str | None, _: int) -> tuple[int, ...]:
+        lines = self.units.line(price_id), self.units.line(cost_price_id)
+        currencies = (self._currencies.number(self.currency(one)) for one in (price_id, cost_price_id))
+        return *lines, *currencies, self.provisional(price_id)
 
-    def column(self, name: str, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """``price_line`` or ``cost_line`` of each number, to charge by ``units``."""
-        return self._columns[name].take(numbers)
+    def column(self, name: str, numbers: Numbers) -> Numbers:
+        """Of each number: the line of its ``price_id`` or ``cost_price_id`` among ``units``, or a number for its
+        currency or whether it is provisional."""
+        values: Numbers = self._of_prices[_COLUMNS.index(name)]
+        prices: Numbers = self._of_number[1].take(numbers)
+        return values.take(prices)
 
-    def currencies(self, name: str, numbers: npt.NDArray[np.int32]) -> pl.Series:
+    def currencies(self, name: str, numbers: Numbers) -> pl.Series:
         """``currency`` or ``cost_currency`` of each number."""
-        names = pl.Series(name, self._currencies.values, pl.String)
-        return names.gather(pl.Series(self.column(name, numbers)))
+        return _chosen(name, self._currencies.values, self.column(name, numbers))
 
     def terms(self, numbers: Sequence[int]) -> pl.DataFrame:
         """RATING and TERMS of these numbers."""
-        rows = []
-        for number in numbers:
-            rating = self.rating(number)
-            row = {
-                RATING: number,
-                "price_id": rating.price_id,
-                "cost_price_id": rating.cost_price_id,
-                "plan_id": rating.plan_id,
-                "chain": rating.chain,
-                "currency": self.currency(rating.price_id),
-                "cost_currency": self.currency(rating.cost_price_id),
-                "provisional": self.provisional(rating.price_id),
-            }
-            rows.append(row)
-        return pl.DataFrame(rows, schema={RATING: pl.Int32(), **TERMS})
+        wanted = np.array(numbers, np.int32)
+        whos, prices = self._of_number.take(wanted, axis=1)
+        plans: Interner[str | None] = Interner()
+        chains: Interner[str | None] = Interner()
+        plan_codes, chain_codes = [], []
+        texts: dict[tuple[int, int], str | None] = {(NONE, NONE): None}
+        for who, price in zip(whos.tolist(), prices.tolist(), strict=True):
+            plan_id, node = self._people.whos.values[who]
+            plan_codes.append(plans.number(plan_id))
+            chain_codes.append(chains.number(self._chain(node, self._prices.values[price][2], texts)))
+        return pl.DataFrame(
+            [
+                pl.Series(RATING, wanted),
+                *(_chosen(name, self.units.ids, self.column(name, wanted)) for name in ("price_id", "cost_price_id")),
+                _chosen("plan_id", plans.values, np.array(plan_codes, np.int32)),
+                _chosen("chain", chains.values, np.array(chain_codes, np.int32)),
+                *(self.currencies(name, wanted) for name in ("currency", "cost_currency")),
+                pl.Series("provisional", self.column("provisional", wanted).astype(np.bool_)),
+            ]
+        ).select(RATING, *TERMS)
+
+    def _chain(self, node: int, levels: int, texts: dict[tuple[int, int], str | None]) -> str | None:
+        """``Rating.chain``, made of the chain above that many share."""
+        if (node, levels) not in texts:
+            account_id, node_above = self._people.accounts.values[node]
+            price_id, levels_above = self._levels.values[levels]
+            above = self._chain(node_above, levels_above, texts)
+            own = f"{quote(account_id)}@{price_id or ''}"
+            texts[node, levels] = own if above is None else f"{own};{above}"
+        return texts[node, levels]
 
     def currency(self, price_id: str | None) -> str | None:
         """The currency of a price id's row."""
-        row = None if price_id is None else self._book.price(parts_of(price_id)[0])
+        row = None if price_id is None else self._price(parts_of(price_id)[0])
         return None if row is None else row.currency
 
     def provisional(self, price_id: str | None) -> bool:
         """Whether the row of a price id stands in for the real one."""
-        row = None if price_id is None else self._book.price(parts_of(price_id)[0])
+        row = None if price_id is None else self._price(parts_of(price_id)[0])
         return row is not None and row.provisional
 
-    def known(self, price_id: str | None) -> str | None:
-        """The id if an account can be charged by it, else None. For one thread at a time."""
-        # Nobody is charged by "byok": it is what a call costs, and no price row.
-        return None if price_id == BYOK_COST or self.units.line(price_id) == UNPRICED else price_id
+    def _units_of(self, row_id: str) -> dict[str, int] | None:
+        if row_id == BYOK_COST:
+            return dict.fromkeys(PRICED_FIELDS, 0)
+        row = self._price(row_id)
+        return None if row is None else row.units_pico()
 
-    def _units_of(self, price_id: str) -> dict[str, int] | None:
-        return dict.fromkeys(PRICED_FIELDS, 0) if price_id == BYOK_COST else self._book.units(price_id)
+
+def _chosen(name: str, values: Sequence[str | None], indices: Numbers) -> pl.Series:
+    return pl.Series(name, values, pl.String).gather(pl.Series(indices))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenmeter.flow.rate.book import Book
+from tokenmeter.flow.rate.int_table import Ints
 from tokenmeter.flow.rate.matching import week_minutes
-from tokenmeter.flow.rate.timeline import MINUTES_PER_WEEK, WEEK_US, Ints, minute_of_week, minutes_of_week
+from tokenmeter.flow.rate.timeline import MINUTES_PER_WEEK, WEEK_US, minute_of_week, minutes_of_week
 
-_BEFORE_ALL = -(2**62)
+BEFORE_ALL = -(2**62)
 
 
 class Cuts:
@@ -55,7 +56,7 @@ class Segments:
     def __init__(self, book: Book) -> None:
         prices = list(book.prices.rows())
         minutes = {minute for price in prices for stretch in week_minutes(price) for minute in stretch}
-        self._times = Cuts(book.prices.times_us(), _BEFORE_ALL)
+        self._times = Cuts(book.prices.times_us(), BEFORE_ALL)
         self._minutes = Cuts(minutes - {0, MINUTES_PER_WEEK}, 0)
         self._sizes = Cuts({price.min_input_tokens for price in prices} - {0}, 0)
 

@@ -6,14 +6,12 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
+from tokenmeter.flow.rate.int_table import Ints
 
 Key = TypeVar("Key", bound=Hashable)
 Row = TypeVar("Row")
-Ints: TypeAlias = npt.NDArray[np.int64]
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = timedelta(microseconds=1)
 MINUTE_US = 60_000_000

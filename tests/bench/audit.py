@@ -1,4 +1,4 @@
-"""``python -m bench.audit``: preload a topic, meter it, audit it with and without the meter beside it to compare with.
+"""``python -m bench.audit``: preload a topic, meter it by the bench's book of prices, audit what the meter made.
 
 The audit runs as a user runs it, over the topics alone; its figures count the processes it starts.
 """
@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from bench.__main__ import PARTITIONS, run_meter, show
+from bench.book import publish
 from bench.kept import OUT, keep
 from bench.measure import SAMPLE_S, Figures
 from bench.preload import preload
@@ -68,6 +69,7 @@ def main(events: Annotated[int, typer.Option(help="events to preload", min=10_00
     console = Console()
     with tempfile.TemporaryDirectory(prefix="tokenmeter-bench-") as name, broker(Path(name), PARTITIONS) as kafka:
         folder = Path(name)
+        publish(kafka.bootstrap)
         preload(kafka.bootstrap, events, lambda done: None)
         console.print("preloaded")
         rows = {"meter": run_meter(folder, kafka.bootstrap, events)}

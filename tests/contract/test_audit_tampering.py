@@ -1,4 +1,4 @@
-"""Lines and page records changed on real topics: the audit names the page, the topic, the line and the field.
+"""Lines, page records and the catalog changed on real topics: the audit names the page, topic, line and field.
 
 Each change is made to a copy of an honestly metered log on another broker. The honest copy must pass, so that what
 is found is the change.
@@ -8,22 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from support import oracle
 from support.broker import Record, broker, eventually, lag
+from support.catalog_rows import LONG_AGO, account, plan, price
 from support.copying import Topics, fill, snapshot, unchanged
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES
+from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, MARKET, PAGES, RESALE
 from tokenmeter.events.lines import page_digest
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
 
 HORIZON_MS = 15 * 60_000
 PARTITIONS = 1
+
+
+RECORDS = {BILLING: "billing_line", MARKET: "market_line", RESALE: "resale_line"}
+CHEAPER = price("*", 1_000_000, effective_from=LONG_AGO + timedelta(days=1))
+"""Known from the third wave on."""
+
+
+def publish(bootstrap: str, *rows: CatalogRow) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for row in rows:
+        producer.produce(CATALOG, row.to_value(), row.row_id.encode(), 0)
+    assert producer.flush(30) == 0
+
+
+def priced() -> list[CatalogRow]:
+    """A list, what it costs, and a distributor of whom every other customer buys."""
+    rows: list[CatalogRow] = [price("*", 3_000_000), price("a/*", 2_000_000, book="cost")]
+    rows += [plan("dealer", margin_ppm=-300_000), plan("resold", None, margin_ppm=55_000)]
+    rows += [account(f"customer-{number:06d}", "resold", "dealer-1") for number in range(0, 160, 2)]
+    return [*rows, account("dealer-1", "dealer")]
 
 
 def audit(bootstrap: str) -> AuditReport:
@@ -36,10 +61,13 @@ def audit(bootstrap: str) -> AuditReport:
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topics]:
     folder = tmp_path_factory.mktemp("honest")
     with broker(folder, PARTITIONS) as kafka:
+        publish(kafka.bootstrap, *priced())
         meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
         try:
             waves = oracle.Load(kafka.bootstrap)
-            for _ in range(4):
+            for number in range(4):
+                if number == 2:
+                    publish(kafka.bootstrap, CHEAPER)
                 waves.wave(40)
                 eventually(f"the wave is metered; {meter.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
             yield snapshot(kafka.bootstrap)
@@ -68,14 +96,32 @@ def rewritten(record: Record, name: str, **fields: Any) -> Record:
 def flip(topic: str, field: str, value: Any) -> Callable[[Topics], None]:
     def change(topics: Topics) -> None:
         _, places = of_page(topics, topic, 1)
-        name = "billing_line" if topic == BILLING else "market_line"
-        topics[topic][places[2]] = rewritten(topics[topic][places[2]], name, **{field: value})
+        topics[topic][places[2]] = rewritten(topics[topic][places[2]], RECORDS[topic], **{field: value})
 
     return change
 
 
-def delete_line(topics: Topics) -> None:
-    del topics[MARKET][of_page(topics, MARKET, 1)[1][2]]
+def delete_line(topic: str) -> Callable[[Topics], None]:
+    def change(topics: Topics) -> None:
+        del topics[topic][of_page(topics, topic, 1)[1][2]]
+
+    return change
+
+
+def reprice(number: int, catalog_offset: int) -> Callable[[Topics], None]:
+    def change(topics: Topics) -> None:
+        topics[PAGES][number] = rewritten(topics[PAGES][number], "page", catalog_offset=catalog_offset)
+
+    return change
+
+
+def exchange_prices(topics: Topics) -> None:
+    """The catalog that the lines were made by is another one now."""
+    topics[CATALOG][0] = replace(topics[CATALOG][0], value=price("*", 3_000_001).to_value())
+
+
+def no_row(topics: Topics) -> None:
+    topics[CATALOG].append(Record(0, 0, 0, None, b"not a row"))
 
 
 def insert_line(topics: Topics) -> None:
@@ -127,7 +173,7 @@ def forge_figures(topics: Topics) -> None:
     """The last page, with a figure changed and sealed again: its digest is right."""
     page, _ = of_page(topics, BILLING, -1)
     forged = {**page, "output_tokens": page["output_tokens"] + 1}
-    values = [[topics[t][place].value for place in of_page(topics, t, -1)[1]] for t in (BILLING, MARKET)]
+    values = [[topics[t][place].value for place in of_page(topics, t, -1)[1]] for t in (BILLING, MARKET, RESALE)]
     digest = page_digest(page["previous_digest"], encode("page", {**forged, "digest": b""}), *values)
     topics[PAGES][-1] = rewritten(topics[PAGES][-1], "page", **{**forged, "digest": digest})
 
@@ -156,7 +202,20 @@ CASES = {
     "a flipped billing figure": Case(flip(BILLING, "output_tokens", 1), 1, "line 2 output_tokens", BILLING),
     "a flipped customer": Case(flip(BILLING, "customer_id", "customer-x"), 1, "line 2 customer_id", BILLING),
     "a flipped market figure": Case(flip(MARKET, "events", 9_999), 1, "line 2 events", MARKET),
-    "a deleted line": Case(delete_line, 1, "line 2", MARKET),
+    "a price from nowhere": Case(flip(BILLING, "price_id", "p"), 1, "line 2 price_id", BILLING),
+    "a changed charge": Case(flip(BILLING, "charge", Decimal("0.000000000001")), 1, "line 2 charge", BILLING),
+    "no charge": Case(flip(BILLING, "charge", None), 1, "line 2 charge", BILLING),
+    "another currency": Case(flip(BILLING, "currency", "EUR"), 1, "line 2 currency", BILLING),
+    "other squares": Case(flip(BILLING, "tokens_squared", Decimal(10) ** 20), 1, "line 2 tokens_squared", BILLING),
+    "another seller": Case(flip(RESALE, "seller_id", "dealer-2"), 1, "line 2 seller_id", RESALE),
+    "a changed charge of a dealer": Case(flip(RESALE, "charge", Decimal(1)), 1, "line 2 charge", RESALE),
+    "a cost of the market": Case(flip(MARKET, "cost", Decimal(10) ** 25), 1, "line 2 cost", MARKET),
+    "a catalog older than that of the page before": Case(reprice(-1, 0), -1, "catalog_offset", PAGES),
+    "a catalog that is not there": Case(reprice(-1, 10**6), -1, "catalog_offset", PAGES),
+    "a catalog that knew no price": Case(reprice(0, 0), 0, "resale_lines", PAGES),
+    "an exchanged price": Case(exchange_prices, 0, "charge", PAGES),
+    "a deleted line": Case(delete_line(MARKET), 1, "line 2", MARKET),
+    "a deleted resale line": Case(delete_line(RESALE), 1, "line 2", RESALE),
     "an inserted line": Case(insert_line, 1, "line {lines}", BILLING),
     "a doubled line": Case(double_line, 1, "line 2", BILLING),
     "reordered lines": Case(reorder_lines, 1, "line 3 order", BILLING),
@@ -188,10 +247,18 @@ def test_the_honest_copy_passes(honest: Topics, copy: str) -> None:
     assert (report.pages, report.events, report.duplicates) == (len(honest[PAGES]), 160, 16)
 
 
-def test_a_forged_page_appended_and_a_value_that_is_no_line_are_named(honest: Topics, copy: str) -> None:
+def test_the_honest_log_has_what_the_cases_change(honest: Topics) -> None:
+    pages = [decode(record.value).record for record in honest[PAGES]]
+    assert pages[0]["catalog_offset"] < pages[-1]["catalog_offset"] == len(honest[CATALOG])
+    assert all(page["resale_lines"] > 2 and page["charge"] and page["cost"] for page in pages)
+    assert CHEAPER.row_id in {decode(record.value).record["price_id"] for record in honest[BILLING]}
+
+
+def test_a_forged_page_appended_and_values_that_are_no_line_or_row_are_named(honest: Topics, copy: str) -> None:
     def change(topics: Topics) -> None:
         append_page(topics)
         no_line(topics)
+        no_row(topics)
 
     end = decode(honest[PAGES][-1].value).record["last_offset"] + 1
     fill(copy, honest, PARTITIONS, APP_ID, change)
@@ -199,4 +266,5 @@ def test_a_forged_page_appended_and_a_value_that_is_no_line_are_named(honest: To
     assert found == {
         (f"page 0@[{end},{end + 9}]", "events_in"),
         (f"{BILLING}/0 offset {len(honest[BILLING])}", "value"),
+        (f"{CATALOG}/0 offset {len(honest[CATALOG])}", "value"),
     }

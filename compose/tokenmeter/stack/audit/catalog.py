@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.charges import Charges
 from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.hashing import Key
+from tokenmeter.stack.audit.ratings import Ratings
 
 Values = list[tuple[int, bytes | None]]
 """Records of the topic by offset."""
@@ -24,10 +26,18 @@ class Catalog:
     """``rows`` by offset."""
 
     rows: Sequence[tuple[int, CatalogRow]] = ()
+    _ratings: dict[tuple[int, int], Ratings] = field(default_factory=dict)
 
     @cached_property
     def charges(self) -> Charges:
         return Charges(self.rows)
+
+    def ratings(self, key: Key) -> Ratings:
+        """What is known of ratings, whichever recount asked first; hashed by ``key``."""
+        drawn = int(key.multiplier), int(key.start)
+        if drawn not in self._ratings:
+            self._ratings[drawn] = Ratings(self.charges, key)
+        return self._ratings[drawn]
 
 
 def judged(blocks: Iterable[Block]) -> tuple[Values, list[Difference]]:

@@ -12,15 +12,15 @@ from fractions import Fraction
 from typing import Any
 
 from tokenmeter.events.catalog import COST_BOOK, UNIT_PRICE_MAX, CatalogRow, Plan, PlanBase, PriceTerms
-from tokenmeter.events.contract import PART_OF
+from tokenmeter.events.contract import COUNT_FIELDS, PART_OF, QUANTITY_FIELDS, TOKEN_FIELDS
 from tokenmeter.events.rating import BYOK_COST, PPM, Level, Rating, parts_of, pico, price_id, rating_of
 from tokenmeter.stack.audit.inforce import Call, CatalogRows
 
 EVERY_ROW = 2**63 - 1
 """A catalog offset that no row reaches."""
 UNIT_PICO_MAX = pico(UNIT_PRICE_MAX)
-_WHOLES = ("input_tokens", "output_tokens")
-_COUNTED = ("images_in", "images_out", "video_seconds", "web_searches")
+COUNTED: tuple[str, ...] = ("events", "errors", *QUANTITY_FIELDS)
+"""What a charge is a sum of. Calls that did not fail are requests; tool calls have no price."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,21 @@ class Charges:
         row = self._rows.price_row(row_id, x)
         return None if row is None else self._made(row, factors)
 
-    def charge(self, paid: str | None, counts: Mapping[str, int], x: int = EVERY_ROW) -> int | None:
-        """Pico-units for what ``counts`` adds up: quantities, ``events`` and ``errors``; None where unpriced."""
+    def coefficients(self, paid: str | None, x: int = EVERY_ROW) -> dict[str, int] | None:
+        """What one of each of COUNTED adds to a charge, in pico-units; None where unpriced."""
         if paid == BYOK_COST:
-            return 0
+            return dict.fromkeys(COUNTED, 0)
         unit = self.units(paid, x)
         if unit is None:
             return None
-        total = sum(counts[whole] * unit[whole] for whole in _WHOLES)
-        total += sum(counts[part] * (unit[part] - unit[whole]) for part, whole in PART_OF.items())
-        total += (counts["events"] - counts["errors"]) * unit["requests"]
-        return total + sum(counts[name] * unit[name] for name in _COUNTED)
+        tokens = {name: unit[name] - (unit[PART_OF[name]] if name in PART_OF else 0) for name in TOKEN_FIELDS}
+        counts = {name: unit.get(name, 0) for name in COUNT_FIELDS}
+        return {"events": unit["requests"], "errors": -unit["requests"], **tokens, **counts}
+
+    def charge(self, paid: str | None, counts: Mapping[str, int], x: int = EVERY_ROW) -> int | None:
+        """Pico-units for what ``counts`` adds up: quantities, ``events`` and ``errors``; None where unpriced."""
+        each = self.coefficients(paid, x)
+        return None if each is None else sum(counts[name] * pico_each for name, pico_each in each.items())
 
     def currency(self, paid: str | None, x: int = EVERY_ROW) -> str | None:
         """Of the price row; None where unpriced and for what costs nothing."""

@@ -27,7 +27,6 @@ from tokenmeter.stack.audit.catalog import Catalog
 from tokenmeter.stack.audit.facts import Facts, Keys, usage_facts
 from tokenmeter.stack.audit.pieces import Pieces
 from tokenmeter.stack.audit.rated import PageTotals
-from tokenmeter.stack.audit.ratings import Ratings
 from tokenmeter.stack.audit.recount import U64_MASK, Recount, Rules
 from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
 from tokenmeter.stack.audit.versions import walk_newest
@@ -63,7 +62,7 @@ class ColumnarRecount:
         self._keys = keys
         catalog = catalog or Catalog()
         self._pieces = Pieces([row for _, row in catalog.rows], keys.first)
-        self._ratings = Ratings(catalog.charges, keys.first)
+        self._ratings = catalog.ratings(keys.first)
         self._rules = rules or {}
         self._repeats = Repeats(horizon_ms)
         self._unknown_then = unknown_then

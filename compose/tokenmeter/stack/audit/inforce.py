@@ -69,8 +69,8 @@ class Payer:
     plan_id: str
 
 
-Placed = tuple[int, Any]
-"""A row and its offset on the topic."""
+Placed = tuple[int, Any, tuple[Any, ...]]
+"""A row's offset on the topic, the row, its natural key."""
 
 
 class CatalogRows:
@@ -80,19 +80,21 @@ class CatalogRows:
         self._accounts: dict[str, list[Placed]] = defaultdict(list)
         self._plans: dict[str, list[Placed]] = defaultdict(list)
         self._prices: dict[tuple[str, str], list[Placed]] = defaultdict(list)
-        self._by_id: dict[str, list[Placed]] = defaultdict(list)
-        for offset, row in rows:
+        self._by_id: dict[str, tuple[int, PriceTerms]] = {}
+        for offset, row in sorted(rows, key=lambda placed: placed[0]):
+            placed = (offset, row, row.key)
             if isinstance(row, Account):
-                self._accounts[row.account_id].append((offset, row))
+                self._accounts[row.account_id].append(placed)
             elif isinstance(row, Plan):
-                self._plans[row.plan_id].append((offset, row))
+                self._plans[row.plan_id].append(placed)
             elif isinstance(row, PriceTerms):
-                self._prices[row.book, row.model].append((offset, row))
-                self._by_id[row.row_id].append((offset, row))
+                self._prices[row.book, row.model].append(placed)
+                self._by_id.setdefault(row.row_id, (offset, row))  # written again, it is known since the first time
 
     def price_row(self, row_id: str, known: int) -> PriceTerms | None:
         """The price with this row id."""
-        return next((row for offset, row in self._by_id.get(row_id, ()) if offset < known), None)
+        offset, row = self._by_id.get(row_id, (known, None))
+        return row if offset < known else None
 
     def chain(self, customer_id: str, at: datetime, known: int) -> list[Payer]:
         """The customer's account, the one it pays, and so on; who has no row has an account of its own."""
@@ -125,12 +127,13 @@ class CatalogRows:
 def _in_force(rows: Iterable[Placed], at: datetime, known: int) -> list[Any]:
     """One row for each natural key: the latest in effect, and of two from the same time the later one on the topic."""
     best: dict[tuple[Any, ...], Placed] = {}
-    for offset, row in rows:
+    for placed in rows:
+        offset, row, key = placed
         if offset < known and row.effective_from <= at:
-            before = best.get(row.key)
+            before = best.get(key)
             if before is None or (row.effective_from, offset) > (before[1].effective_from, before[0]):
-                best[row.key] = (offset, row)
-    return [row for _, row in best.values()]
+                best[key] = placed
+    return [row for _, row, _ in best.values()]
 
 
 def _matches(row: PriceTerms, call: Call) -> bool:

@@ -27,7 +27,9 @@ PRESENT_IF: Mapping[str, tuple[str, ...]] = {
 """An amount is null unless each of these is above 0. All events of a billing line have a cost, or none has."""
 
 Counts = npt.NDArray[np.int64]
-"""One row a measure, one column a line."""
+"""One row a figure, one column a line."""
+Sparse = Sequence[I64 | None]
+"""Rows of which most are 0 throughout and None: most kinds of tokens are in no event of a block."""
 
 
 class LineTotals:
@@ -35,7 +37,7 @@ class LineTotals:
 
     def __init__(self, kind: LineKind) -> None:
         self.kind = kind
-        self._parts: list[tuple[U64, Counts]] = []
+        self._parts: list[tuple[U64, Sparse]] = []
         self._pending = 0
 
     def add(self, hashed: U64, measures: Mapping[str, I64]) -> None:
@@ -49,15 +51,16 @@ class LineTotals:
         if self._pending > PENDING_LINES_MAX:
             self._parts, self._pending = [self._joined()], 0
 
-    def _joined(self) -> tuple[U64, Counts]:
+    def _joined(self) -> tuple[U64, Sparse]:
         if not self._parts:
             width = len(_counters(self.kind)) + len(self.kind.measures) + 2 * len(self.kind.amounts)
-            return np.empty(0, np.uint64), np.empty((width, 0), np.int64)
+            return np.empty(0, np.uint64), [None] * width
         if len(self._parts) == 1:
             return self._parts[0]
+        sizes = [len(hashed) for hashed, _ in self._parts]
         return _totals(
             np.concatenate([hashed for hashed, _ in self._parts]),
-            list(np.concatenate([counts for _, counts in self._parts], axis=1)),
+            [_joined(row, sizes) for row in zip(*(rows for _, rows in self._parts), strict=True)],
         )
 
     @cached_property
@@ -65,7 +68,8 @@ class LineTotals:
         """Hashes of the lines, ascending, and their figures: measures, then three rows an amount, see ``_figures``.
 
         Ask when everything was added."""
-        hashed, rows = self._joined()
+        hashed, sparse = self._joined()
+        rows = [np.zeros(len(hashed), np.int64) if row is None else row for row in sparse]
         counted = dict(zip(_counters(self.kind), rows, strict=False))
         measures = dict(zip(self.kind.measures, rows[len(counted) :], strict=False))
         wide = rows[len(counted) + len(measures) :]
@@ -106,18 +110,22 @@ def _figures(kind: LineKind, measures: Mapping[str, I64], amounts: Mapping[str, 
     return np.array(rows)
 
 
-def _totals(hashed: U64, columns: Sequence[I64]) -> tuple[U64, Counts]:
-    counts = np.zeros((len(columns), 0), np.int64)
+def _totals(hashed: U64, columns: Sparse) -> tuple[U64, Sparse]:
     if not len(hashed):
-        return hashed, counts
+        return hashed, [None] * len(columns)
     order = np.argsort(hashed, kind="stable")
     ordered = hashed[order]
     begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    counts = np.zeros((len(columns), len(begins)), np.int64)
-    for row, column in enumerate(columns):
-        if column.any():  # most kinds of tokens are in no event of a block
-            counts[row] = np.add.reduceat(column[order], begins)
-    return ordered[begins], counts
+    counted = [column if column is not None and column.any() else None for column in columns]
+    return ordered[begins], [None if one is None else np.add.reduceat(one[order], begins) for one in counted]
+
+
+def _joined(parts: Sequence[I64 | None], sizes: Sequence[int]) -> I64 | None:
+    """One row of several blocks."""
+    if all(part is None for part in parts):
+        return None
+    pairs = zip(parts, sizes, strict=True)
+    return np.concatenate([np.zeros(size, np.int64) if part is None else part for part, size in pairs])
 
 
 def line_hashes(usage: U64, rated: U64, keys: Keys) -> U64:
@@ -153,8 +161,9 @@ def same(totals: LineTotals, page: tuple[int, int], values: Sequence[bytes], key
         amounts[name] = ((found.sizes(name) != NULL).astype(np.int64), *wide)
     rows = _figures(kind, {name: found.numbers(name) for name in kind.measures}, amounts)
     usage, rated = line_keys(found, kind.usage, keys.first), line_keys(found, kind.rated, keys.first)
-    theirs, their_figures = _totals(line_hashes(usage, rated, keys), list(rows))
-    return np.array_equal(hashed, theirs) and np.array_equal(figures, their_figures)
+    theirs = line_hashes(usage, rated, keys)
+    order = np.argsort(theirs)
+    return np.array_equal(hashed, theirs[order]) and np.array_equal(figures, rows[:, order])
 
 
 def _ascend(kind: LineKind, found: Walked, keys: Keys) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tokenmeter.stack.audit.amounts import Bools, limbs, total
+from tokenmeter.stack.audit.charges import COUNTED
 from tokenmeter.stack.audit.facts import Facts, Keys
 from tokenmeter.stack.audit.lines import LineTotals, line_hashes
-from tokenmeter.stack.audit.ratings import COUNTED, UNPRICED, Ratings
+from tokenmeter.stack.audit.ratings import UNPRICED, Ratings
 from tokenmeter.stack.audit.recount import RESALE_LINES, Recount, Rules
 from tokenmeter.stack.audit.walk import I64, U64
 

@@ -11,16 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.rating import Rating
-from tokenmeter.stack.audit.charges import Charges
+from tokenmeter.stack.audit.charges import COUNTED, Charges
 from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.recount import KINDS, RESALE_LINES, UNRATED_KINDS, LineKind
 from tokenmeter.stack.audit.texts import texts
 from tokenmeter.stack.audit.walk import I64, U64
 
-COUNTED: tuple[str, ...] = ("events", "errors", *QUANTITY_FIELDS)
-"""What a charge is a sum of: the columns of ``Ratings.weights``."""
 UNPRICED = 0
 """The number of the price that is none."""
 _OWN_KINDS = tuple(kind for kind in (*KINDS, *UNRATED_KINDS) if kind != RESALE_LINES)
@@ -30,8 +27,8 @@ Terms = dict[str, Any]
 
 
 class Ratings:
-    """Of one partition's recount. ``price``, ``cost`` and ``hashes`` are by rating, ``weights`` by price: what one of
-    each of COUNTED adds to a charge. The levels of a rating stand together from ``level_begin`` on."""
+    """For one recount after the other. ``price``, ``cost`` and ``hashes`` are by rating, ``weights`` by price: what one
+    of each of COUNTED adds to a charge. The levels of a rating stand together from ``level_begin`` on."""
 
     def __init__(self, charges: Charges, key: Key) -> None:
         self._charges, self._key = charges, key
@@ -125,9 +122,8 @@ class Ratings:
         return np.array([self._prices[one] for one in ids], np.int64)
 
     def _weights(self, price_id: str | None) -> list[int]:
-        """The charge of one of each alone: it is linear."""
-        nothing = dict.fromkeys(COUNTED, 0)
-        return [self._charges.charge(price_id, {**nothing, name: 1}) or 0 for name in COUNTED]
+        each = self._charges.coefficients(price_id) or dict.fromkeys(COUNTED, 0)
+        return [each[name] for name in COUNTED]
 
     def _currency_numbers(self, names: Sequence[str | None]) -> I64:
         for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog import EVERY_WEEKDAY, CatalogRow
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.proposed import Problem, Proposed
 
@@ -48,6 +48,9 @@ def changes(catalog: Catalog, proposed: Sequence[Proposed]) -> Changes:
 
 def named(row: CatalogRow) -> str:
     """A row by what makes up its natural key, as far as it is set."""
-    kind = row.schema_name.removeprefix("catalog_")
-    parts = [f"{name}={value}" for name, value in zip(row.natural_key, row.key, strict=True) if value not in (None, 0)]
-    return f"{kind} {', '.join(part.removesuffix('=127') for part in parts if part != 'weekdays=127')}"
+    parts = [
+        f"{name}={value}"
+        for name, value in zip(row.natural_key, row.key, strict=True)
+        if value not in (None, 0) and (name, value) != ("weekdays", EVERY_WEEKDAY)
+    ]
+    return f"{row.schema_name.removeprefix('catalog_')} {', '.join(parts)}"

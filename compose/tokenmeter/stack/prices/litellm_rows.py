@@ -24,7 +24,7 @@ from tokenmeter.stack.prices.litellm_fields import (
     reason_for,
 )
 from tokenmeter.stack.prices.litellm_units import unit_figures
-from tokenmeter.stack.prices.windows import ALWAYS, Window, bits_of, from_midnight, hours
+from tokenmeter.stack.prices.windows import ALWAYS, Window, bits_of, from_midnight, hours, in_zone
 
 AT_LEAST_PROVIDERS = frozenset({"xai"})
 """Hosts whose higher price begins with the threshold itself, not with one token more."""
@@ -174,9 +174,7 @@ def _off_peak(
     block = entry.get(OFF_PEAK)
     if block is None:
         return
-    if block.get("weekday_timezone") not in (None, "UTC"):
-        leave(OFF_PEAK, "off-peak weekdays of another time zone than UTC")
-        return
+    zone = block.get("weekday_timezone") or "UTC"
     figures = {f.name: value for field, value in block.items() if (f := figure_of(field)) and value is not None}
     rules = [{"hours_utc": block["hours_utc"]}] if block.get("hours_utc") else []
     windows: list[Window] = []
@@ -184,7 +182,8 @@ def _off_peak(
         for rule in [*rules, *(block.get("windows") or ())]:
             spans = rule["hours_utc"] if isinstance(rule["hours_utc"], list) else [rule["hours_utc"]]
             weekdays = bits_of(map(int, rule["weekdays"])) if rule.get("weekdays") else EVERY_WEEKDAY
-            windows += [part for span in spans for part in from_midnight(hours(span, weekdays))]
+            split = [part for span in spans for part in from_midnight(hours(span, weekdays))]
+            windows += split if weekdays == EVERY_WEEKDAY else [one for part in split for one in in_zone(part, zone)]
     except (KeyError, ValueError, TypeError) as error:
         leave(OFF_PEAK, f"off-peak hours that cannot be read: {error}")
         return

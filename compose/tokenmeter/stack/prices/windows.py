@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tokenmeter.events.catalog import ANY_MODEL, EVERY_WEEKDAY, MINUTES_PER_DAY, PriceTerms
 from tokenmeter.flow.rate.matching import week_minutes
@@ -79,6 +81,34 @@ def from_midnight(window: Window) -> list[Window]:
     if start is None or end is None or window.weekdays == EVERY_WEEKDAY or end == 0 or start < end:
         return [window]
     return [Window(start, 0, window.weekdays), Window(0, end, window.weekdays)]
+
+
+def in_zone(window: Window, zone: str) -> list[Window]:
+    """UTC windows that say the same where the hours are UTC's and the weekdays those of a time zone.
+
+    ValueError for a zone whose clocks change, or that nobody knows: there is no such window then.
+    """
+    offset = _offset_minutes(zone)
+    begin, finish = window.start_minute or 0, window.end_minute or MINUTES_PER_DAY
+    midnight = -offset % MINUTES_PER_DAY
+    cuts = [begin, midnight, finish] if begin < midnight < finish else [begin, finish]
+    made = []
+    for start, end in pairwise(cuts):
+        ahead = (start + offset) // MINUTES_PER_DAY
+        weekdays = sum(1 << day for day in range(7) if window.weekdays >> (day + ahead) % 7 & 1)
+        whole = start == 0 and end == MINUTES_PER_DAY
+        made.append(Window(None, None, weekdays) if whole else Window(start, end % MINUTES_PER_DAY, weekdays))
+    return made
+
+
+def _offset_minutes(zone: str) -> int:
+    try:
+        found = {datetime(2026, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in range(1, 13)}
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"time zone {zone!r} is not known") from error
+    if len(found) > 1:
+        raise ValueError(f"clocks of time zone {zone} change in the year")
+    return int((found.pop() or timedelta()).total_seconds() // 60)
 
 
 def shown(price: PriceTerms) -> str:

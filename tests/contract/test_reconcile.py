@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from faults.replays import SHORT_MS, Rig, day, rig
+from support import charged_lines as charged
 from support import usage_totals
 from support.broker import eventually, lag, read_all
+from support.catalog_rows import account, price
+from support.charged_lines import differing, publish
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent, decode
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES
+from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, RESALE
 from tokenmeter.events.errors import Fatal
+from tokenmeter.stack.audit.charges import Charges
 from tokenmeter.stack.reconcile import Sources
 from tokenmeter.stack.reconcile import run as reconcile
 from tokenmeter.stack.reconcile.corrections import SOURCE
@@ -107,8 +112,8 @@ def test_a_correction_goes_from_the_sdk_to_the_views_and_is_no_call(made: Rig) -
 def test_the_verb_shows_corrects_and_accounts_for_what_it_did(made: Rig, tmp_path: Path) -> None:
     made.first = day(2, 200)
     made.send(made.first)
-    code, said, _ = command(made)
-    assert (code, "nothing to correct" in said) == (0, True), said
+    code, said, error = command(made)
+    assert (code, "nothing to correct" in said) == (0, True), said + error
     again = [one for one in made.first if one.customer_id.startswith("own-")][:30]
     resend(made, again)
     code, said, _ = command(made, "--json")
@@ -220,6 +225,41 @@ def test_who_is_behind_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
         with pytest.raises(Fatal, match=r"the meter is behind: usage.events/\d"):
             reconcile(Sources({"bootstrap.servers": made.bootstrap}, made.client, 1), apply=True)
         assert ours(made) == []
+
+
+def test_copies_are_taken_off_at_the_prices_they_were_charged_by(made: Rig) -> None:
+    """Two tiers, a price that changes within the hour and a distributor; copies that come beyond the horizon."""
+    hour = day(11, 1)[0].occurred_at.replace(hour=1, minute=0, second=0, microsecond=0)
+    change = hour + timedelta(minutes=30)
+    rows = [
+        price("a/one", 7),
+        price("a/one", 11, min_input_tokens=50_000),
+        price("a/one", 13, effective_from=change),
+        price("a/one", 17, min_input_tokens=50_000, effective_from=change),
+        price("a/one", 3, book="cost"),
+        account("shared-1", "default", "boss"),
+    ]
+    publish(made.bootstrap, rows)
+    made.first = [
+        one.model_copy(update={"model": "a/one", "provider": "p", "project_id": None}) for one in day(11, 150)
+    ]
+    made.send(made.first)
+    resend(made, made.first[::3])
+    charges = Charges(enumerate(rows))
+    rated = [(one, charges.rating_of_event(one.to_record())) for one in made.first]
+
+    def wrong() -> list[str]:
+        topics = (BILLING, RESALE)
+        return [
+            w for t in topics for w in differing(charged.on_topic(made.bootstrap, t), charged.wanted(charges, t, rated))
+        ]
+
+    assert wrong() != [], "the copies were charged again"
+    report = made.reconcile(apply=True)
+    assert (report.ok, report.sent > 0) == (True, True)
+    assert wrong() == []
+    assert made.judge().holds, made.judge()
+    assert made.reconcile(apply=True, full=True).wrong == {}
 
 
 def test_honest_lines_of_every_kind_differ_from_nothing(made: Rig) -> None:

@@ -131,12 +131,12 @@ def billing(charges: Charges, rated: Iterable[tuple[UsageEvent, Rating]]) -> Tot
     for one, rating in rated:
         sums = found[(*usage_key(one), rating.text)]
         _add(sums, one)
-        counts = _counts(one)
+        counts = counts_of(one)
         payers = [("charge", rating.price_id), ("cost", rating.cost_price_id)]
         payers += [(f"level {level.account_id}", level.price_id) for level in rating.levels]
         for name, paid in payers:
             sums[name] += charges.charge(paid, counts) or 0
-    return _without_zeros(found)
+    return without_zeros(found)
 
 
 def market(charges: Charges, rated: Iterable[tuple[UsageEvent, Rating]]) -> Totals:
@@ -150,20 +150,22 @@ def market(charges: Charges, rated: Iterable[tuple[UsageEvent, Rating]]) -> Tota
         sums["rate_limited"] += calls * (one.status == 429)
         for flag in FLAGS[1:]:
             sums[flag] += calls * record[flag]
-        counts = _counts(one)
+        counts = counts_of(one)
         for name, paid in (("charge", rating.price_id), ("cost", rating.cost_price_id)):
             amount = charges.charge(paid, counts)
             sums[name] += amount or 0
             sums[f"without {name}"] += calls * (amount is None)
-    return _without_zeros(found)
+    return without_zeros(found)
 
 
-def _counts(one: UsageEvent) -> dict[str, int]:
+def counts_of(one: UsageEvent) -> dict[str, int]:
+    """What one event adds to a line."""
     counts = dict.fromkeys(COUNTS, 0)
     _add(counts, one)
     return counts
 
 
-def _without_zeros(totals: Totals) -> Totals:
+def without_zeros(totals: Totals) -> Totals:
+    """Without figures of 0, and keys that have no other."""
     kept = {key: {name: n for name, n in sums.items() if n} for key, sums in totals.items()}
     return {key: sums for key, sums in kept.items() if sums}

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
 
 from support import random_catalog
-from support.catalog_rows import price
+from support.catalog_rows import account, plan, price
 from support.events import event
 from support.rated_pages import PAGE_OFFSETS, World, billing, market, on_pages
 from tokenmeter.events import UsageEvent
 from tokenmeter.stack.reconcile.pages import RATED_BY
 from tokenmeter.stack.rerate import judge as judging
 from tokenmeter.stack.rerate import moves as moving
+from tokenmeter.stack.rerate import run as running
 from tokenmeter.stack.rerate.judge import DIFFERS, GONE, LATE, Judgement, PageUsage, judge
 from tokenmeter.stack.rerate.moves import corrections
+from tokenmeter.stack.rerate.report import priced, rows, totals
 
 NOW = random_catalog.MONDAY + timedelta(days=8)
 CLOSED = NOW - timedelta(days=1)
@@ -194,3 +199,48 @@ def test_a_copy_that_was_metered_twice_waits_for_reconcile() -> None:
     found = judge(set_right, copied.rater_at(1), copied.rater_at, NOW)
     assert found.left.height == 0
     assert set(found.moves["first_offset"]) == {0}, "what reconcile took off is not charged anew"
+
+
+def test_transactions_carry_whole_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = pl.concat([run(made, len(made.catalog), [])[0].moves for made in map(world, (1, 2, 3))])
+    found = found.with_columns(pl.col("first_offset") + 10_000 * pl.int_range(pl.len()) // 40).sort("first_offset")
+    monkeypatch.setattr(running, "BOOKED_AT_ONCE", 10)
+    parts = list(running._by_pages(found))
+    assert pl.concat(parts).equals(found)
+    assert len(parts) > 3
+    pages = [set(part["first_offset"]) for part in parts]
+    assert all(not one & other for one, other in itertools.combinations(pages, 2))
+
+
+def test_the_report_keeps_currencies_apart_and_says_what_had_no_price() -> None:
+    at = NOW - timedelta(hours=2)
+    same: dict[str, Any] = {"occurred_at": at, "model": "a/one", "provider": "p", "project_id": None, "status": 200}
+    events = [event(n, customer_id=f"c{n}", input_tokens=10, output_tokens=1, **zeros(), **same) for n in range(3)]
+    rows_ = [
+        price("a/one", 5, provider="q"),
+        account("c1", "yuan"),
+        plan("yuan", "yuan"),
+        price("a/one", 7, book="yuan", currency="CNY"),
+        price("a/one", 3, book="cost", currency="EUR"),
+        price("a/one", 5),
+    ]
+    made = World(rows_, [4], [events])
+    found, _ = run(made, 6, [])
+    shown = rows(priced(found.before, made.rater_at(6)), priced(found.after, made.rater_at(6)))
+    told = [
+        (r["customer_id"], r["currency"], r["old_charge"], r["new_charge"], r["unpriced_calls_before"]) for r in shown
+    ]
+    usd, cny = Decimal("60").scaleb(-12), Decimal("84").scaleb(-12)
+    assert told == [("c0", "USD", Decimal(0), usd, 1), ("c1", "CNY", cny, cny, 0), ("c2", "USD", Decimal(0), usd, 1)]
+    assert {(r["cost_currency"], r["new_cost"], r["unpriced_calls_after"]) for r in shown} == {
+        ("EUR", Decimal("36").scaleb(-12), 0)
+    }
+    assert list(totals(shown)) == [
+        ("charge", "CNY", Decimal(0)),
+        ("charge", "USD", 2 * usd),
+        ("cost", "EUR", Decimal("108").scaleb(-12)),
+    ]
+
+
+def zeros() -> dict[str, int]:
+    return {"cached_input_tokens": 0, "reasoning_tokens": 0}

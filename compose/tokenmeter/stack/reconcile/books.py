@@ -13,6 +13,9 @@ from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.flow.rate.rater import BookRater
 
+RATERS_MAX = 16
+"""Raters kept: pages come in the order of their offsets, and so do the catalogs they knew."""
+
 
 class Books:
     """The catalog of a cluster, read once, when it is first needed."""
@@ -31,6 +34,8 @@ class Books:
         if offset > self.end:
             raise Misconfigured(f"{CATALOG} ends at offset {self.end}: nothing is known at {offset} yet")
         if offset not in self._raters:
+            if len(self._raters) == RATERS_MAX:
+                self._raters.pop(next(iter(self._raters)))
             rows = [(place, row) for place, row in self._rows if place < offset]
             self._raters[offset] = BookRater(Book(rows, offset))
         return self._raters[offset]

@@ -16,7 +16,7 @@ from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal, Fenced
 
 TRANSACTIONAL_ID = "tokenmeter-rerate"
-TRANSACTION_TIMEOUT_MS = 60_000
+TRANSACTION_TIMEOUT_MS = 300_000
 KAFKA_WAIT_S = 30.0
 _FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 

@@ -16,10 +16,9 @@ from tokenmeter.events.accept import LATE_MAX_US
 from tokenmeter.events.lines import BILLING_USAGE_KEYS
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.stack.reconcile.pages import MEASURES, PAGE, RATED_BY, Place, RaterAt, as_metered, rate, sums
+from tokenmeter.stack.reconcile.run import JUDGED_DAYS, RAW_DAYS
 from tokenmeter.stack.rerate.moves import grouped, moves
 
-RAW_DAYS = 31
-"""How long ClickHouse keeps raw events, counted from their append time."""
 GONE = f"cannot be re-rated: raw events are older than {RAW_DAYS} days"
 DIFFERS = "cannot be re-rated: its lines are not what its raw events add up to (tokenmeter reconcile)"
 LATE = f"cannot be booked: ended more than {LATE_MAX_US // 86_400_000_000} days ago"
@@ -101,7 +100,7 @@ def _left(usage: PageUsage, raw: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
     calls = usage.metered.group_by(_KEYS).agg(pl.col("events").sum().alias("calls"))
     wrong = wrong.join(closed, on=PAGE, how="left").with_columns(
-        pl.when(pl.col("closed_at") < now - timedelta(days=RAW_DAYS))
+        pl.when(pl.col("closed_at") < now - timedelta(days=JUDGED_DAYS))
         .then(pl.lit(GONE))
         .otherwise(pl.lit(DIFFERS))
         .alias("reason")

@@ -17,7 +17,7 @@ from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.stack.reconcile.books import Books
 from tokenmeter.stack.reconcile.corrections import SOURCE as RECONCILE
-from tokenmeter.stack.reconcile.pages import EVERYTHING, Filter, Place, lines, raw_events, weights
+from tokenmeter.stack.reconcile.pages import EVERYTHING, PAGE, Filter, Place, lines, raw_events, weights
 from tokenmeter.stack.reconcile.run import settle
 from tokenmeter.stack.reconcile.sources import Positions, Store
 from tokenmeter.stack.rerate.booking import Booking
@@ -28,6 +28,8 @@ from tokenmeter.stack.rerate.report import Sides, add, priced, rows
 EVENTS_AT_ONCE = 1_000_000
 """Raw events that are judged together: their table is scanned once for them."""
 PAGES_AT_ONCE = 500
+BOOKED_AT_ONCE = 50_000
+"""Corrections in one transaction, more by as many as its last page has."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,11 @@ def rerate(
         report.pages += len(places)
         _add(report, found, run.all_known)
         if booking is not None and found.moves.height:
-            events = corrections(found.moves)
-            say(f"booking {len(events)} corrections")
-            booking.book(events)
-            report.booked += len(events)
+            for part in _by_pages(found.moves):
+                events = corrections(part)
+                say(f"booking {len(events)} corrections")
+                booking.book(events)
+                report.booked += len(events)
             sent += places
     report.outstanding = report.moves
     if report.booked:
@@ -161,6 +164,15 @@ def _chunks(pages: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]
         if events >= EVENTS_AT_ONCE or number + 1 - begin == PAGES_AT_ONCE or number + 1 == len(pages):
             yield pages[begin : number + 1]
             begin, events = number + 1, 0
+
+
+def _by_pages(moves: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Moves of whole pages, as many at once as a transaction should carry."""
+    begin = 0
+    for page in moves.select(PAGE, end=pl.int_range(1, pl.len() + 1)).group_by(PAGE, maintain_order=True).last()["end"]:
+        if page - begin >= BOOKED_AT_ONCE or page == moves.height:
+            yield moves[begin:page]
+            begin = page
 
 
 def _frame(store: Store, name: str, **parameters: Any) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ START_TIMEOUT_S = 30.0
 class Server:
     """Users: ``writer`` / ``secret`` and the read-only ``reader`` / ``look``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
         users = folder / "users.json"
         writer, reader = {"password_sha256": sha256("secret")}, {"password_sha256": sha256("look"), "readonly": True}
         users.write_text(json.dumps({"writer": writer, "reader": reader}))
@@ -28,7 +29,7 @@ class Server:
         self.data = folder / "data"
         command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
         command += ["--data", str(self.data), "--users", str(users)]
-        self.child = Child("clickhouse", command, folder / "clickhouse.log")
+        self.child = Child("clickhouse", command, folder / "clickhouse.log", dict(env or {}))
 
     def start(self) -> None:
         self.child.start()

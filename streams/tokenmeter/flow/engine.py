@@ -85,6 +85,7 @@ class Engine:
         clock: Callable[[], float],
         on_failure: Callable[[BaseException], None],
         on_closed: Callable[[Closed], None] = lambda closed: None,
+        threads: int = WORKER_THREADS,
     ) -> None:
         self._make_owner = make_owner
         self._limits = limits
@@ -93,7 +94,7 @@ class Engine:
         self._on_closed = on_closed
         self._owners: dict[Key, Owner] = {}
         self._folds = asyncio.Semaphore(FOLDS_MAX)
-        self._pool = ThreadPoolExecutor(WORKER_THREADS, thread_name_prefix="page")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="page")
 
     @property
     def owners(self) -> list[Owner]:

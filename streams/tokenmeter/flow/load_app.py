@@ -1,22 +1,30 @@
-"""The ``load`` worker: every topic of ours into ClickHouse."""
+"""The ``load`` worker: every topic of ours into ClickHouse, and the totals of what was loaded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
+from clickhouse_connect.driver.client import Client
 
 from tokenmeter.flow.load import TABLES, Loader
+from tokenmeter.flow.load_gate import InsertGate
+from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
-from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, die, kafka_driver
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
+from tokenmeter.store.totals import Totals
 
 APP_ID = "tokenmeter-load"
 PAGE_SECONDS = 1.0
 """Younger than the meter's pages: what is metered should be seen soon."""
 PAGE_EVENTS = 100_000
 DATABASE = "tokenmeter"
+THREADS = 512
+"""Pages that may wait at the gate at once: they wait in threads, one for each partition of each topic."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +36,44 @@ class LoadConfig:
     clickhouse_user: str
     clickhouse_password: str
 
+    def connect(self) -> Client:
+        """A client serves one thread at a time."""
+        return connect(self.clickhouse_url, self.clickhouse_user, self.clickhouse_password, database=DATABASE)
+
+
+class Store:
+    """Writes what the gate gathered: rows first, then what is due because of them, then the loaders may commit."""
+
+    def __init__(self, config: LoadConfig, remaker: Remaker) -> None:
+        self._config = config
+        self._remaker = remaker
+        self._client: Client | None = None
+
+    def write(self, frames: Mapping[str, list[pl.DataFrame]]) -> None:
+        """See load_gate.Write. One insert a table, each of all partitions."""
+        if self._client is None:
+            self._client = self._config.connect()
+        due = set()
+        for table, parts in frames.items():
+            rows = pl.concat(parts)
+            insert_arrow(self._client, table, rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+            due |= touched(table, rows, time.time())
+        Totals(self._client).touch(due)
+        self._remaker.add(due)
+
 
 def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
-    """The worker, not yet running. One ClickHouse client per partition: a client serves one thread at a time."""
+    """The worker, not yet running."""
+    remaker = Remaker(lambda: Totals(config.connect()), die)
+    gate = InsertGate(Store(config, remaker).write)
 
     def make_processor(topic: str, partition: int) -> Processor:
-        client = connect(config.clickhouse_url, config.clickhouse_user, config.clickhouse_password, database=DATABASE)
+        remaker.start()
+        return Loader(topic, partition, gate.insert)
 
-        def insert(table: str, frame: pl.DataFrame) -> None:
-            insert_arrow(client, table, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-
-        return Loader(topic, partition, insert)
-
-    return Worker(config.worker, make_processor, make_driver)
+    worker = Worker(replace(config.worker, threads=THREADS), make_processor, make_driver)
+    worker.notes = remaker.health
+    return worker
 
 
 def run(config: LoadConfig) -> None:

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from tokenmeter.events.errors import Fatal, TokenmeterError
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, KafkaDriver
-from tokenmeter.flow.engine import TICK_S, Engine
+from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
 from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
@@ -61,6 +61,7 @@ class WorkerConfig:
     limits: PageLimits = field(default_factory=PageLimits)
     stall_seconds: float = STALL_SECONDS
     poll_interval_s: float = POLL_INTERVAL_S
+    threads: int = WORKER_THREADS
     client: Mapping[str, Any] = field(default_factory=dict)
 
     def kafka(self) -> dict[str, Any]:
@@ -97,6 +98,8 @@ class Worker:
         self.metrics = Metrics()
         self.watchdog = Watchdog(config.stall_seconds)
         self.waiting_s = 0.0
+        self.notes: Callable[[], Mapping[str, Any]] = dict
+        """What else /health shows."""
         self._lost: dict[tuple[str, int], int] = {}
         self._lost_read_for: set[Any] = set()
 
@@ -104,7 +107,7 @@ class Worker:
             processor = make_processor(topic, partition)
             return make_driver(config, topic, partition, processor), processor
 
-        self.engine = Engine(make_owner, config.limits, time.monotonic, die, self.metrics.closed)
+        self.engine = Engine(make_owner, config.limits, time.monotonic, die, self.metrics.closed, config.threads)
         self.app = self._new_app()
         self._slots: dict[tuple[str, int], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(PARTITION_BATCHES_MAX)
@@ -239,6 +242,7 @@ class Worker:
             "app": self.config.app_id,
             "waiting_seconds": round(self.waiting_s, 1),
             "lost_offsets": sum(self._lost.values()),
+            **self.notes(),
             "partitions": [
                 {"topic": o.topic, "partition": o.partition, "committed": o.committed, "lag": o.lag}
                 for o in self.engine.owners

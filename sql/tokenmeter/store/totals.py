@@ -1,0 +1,132 @@
+"""Totals by hour, day and minute: absolute, and made anew for what the rows of a page touched.
+
+``touch`` is called after a page's rows are in and before the page is committed; ``remake`` makes the totals of what was
+touched. Whatever is killed in between, ``pending`` still says what is due. Versions come from the server and are taken
+before a remake reads, so of two remakes at once the later one counts and has seen the rows of both.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+
+from tokenmeter.events.errors import Fatal, Transient
+from tokenmeter.store.queries import sql
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+"""In seconds."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that totals are made of, ``bucket_s`` at a time.
+
+    ``made`` are the tables of totals, in order: one may be made of the one before. Rows older than ``kept_days`` may be
+    gone already, so what is older is never made again: its totals stay as they are.
+    """
+
+    table: str
+    time_column: str
+    bucket_s: int
+    kept_days: int
+    made: tuple[str, ...]
+
+
+SOURCES: dict[str, Source] = {
+    source.table: source
+    for source in (
+        Source("usage_market", "occurred_hour", HOUR, 125, ("market_hourly", "market_daily", "app_daily")),
+        Source("usage_billing", "occurred_hour", HOUR, 125, ("billing_daily",)),
+        Source("usage_events", "occurred_at", MINUTE, 30, ("calls_by_minute",)),
+    )
+}
+TOTALS: tuple[str, ...] = tuple(table for source in SOURCES.values() for table in source.made)
+
+Due = tuple[str, int]
+"""(source table, start of an hour or a minute in Unix seconds)"""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def days(buckets: Iterable[int]) -> list[tuple[int, list[int]]]:
+    """Buckets by the UTC day they are in: (its start, they), oldest day first."""
+    by_day: dict[int, list[int]] = defaultdict(list)
+    for bucket in sorted(buckets):
+        by_day[bucket - bucket % DAY].append(bucket)
+    return sorted(by_day.items())
+
+
+def _errors(function: Callable[P, T]) -> Callable[P, T]:
+    """The client's errors as Transient (try again) and Fatal (the server refused)."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except DatabaseError as error:
+            reason = str(error).splitlines()[0][:500]
+            if isinstance(error, OperationalError):
+                raise Transient(f"ClickHouse did not answer for the totals: {reason}") from error
+            raise Fatal(f"ClickHouse refused to make totals: {reason}", hint="tokenmeter migrate") from error
+        except (ClickHouseError, OSError) as error:
+            raise Transient(f"ClickHouse did not answer for the totals: {error}") from error
+
+    return wrapped
+
+
+class Totals:
+    """The totals of one ClickHouse. Every method may be repeated, and raises Transient or Fatal."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @_errors
+    def touch(self, due: Iterable[Due]) -> None:
+        """Note that rows of these have arrived, durably. The rows must be in already."""
+        pairs = [(source, _utc(bucket)) for source, bucket in due]
+        if pairs:
+            self._client.command(sql("totals_touch"), parameters={"buckets": pairs, "version": self._version()})
+
+    @_errors
+    def pending(self) -> dict[Due, float]:
+        """What is due, by age in seconds, the oldest first."""
+        rows = self._client.query(sql("totals_pending")).result_rows
+        return {(str(source), int(bucket)): float(age) for source, bucket, age in rows}
+
+    @_errors
+    def remake(self, source: str, day: int, buckets: list[int]) -> None:
+        """Make the totals of these buckets of ``source``, all of one UTC ``day``, and note that they are made."""
+        version = self._version()
+        for table in SOURCES[source].made:
+            self._make(table, day, buckets)
+        made = {"source": source, "buckets": _all_utc(buckets), "version": version}
+        self._client.command(sql("totals_made"), parameters=made)
+
+    def _make(self, table: str, day: int, buckets: list[int]) -> None:
+        """Each table has its own version: it may be made of the table before, which has to be in when that is taken."""
+        parameters = {
+            "buckets": _all_utc(buckets),
+            "from": _utc(day),
+            "until": _utc(day + DAY),
+            "version": self._version(),
+        }
+        self._client.command(sql(f"remake_{table}"), parameters=parameters)
+
+    def _version(self) -> int:
+        return int(self._client.query(sql("next_version")).result_rows[0][0])
+
+
+def _utc(seconds: int) -> str:
+    """As ClickHouse reads a DateTime('UTC')."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _all_utc(buckets: Iterable[int]) -> list[str]:
+    return [_utc(bucket) for bucket in buckets]

@@ -1,0 +1,227 @@
+"""Totals are absolute: whatever was loaded twice, late, at once or killed in between, totals = recount.
+
+Each claim is held against ``wrong_totals``, which counts the rows again; the controls show that it sees a stale row, a
+lost one and a remake that came too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from support.clickhouse import Server
+from support.lines import INSERTS, load, statement
+from support.recount import wrong_totals
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import bundled, migrate
+from tokenmeter.store.queries import sql
+from tokenmeter.store.totals import SOURCES, TOTALS, Totals, days
+
+BEFORE_THE_CUT = "0020"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("totals"))
+    server.start()
+    yield server
+    server.child.stop()
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    """A store without a row."""
+    client = connect(server.url, "writer", "secret")
+    for database in ("tokenmeter", "boards"):
+        client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+    migrate(client)
+    return client
+
+
+def all_buckets(client: Client) -> list[tuple[str, int]]:
+    """Every hour and minute that has rows."""
+    found = []
+    for source in SOURCES.values():
+        start = (
+            f"intDiv(toUnixTimestamp(toDateTime({source.time_column}, 'UTC')), {source.bucket_s}) * {source.bucket_s}"
+        )
+        rows = client.query(f"SELECT DISTINCT {start} FROM tokenmeter.{source.table}").result_rows
+        found += [(source.table, int(row[0])) for row in rows]
+    return found
+
+
+def make_due(client: Client) -> None:
+    """What the loader does with all that is due."""
+    totals = Totals(client)
+    pending = totals.pending()
+    for source in SOURCES:
+        for day, buckets in days(bucket for name, bucket in pending if name == source):
+            totals.remake(source, day, buckets)
+    assert totals.pending() == {}
+
+
+def touch_and_make(client: Client) -> None:
+    Totals(client).touch(all_buckets(client))
+    make_due(client)
+
+
+def contents(client: Client) -> dict[str, list[str]]:
+    """What every view of the boards shows."""
+    names = client.query("SELECT name FROM system.tables WHERE database = 'boards'").result_rows
+    return {str(name): sorted(map(str, client.query(f"SELECT * FROM boards.{name}").result_rows)) for (name,) in names}
+
+
+def test_an_old_store_moves_over_and_keeps_every_row(server: Server, client: Client) -> None:
+    for database in ("tokenmeter", "boards"):
+        client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+    migrate(client, [m for m in bundled() if m.name < BEFORE_THE_CUT])
+    load(client)
+    client.command(
+        "ALTER TABLE tokenmeter.usage_billing UPDATE chain = 'a>b' WHERE line % 2 = 0 SETTINGS mutations_sync = 2"
+    )
+    before = {
+        table: client.query(f"SELECT * FROM tokenmeter.{table} FINAL ORDER BY ALL").result_rows for table in INSERTS
+    }
+    assert all(before.values())
+    migrate(client)
+    after = {
+        table: client.query(f"SELECT * FROM tokenmeter.{table} FINAL ORDER BY ALL").result_rows for table in INSERTS
+    }
+    assert after == before
+    keys = client.query(
+        "SELECT name, partition_key FROM system.tables WHERE database = 'tokenmeter' AND partition_key != ''"
+    )
+    assert {"usage_events": "toYYYYMMDD(occurred_at)", "usage_market": "toYYYYMM(occurred_hour)"}.items() <= dict(
+        keys.result_rows  # type: ignore[arg-type]
+    ).items()
+    make_due(client)
+    assert wrong_totals(client) == [], "and the totals of what it held are made"
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_a_move_killed_after_any_statement_is_resumed(client: Client, done: int) -> None:
+    """The statement ran and was not noted: the worst place for a kill."""
+    for database in ("tokenmeter", "boards"):
+        client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+    migrate(client, [m for m in bundled() if m.name < BEFORE_THE_CUT])
+    load(client)
+    before = {
+        table: client.query(f"SELECT * FROM tokenmeter.{table} FINAL ORDER BY ALL").result_rows for table in INSERTS
+    }
+    moving = [m for m in bundled() if BEFORE_THE_CUT <= m.name < "0040"]
+    migrate(client, [m for m in bundled() if m.name < moving[done].name])
+    client.command(moving[done].statement)
+    migrate(client)
+    after = {
+        table: client.query(f"SELECT * FROM tokenmeter.{table} FINAL ORDER BY ALL").result_rows for table in INSERTS
+    }
+    assert after == before
+
+
+def test_totals_are_a_recount_whatever_comes_twice_or_late_or_is_taken_back(client: Client) -> None:
+    load(client)
+    touch_and_make(client)
+    assert wrong_totals(client) == []
+    load(client)
+    load(client, partition=1)
+    client.command(
+        "INSERT INTO tokenmeter.usage_market SELECT * REPLACE (9 AS partition, -events AS events, -input_tokens AS "
+        "input_tokens, -charge AS charge) FROM tokenmeter.usage_market FINAL WHERE model = 'author-0/model-0'"
+    )
+    assert wrong_totals(client), "control: the check sees rows that no total has yet"
+    touch_and_make(client)
+    assert wrong_totals(client) == []
+
+
+def test_a_group_without_rows_any_more_vanishes(client: Client) -> None:
+    load(client)
+    touch_and_make(client)
+    buckets = all_buckets(client)
+    for table in SOURCES:
+        client.command(
+            f"ALTER TABLE tokenmeter.{table} DELETE WHERE model = 'author-1/model-1' SETTINGS mutations_sync = 2"
+        )
+    found = wrong_totals(client)
+    assert any("author-1/model-1" in one for one in found), "control: the check sees the stale rows"
+    Totals(client).touch(buckets)
+    make_due(client)
+    assert wrong_totals(client) == []
+
+
+def test_of_two_remakes_at_once_the_later_counts_and_has_seen_both(client: Client) -> None:
+    """The first takes a version and reads; the second inserts, reads and writes; then the first writes what it read."""
+    load(client)
+    touch_and_make(client)
+    early = int(client.query(sql("next_version")).result_rows[0][0])
+    read = {
+        table: client.query(f"SELECT * FROM tokenmeter.{table} FINAL") for table in TOTALS if table != "calls_by_minute"
+    }
+    load(client, partition=1)
+    touch_and_make(client)
+
+    def write_late(version: int) -> None:
+        for table, was in read.items():
+            rows = [(*row[:-2], version, 0) for row in was.result_rows]
+            client.insert(f"tokenmeter.{table}", rows, column_names=was.column_names)
+
+    write_late(early)
+    assert wrong_totals(client) == []
+    write_late(int(client.query(sql("next_version")).result_rows[0][0]))
+    assert wrong_totals(client), "control: a version taken after reading would let the stale one win"
+
+
+def test_what_arrived_during_a_remake_is_still_due(client: Client) -> None:
+    load(client)
+    buckets = all_buckets(client)
+    totals = Totals(client)
+    totals.touch(buckets)
+    pending = totals.pending()
+    assert set(pending) == set(buckets)
+    assert all(0 <= age_s < 60 for age_s in pending.values())
+    version = totals._version()
+    totals.touch(buckets[:1])
+    for source in SOURCES:
+        made = {"source": source, "buckets": [b for s, b in buckets if s == source], "version": version}
+        client.command(sql("totals_made"), parameters=made)
+    assert set(totals.pending()) == set(buckets[:1])
+
+
+def test_nothing_changes_when_every_page_is_loaded_twice_and_no_merge_ever_runs(client: Client) -> None:
+    client.command("SYSTEM STOP MERGES")
+    try:
+        load(client)
+        touch_and_make(client)
+        once = contents(client)
+        assert sum(map(len, once.values())) > 10
+        load(client)
+        touch_and_make(client)
+        assert contents(client) == once
+        assert wrong_totals(client) == []
+        client.command(statement("usage_market", partition=7))
+        assert contents(client) != once, "control: another page does show"
+    finally:
+        client.command("SYSTEM START MERGES")
+
+
+def test_days_and_minutes_are_utc_wherever_the_server_stands(tmp_path: Path) -> None:
+    server = Server(tmp_path, {"TZ": "America/New_York"})
+    server.start()
+    try:
+        client = connect(server.url, "writer", "secret", session_timezone="Europe/Moscow")
+        migrate(client)
+        load(client)
+        touch_and_make(client)
+        plain = connect(server.url, "writer", "secret")
+        assert wrong_totals(plain) == []
+        days_seen = plain.query(
+            "SELECT DISTINCT toString(day) FROM tokenmeter.market_daily FINAL ORDER BY 1"
+        ).result_rows
+        hours = (
+            "SELECT DISTINCT substring(toString(occurred_hour, 'UTC'), 1, 10) FROM tokenmeter.usage_market ORDER BY 1"
+        )
+        assert days_seen == plain.query(hours).result_rows
+    finally:
+        server.child.stop()

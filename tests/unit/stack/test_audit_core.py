@@ -87,7 +87,14 @@ def test_every_record_lies_in_one_block_and_every_page_closes_once_with_its_last
 
 
 def page(first: int, last: int, previous: bytes, digest: bytes, **fields: Any) -> dict[str, Any]:
-    made = {"partition": 0, "first_offset": first, "last_offset": last, "previous_digest": previous, "digest": digest}
+    made = {
+        "partition": 0,
+        "first_offset": first,
+        "last_offset": last,
+        "previous_digest": previous,
+        "digest": digest,
+        "catalog_offset": 0,
+    }
     return {**made, **fields}
 
 
@@ -95,7 +102,7 @@ def test_a_chain_is_broken_where_a_page_is_missing_doubled_forged_or_of_another_
     one, two, three = page(0, 9, FIRST_DIGEST, b"1"), page(10, 19, b"1", b"2"), page(20, 29, b"2", b"3")
 
     def field(*pages: dict[str, Any], committed: int = 30) -> tuple[str, str] | None:
-        found = chain.broken(0, pages, committed)
+        found = chain.broken(0, pages, committed, catalog_end=0)
         return None if found is None else (found.page, found.field)
 
     assert field(one, two, three) is None

@@ -32,6 +32,7 @@ from tokenmeter.stack.prices.account_terms import ACCOUNT_COLUMNS, account_of, b
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.proposed import COMMAND_LINE, Problem, Proposed, Rejected, read_text
 from tokenmeter.stack.prices.quote import quote_table
+from tokenmeter.stack.prices.shown import plain
 from tokenmeter.stack.prices.table import rows_of
 
 app = typer.Typer(
@@ -159,7 +160,7 @@ def import_(
 
 def terms(account: Account) -> str:
     """An account in a line."""
-    limit = "no limit" if account.credit_limit is None else f"limit {account.credit_limit:f} {account.currency}"
+    limit = "no limit" if account.credit_limit is None else f"limit {plain(account.credit_limit)} {account.currency}"
     parts = [
         f"plan {account.plan_id}",
         account.currency,

@@ -92,13 +92,13 @@ def say_written(written: Written, what: str) -> None:
     )
 
 
-def changes_table(found: Changes, terms: Callable[[Any], str]) -> Table:
-    """Rows that are new, and those that take another's place."""
+def changes_table(found: Changes, terms: Callable[[Any], str], rows_max: int | None) -> Table:
+    """Rows that take another's place, then those that are new, the first of them."""
     made = Table("", "what", "terms", box=SIMPLE_HEAD)
-    for one in found.new:
-        made.add_row("+", _fold(named(one.row)), _fold(terms(one.row)))
-    for before, one in found.replaced:
-        made.add_row("~", _fold(named(one.row)), _fold(f"{terms(before)} → {terms(one.row)}"))
+    changed = [("~", one, f"{terms(before)} → {terms(one.row)}") for before, one in found.replaced[:rows_max]]
+    rest = None if rows_max is None else rows_max - len(changed)
+    for mark, one, said in [*changed, *(("+", one, terms(one.row)) for one in found.new[:rest])]:
+        made.add_row(mark, _fold(named(one.row)), _fold(said))
     return made
 
 

@@ -57,6 +57,7 @@ AnyProviderOption = Annotated[
     bool, typer.Option("--any-provider", help="the prices of the one --provider hold whoever serves the model")
 ]
 SkippedOption = Annotated[bool, typer.Option("--skipped", help="list every entry and field that was left out, and why")]
+SHOWN_MAX = 50
 FORMATS = (
     "LiteLLM's map is model_prices_and_context_window.json of its repository or its Python package; OpenRouter's list "
     f"is the answer of GET /api/v1/models. The columns of a CSV file, any of them: {', '.join(COLUMNS)}. "
@@ -105,6 +106,7 @@ def diff(
     provider: ProvidersOption = None,
     any_provider: AnyProviderOption = False,
     skipped: SkippedOption = False,
+    every: Annotated[bool, typer.Option("--all", help=f"show all changes, not the first {SHOWN_MAX}")] = False,
     strict: StrictOption = False,
     token_currency: TokensOption = None,
     data: DataOption = None,
@@ -115,7 +117,9 @@ def diff(
     _say_skipped(parsed, skipped)
     found = write(data, strictly(parsed.rows) if strict else lambda _: parsed.rows, token_currency, write=False).changes
     if found.rows:
-        print_table(changes_table(found, line))
+        print_table(changes_table(found, line, None if every else SHOWN_MAX))
+    if len(found.rows) > SHOWN_MAX and not every:
+        say(f"the first {SHOWN_MAX} of {len(found.rows)} changes; --all shows every one")
     say(f"an import would write {len(found.new)} new, {len(found.replaced)} changed; {found.unchanged} are unchanged")
 
 

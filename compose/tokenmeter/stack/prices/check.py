@@ -11,8 +11,8 @@ from tokenmeter.events.catalog import ANY_MODEL, COST_BOOK, LIST_BOOK, Plan, Pla
 from tokenmeter.events.contract import PRICED_FIELDS
 from tokenmeter.events.rating import PPM, amount, unit_prices
 from tokenmeter.flow.rate.book import Book
-from tokenmeter.flow.rate.matching import Call, rank
-from tokenmeter.flow.rate.timeline import epoch_us
+from tokenmeter.flow.rate.matching import Call, rank, week_minutes
+from tokenmeter.flow.rate.timeline import MINUTES_PER_WEEK, epoch_us
 from tokenmeter.stack.prices.account_terms import base_shown
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.changes import named
@@ -85,6 +85,8 @@ def _below_cost(book: Book, prices: list[PriceTerms], plans: list[Plan], at: dat
             sold[f"plan {plan.plan_id} ({base_shown(plan)})"] = (plan.base_book, plan.margin_ppm)
         elif plan.margin_ppm < 0:
             sold[f"plan {plan.plan_id} ({base_shown(plan)}), without a parent,"] = (COST_BOOK, plan.margin_ppm)
+    starts = _starts(prices)
+    at_us = epoch_us(at)
     for cost in prices:
         if cost.book != COST_BOOK or "*" in cost.model:
             continue
@@ -96,13 +98,22 @@ def _below_cost(book: Book, prices: list[PriceTerms], plans: list[Plan], at: dat
             service_tier=cost.service_tier,
             input_tokens=cost.min_input_tokens,
         )
-        minute = (minutes_of(cost) & -minutes_of(cost)).bit_length() - 1
+        # Where another cost price is the better one, that one is looked at.
+        minutes = [one for one in starts[cost.model] if book.best_at(COST_BOOK, call, at_us, one) is cost]
         for who, (name, margin_ppm) in sold.items():
-            price = book.best_at(name, call, epoch_us(at), minute)
-            if price is not None and price.currency == cost.currency:
-                below = _below(price, margin_ppm, cost)
-                if below:
-                    yield Finding(BELOW_COST, cost, f"the {who} is below: {below}")
+            asked = (book.best_at(name, call, at_us, minute) for minute in minutes)
+            below = (_below(price, margin_ppm, cost) for price in asked if price and price.currency == cost.currency)
+            if found := next(filter(None, below), None):
+                yield Finding(BELOW_COST, cost, f"the {who} is below: {found}")
+
+
+def _starts(prices: list[PriceTerms]) -> dict[str, list[int]]:
+    """By model, the minutes of the week at which one of its prices begins to hold: between them nothing changes."""
+    found: dict[str, set[int]] = defaultdict(lambda: {0})
+    for price in prices:
+        found[price.model] |= {minute for span in week_minutes(price) for minute in span if minute < MINUTES_PER_WEEK}
+    wide = {minute for model, minutes in found.items() if "*" in model for minute in minutes}
+    return {model: sorted(minutes | wide) for model, minutes in found.items()}
 
 
 def _below(price: PriceTerms, margin_ppm: int, cost: PriceTerms) -> str:

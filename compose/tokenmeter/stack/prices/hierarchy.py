@@ -44,14 +44,17 @@ class World:
             if cause is not None and (reason := self._plan(plan, plan.currency)) is not None:
                 yield cause, reason
         mover: CatalogRow | None
+        told: set[frozenset[str]] = set()
         for account_id, account in self.accounts.items():
             if self._reaches(account_id, accounts):
-                named = accounts.get(account_id)
-                reason = self._chain(account_id)
-                if reason is None and named is not None and account.parent_id not in (None, *self.accounts):
-                    reason = f"parent {account.parent_id} of account {account_id} is not there"
-                if reason is not None:
-                    yield named or next(accounts[one] for one in self._chain_of(account_id) if one in accounts), reason
+                chain, parent = self._chain_of(account_id), account.parent_id
+                reason = self._depth(chain)
+                if reason is None and account_id in accounts and parent is not None and parent not in self.accounts:
+                    reason = f"parent {parent} of account {account_id} is not there"
+                # A circle is told once, not for each account in it.
+                if reason is not None and frozenset(chain) not in told:
+                    told.add(frozenset(chain))
+                    yield next(accounts[one] for one in chain if one in accounts), reason
             mover = accounts.get(account_id) or plans.get(account.plan_id)
             if mover is not None and (reason := self._on_plan(account)) is not None:
                 yield mover, reason
@@ -68,14 +71,13 @@ class World:
                 return chain
             chain.append(row.parent_id)
 
-    def _chain(self, account_id: str) -> str | None:
-        chain = self._chain_of(account_id)
+    def _depth(self, chain: list[str]) -> str | None:
         last = self.accounts.get(chain[-1])
-        if last is not None and last.parent_id is not None:
+        if last is not None and last.parent_id is not None and last.parent_id in chain:
             return f"accounts go in a circle: {' → '.join([*chain, last.parent_id])}"
         if len(chain) > CHAIN_ACCOUNTS_MAX:
             return (
-                f"account {account_id} would have {len(chain) - 1} accounts above it, "
+                f"account {chain[0]} would have {len(chain) - 1} accounts above it, "
                 f"{CHAIN_ACCOUNTS_MAX - 1} at most: {' → '.join(chain)}"
             )
         return None

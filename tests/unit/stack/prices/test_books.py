@@ -73,6 +73,11 @@ def test_a_model_sold_below_its_cost_is_told_for_the_list_and_for_each_plan() ->
     assert below.startswith("the plan reseller (list -31%) is below: ")
     assert found(price(units=1000), cost, plan("reseller", margin_ppm=-300_000)) == []
     assert found(price(units=600, currency="EUR"), cost) == []
+    # Off-peak prices are held against off-peak costs, at the hours at which either changes.
+    night = {"window_start_minute": 0, "window_end_minute": 60}
+    cheap_nights = (price(units=800), price(units=400, **night), cost)
+    assert [kind for kind, _ in found(*cheap_nights)] == [BELOW_COST]
+    assert found(*cheap_nights, price(units=300, book="cost", provider="host", **night)) == []
     # A long-context cost is held against the long-context price.
     long_cost = price(units=1400, book="cost", provider="host", min_input_tokens=200_001)
     assert [kind for kind, _ in found(price(units=1000), cost, long_cost)] == [BELOW_COST]

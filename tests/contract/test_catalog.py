@@ -164,6 +164,9 @@ def test_the_verbs_on_prices(command: Command, tmp_path: Path) -> None:
     table.write_text(table.read_text().replace("0.30,1.10", "0.40,1.10"))
     changed = command.does("prices", "diff", str(table), "--book", "verbs")
     assert "input 0.3, cached_input 0.03, output 1.1 USD/M → input 0.4" in changed
+    assert "3 prices in force in book verbs are not in the file" in command.does(
+        "prices", "diff", str(other_list(tmp_path)), "--book", "verbs"
+    )
     listed = list(csv.DictReader(io.StringIO(command.does("prices", "list", "--book", "verbs", "--csv"))))
     assert [(row["input"], row["above_tokens"], row["window"], row["weekdays"]) for row in listed] == [
         ("0.3", "", "", ""),
@@ -215,10 +218,23 @@ def test_the_verbs_on_accounts_and_plans(command: Command, tmp_path: Path) -> No
     assert (code, "its plan v-retail in EUR" in said or "its book cost in USD" in said) == (1, True), said
 
 
+def other_list(folder: Path) -> Path:
+    path = folder / "other.csv"
+    path.write_text("model,input,output\nverb/one,0.30,1.10\n")
+    return path
+
+
 def csv_of(folder: Path) -> Path:
     path = folder / "costs.csv"
     path.write_text("model,provider,input,output,from\nverb/three,host,1.00,4.00,2026-01-01\nverb/four,host,2,8,\n")
     return path
+
+
+def test_a_broker_that_is_away_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKENMETER_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setattr("tokenmeter.flow.logreader.STALL_S", 1.0)
+    code, said = command.run("prices", "list")
+    assert (code, "Kafka at 127.0.0.1:1" in said, "(next: tokenmeter status)" in said) == (1, True, True), said
 
 
 def test_a_bad_file_is_refused_with_its_lines(kafka: KafkaNode, command: Command, tmp_path: Path) -> None:

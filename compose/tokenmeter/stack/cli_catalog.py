@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from confluent_kafka import KafkaException
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.stack.places import bootstrap
 from tokenmeter.stack.prices.catalog import Catalog
@@ -50,7 +52,20 @@ def client(data: Path | None) -> dict[str, Any]:
 
 def catalog(data: Path | None) -> Catalog:
     """The catalog as it is now."""
-    return read_catalog(KafkaLogReader(client(data)))
+    settings = client(data)
+    with _answering(settings):
+        return read_catalog(KafkaLogReader(settings))
+
+
+@contextmanager
+def _answering(settings: Mapping[str, Any]) -> Iterator[None]:
+    """A broker that does not answer is an error of ours, with what to do next."""
+    try:
+        yield
+    except KafkaException as error:
+        raise Fatal(
+            f"Kafka at {settings['bootstrap.servers']}: {error.args[0].str()}", hint="tokenmeter status"
+        ) from error
 
 
 def write(
@@ -62,7 +77,9 @@ def write(
     """Write what of it is new, with the tokens that settings and flags allow as money."""
     listed = load(data=data).token_currencies.split(",")
     allowed = [code.strip().upper() for code in (*listed, *(tokens or ())) if code.strip()]
-    return publish(client(data), propose, allowed, write)
+    settings = client(data)
+    with _answering(settings):
+        return publish(settings, propose, allowed, write)
 
 
 def moment(text: str | None, name: str) -> datetime:

@@ -120,7 +120,16 @@ def diff(
         print_table(changes_table(found, line, None if every else SHOWN_MAX))
     if len(found.rows) > SHOWN_MAX and not every:
         say(f"the first {SHOWN_MAX} of {len(found.rows)} changes; --all shows every one")
+    absent = _absent(catalog(data), parsed, book, provider, moment(effective_from, ""))
+    if absent:
+        say(f"{absent} prices in force in book {book} are not in the file; they stay (prices add --withdraw ends one)")
     say(f"an import would write {len(found.new)} new, {len(found.replaced)} changed; {found.unchanged} are unchanged")
+
+
+def _absent(known: Catalog, parsed: Parsed, book: str, providers: Sequence[str] | None, at: datetime) -> int:
+    keys = {one.row.key for one in parsed.rows}
+    in_force = (row for row in _in_force(known, at) if row.book == book and row.key not in keys)
+    return sum(not providers or row.provider in providers for row in in_force)
 
 
 def _say_skipped(parsed: Parsed, every: bool) -> None:

@@ -34,6 +34,7 @@ from tokenmeter.stack.prices.proposed import COMMAND_LINE, Problem, Proposed, Re
 from tokenmeter.stack.prices.quote import quote_table
 from tokenmeter.stack.prices.shown import plain
 from tokenmeter.stack.prices.table import rows_of
+from tokenmeter.stack.prices.terms import time_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -150,8 +151,9 @@ def import_(
 
     def propose(known: Catalog) -> list[Proposed]:
         def row_of(told: Told) -> Account:
-            before = known.find(Account, ((told.get("account") or "").strip(),), time)
-            return account_of(told, time, before)
+            since = time_of(told["from"]) if told.get("from") else time
+            before = known.find(Account, ((told.get("account") or "").strip(),), since)
+            return account_of(told, since, before)
 
         return rows_of(text, str(file), ACCOUNT_COLUMNS, row_of)
 

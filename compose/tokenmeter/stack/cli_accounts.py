@@ -151,7 +151,8 @@ def import_(
 
     def propose(known: Catalog) -> list[Proposed]:
         def row_of(told: Told) -> Account:
-            since = time_of(told["from"]) if told.get("from") else time
+            start = told.get("from")
+            since = time_of(start.strip()) if start and start.strip() else time
             before = known.find(Account, ((told.get("account") or "").strip(),), since)
             return account_of(told, since, before)
 

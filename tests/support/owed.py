@@ -41,7 +41,8 @@ def rows(customers: Iterable[str], models: Iterable[str], changes_at: datetime) 
                 window_start_minute=(changes_at.hour * 60 + 20) % 1_440,
                 window_end_minute=(changes_at.hour * 60 + 40) % 1_440,
             ),
-            price(model, {name: unit * 9 // 10 for name, unit in units.items()}, book="cost", provider="p1"),
+            price(model, {name: unit * 9 // 10 for name, unit in units.items()}, book="cost"),
+            price(model, {name: unit * 8 // 10 for name, unit in units.items()}, book="cost", provider="p1"),
         ]
     made = [row for row in made if not (getattr(row, "book", "") == "list" and row.model == model)]  # type: ignore[attr-defined]
     made += [

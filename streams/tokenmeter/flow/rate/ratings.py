@@ -10,7 +10,7 @@ import polars as pl
 
 from tokenmeter.events.catalog import PriceTerms
 from tokenmeter.events.contract import PRICED_FIELDS
-from tokenmeter.events.rating import BYOK_COST, Rating, parts_of
+from tokenmeter.events.rating import BYOK_COST, Rating
 from tokenmeter.flow.rate.charging import UNPRICED, UnitPrices
 from tokenmeter.flow.rate.int_table import Numbers
 from tokenmeter.flow.rate.interning import NONE, Interner
@@ -76,9 +76,10 @@ class Ratings:
         self._of_number = np.append(self._of_number, pairs, axis=1)
 
     def _row(self, price_id: str | None, cost_price_id: str | None, _: int) -> tuple[int, ...]:
-        lines = self.units.line(price_id), self.units.line(cost_price_id)
-        currencies = (self._currencies.number(self.currency(one)) for one in (price_id, cost_price_id))
-        return *lines, *currencies, self.provisional(price_id)
+        line, currency, provisional = self.facts(price_id)
+        cost_line, cost_currency, _ = self.facts(cost_price_id)
+        currencies = (self._currencies.number(one) for one in (currency, cost_currency))
+        return line, cost_line, *currencies, provisional
 
     def column(self, name: str, numbers: Numbers) -> Numbers:
         """Of each number: the line of its ``price_id`` or ``cost_price_id`` among ``units``, or a number for its
@@ -124,15 +125,10 @@ class Ratings:
             texts[node, levels] = own if above is None else f"{own};{above}"
         return texts[node, levels]
 
-    def currency(self, price_id: str | None) -> str | None:
-        """The currency of a price id's row."""
-        row = None if price_id is None else self._price(parts_of(price_id)[0])
-        return None if row is None else row.currency
-
-    def provisional(self, price_id: str | None) -> bool:
-        """Whether the row of a price id stands in for the real one."""
-        row = None if price_id is None else self._price(parts_of(price_id)[0])
-        return row is not None and row.provisional
+    def facts(self, price_id: str | None) -> tuple[int, str | None, bool]:
+        """Of a price id: its line among ``units``, its row's currency, whether the row stands in for the real one."""
+        row = None if price_id is None else self._price(price_id.partition("*")[0])
+        return self.units.line(price_id), None if row is None else row.currency, row is not None and row.provisional
 
     def _units_of(self, row_id: str) -> dict[str, int] | None:
         if row_id == BYOK_COST:

@@ -30,7 +30,7 @@ from tokenmeter.flow.rate.rater import BookRater
 from tokenmeter.flow.rate.resale import COLUMNS
 from tokenmeter.stack.audit.charges import Charges
 
-WORLDS = 60
+WORLDS = 40
 CALLS = 150
 
 MakeOracle = Callable[[list[CatalogRow]], Oracle]

@@ -133,7 +133,7 @@ def test_three_levels_with_different_plans_and_one_without() -> None:
     ]
     rater = BookRater(book(*rows))
     lines = billing(rater.rate(frame([call(n, input_tokens=10) for n in range(3)])), rater)
-    assert lines["charge"].to_list() == [3 * 10 * 1_055_000]
+    assert lines["charge"].sum() == 3 * 10 * 1_055_000
     resold = rater.resale(lines)
     assert resold.select("account_id", "seller_id", "level", "charge", "events", "input_tokens").rows() == [
         ("importer", None, 2, 30 * 770_000, 3, 30),

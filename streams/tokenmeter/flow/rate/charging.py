@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from tokenmeter.events.contract import PART_OF, PRICED_FIELDS
-from tokenmeter.events.rating import unit_prices
+from tokenmeter.events.rating import PPM, half_even
 from tokenmeter.flow.rate.int_table import Numbers
 from tokenmeter.flow.rate.levels import UNIT_PRICE_MAX_PICO
 
@@ -39,6 +39,9 @@ class UnitPrices:
         self.ids: list[str | None] = [None]
         """The price id of each line."""
 
+    def __len__(self) -> int:
+        return len(self._lines)
+
     def line(self, price_id: str | None) -> int:
         """The line of a price id, UNPRICED if it prices nothing."""
         line = self._lines.get(price_id)
@@ -55,7 +58,7 @@ class UnitPrices:
             before, _, factor = price_id.rpartition("*")
             units = self._units(before) if before else self._units_of(price_id)
             if units is not None and before:
-                made = {unit: unit_prices({"": unit}, [int(factor)])[""] for unit in {*units.values()}}
+                made = {unit: half_even(unit * int(factor), PPM) for unit in {*units.values()}}
                 is_payable = max(made.values()) <= UNIT_PRICE_MAX_PICO
                 units = {name: made[unit] for name, unit in units.items()} if is_payable else None
             self._memo[price_id] = units

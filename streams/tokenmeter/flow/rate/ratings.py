@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TypeAlias
 from urllib.parse import quote
 
 import numpy as np
@@ -17,7 +19,9 @@ from tokenmeter.flow.rate.interning import NONE, Interner
 from tokenmeter.flow.rate.paths import People
 from tokenmeter.flow.rate.rated import RATING, TERMS
 
+Facts: TypeAlias = tuple[int, str | None, bool]
 _COLUMNS = ("price_id", "cost_price_id", "currency", "cost_currency", "provisional")
+ACCOUNTS_CACHED_MAX = 100_000
 
 
 class Ratings:
@@ -37,6 +41,7 @@ class Ratings:
         """(price id, cost price id, levels)."""
         self._numbers: Interner[tuple[int, int]] = Interner()
         """(who, prices)."""
+        self._facts: dict[str | None, Facts] = {}
         self._currencies: Interner[str | None] = Interner(None)
         self._of_prices = np.zeros((len(_COLUMNS), 0), np.int32)
         self._of_number = np.zeros((2, 0), np.int32)
@@ -121,20 +126,27 @@ class Ratings:
             account_id, node_above = self._people.accounts.values[node]
             price_id, levels_above = self._levels.values[levels]
             above = self._chain(node_above, levels_above, texts)
-            own = f"{quote(account_id)}@{price_id or ''}"
+            own = f"{_quoted(account_id)}@{price_id or ''}"
             texts[node, levels] = own if above is None else f"{own};{above}"
         return texts[node, levels]
 
-    def facts(self, price_id: str | None) -> tuple[int, str | None, bool]:
+    def facts(self, price_id: str | None) -> Facts:
         """Of a price id: its line among ``units``, its row's currency, whether the row stands in for the real one."""
-        row = None if price_id is None else self._price(price_id.partition("*")[0])
-        return self.units.line(price_id), None if row is None else row.currency, row is not None and row.provisional
+        facts = self._facts.get(price_id)
+        if facts is None:
+            row = None if price_id is None else self._price(price_id.partition("*")[0])
+            line, currency = self.units.line(price_id), None if row is None else row.currency
+            facts = self._facts[price_id] = line, currency, row is not None and row.provisional
+        return facts
 
     def _units_of(self, row_id: str) -> dict[str, int] | None:
         if row_id == BYOK_COST:
             return dict.fromkeys(PRICED_FIELDS, 0)
         row = self._price(row_id)
         return None if row is None else row.units_pico()
+
+
+_quoted = lru_cache(ACCOUNTS_CACHED_MAX)(quote)
 
 
 def _chosen(name: str, values: Sequence[str | None], indices: Numbers) -> pl.Series:

@@ -25,7 +25,8 @@ _NUMBERS = ["_buyer", "_usage", "_price"]
 def resale(billing: pl.DataFrame, ratings: Ratings) -> pl.DataFrame:
     """See ``tokenmeter.flow.rate.rated.Rater.resale``."""
     chained = billing.filter(pl.col("chain").is_not_null())
-    levels = _levels(chained["chain"].unique())
+    chains = chained.select("chain").unique().with_row_index("_chain")
+    levels = _levels(chains)
     prices = _prices(levels["price_id"].unique(), ratings)
     levels = levels.with_columns(
         pl.col("price_id").replace_strict(prices["_written"], prices["price_id"], default=None)
@@ -37,8 +38,9 @@ def resale(billing: pl.DataFrame, ratings: Ratings) -> pl.DataFrame:
     totals = (
         chained.select("chain", *_USAGE, *measures)
         .join(usage, on=_USAGE, nulls_equal=True)
-        .select("chain", "_usage", *measures)
-        .join(parts.select("chain", "_buyer", "_price"), on="chain")
+        .join(chains, on="chain")
+        .select("_chain", "_usage", *measures)
+        .join(parts.select("_chain", "_buyer", "_price"), on="_chain")
         .group_by(_NUMBERS)
         .agg(pl.col(measures).sum())
         .sort(_NUMBERS)
@@ -52,31 +54,39 @@ def resale(billing: pl.DataFrame, ratings: Ratings) -> pl.DataFrame:
     return lines.with_columns(ratings.units.charge(calls, lines["_line"].to_numpy()).alias("charge")).select(COLUMNS)
 
 
-def _levels(chains: pl.Series) -> pl.DataFrame:
+def _levels(chains: pl.DataFrame) -> pl.DataFrame:
     """A row for each level of each chain, see ``tokenmeter.events.rating``; the seller is the next above."""
     parts = (
-        chains.to_frame("chain")
-        .with_columns(pl.col("chain").str.split(";").alias("_parts"))
-        .explode("_parts")
+        chains.with_columns(pl.col("chain").str.split(";"))
+        .explode("chain")
         .with_columns(
-            pl.col("_parts").str.split_exact("@", 1).struct.rename_fields(["account_id", "price_id"]),
-            pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("chain").alias("level"),
+            pl.col("chain").str.split_exact("@", 1).struct.rename_fields(["account_id", "price_id"]),
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("_chain").alias("level"),
         )
-        .unnest("_parts")
+        .unnest("chain")
     )
     quoted = parts["account_id"].unique()
     names = pl.Series([unquote(name) for name in quoted], dtype=pl.String)
     return parts.with_columns(
         pl.col("account_id").replace_strict(quoted, names, return_dtype=pl.String),
         pl.col("price_id").replace("", None),
-    ).with_columns(pl.col("account_id").shift(-1).over("chain").alias("seller_id"))
+    ).with_columns(pl.col("account_id").shift(-1).over("_chain").alias("seller_id"))
 
 
 def _prices(written: pl.Series, ratings: Ratings) -> pl.DataFrame:
     """What each price id of a chain is charged by; one that prices nothing is null."""
-    rows = [(one, known := ratings.known(one), *ratings.facts(known)) for one in written]
-    schema = {"_written": pl.String, "price_id": pl.String, "_line": pl.Int32, "currency": pl.String}
-    return pl.DataFrame(rows, schema={**schema, "provisional": pl.Boolean}, orient="row")
+    ids = written.to_list()
+    known = [ratings.known(one) for one in ids]
+    lines, currencies, provisional = zip(*map(ratings.facts, known), strict=True) if ids else ((), (), ())
+    return pl.DataFrame(
+        [
+            pl.Series("_written", ids, pl.String),
+            pl.Series("price_id", known, pl.String),
+            pl.Series("_line", lines, pl.Int32),
+            pl.Series("currency", currencies, pl.String),
+            pl.Series("provisional", provisional, pl.Boolean),
+        ]
+    )
 
 
 def _ranked(rows: pl.DataFrame, keys: tuple[str, ...], number: str) -> pl.DataFrame:

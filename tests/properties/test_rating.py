@@ -28,8 +28,9 @@ from tokenmeter.flow.rate.matching import Call
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING
 from tokenmeter.flow.rate.rater import BookRater
 from tokenmeter.flow.rate.resale import COLUMNS
+from tokenmeter.stack.audit.charges import Charges
 
-WORLDS = 60
+WORLDS = 40
 CALLS = 150
 
 MakeOracle = Callable[[list[CatalogRow]], Oracle]
@@ -73,10 +74,12 @@ def difference(seed: int, make_oracle: MakeOracle = Oracle) -> str | None:
     calls += [random_catalog.correction(chance, CALLS + number, None) for number in range(CALLS // 5)]
     chance.shuffle(calls)
     book = Book(enumerate(rows), len(rows))
-    oracle = make_oracle(rows)
+    oracle, audit = make_oracle(rows), Charges(enumerate(rows))
     for call, found in zip(calls, as_rated(calls, BookRater(book)), strict=True):
         wanted = as_read(call, oracle)
         single = book.rating(_call(call), call.occurred_at)
+        if (audited := audit.rating_of_event(call.to_record())) != single:
+            return f"{call}: {single} where the audit says {audited}"
         levels = [(level.account_id, level.price_id) for level in single.levels]
         wanted_chain = single.chain if levels == wanted.pop("levels") else f"not {levels}"
         if single.price_id != wanted["price_id"] or found.pop("in") != wanted["currency"]:

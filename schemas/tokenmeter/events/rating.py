@@ -84,14 +84,14 @@ def unit_prices(units: Mapping[str, int], factors_ppm: Sequence[int]) -> dict[st
     """Unit prices in pico-units after the factors: each multiplies, then rounds half-even."""
     made = dict(units)
     for factor in factors_ppm:
-        made = {name: _half_even(unit * factor, PPM) for name, unit in made.items()}
+        made = {name: half_even(unit * factor, PPM) for name, unit in made.items()}
     return made
 
 
 def pico(amount: Decimal) -> int:
     """An amount in whole pico-units; what is finer is rounded half-even."""
     numerator, denominator = amount.as_integer_ratio()
-    return _half_even(numerator * PICO, denominator)
+    return half_even(numerator * PICO, denominator)
 
 
 def amount(pico_units: int) -> Decimal:
@@ -100,6 +100,7 @@ def amount(pico_units: int) -> Decimal:
     return Decimal((sign, digits, -12))
 
 
-def _half_even(numerator: int, denominator: int) -> int:
+def half_even(numerator: int, denominator: int) -> int:
+    """The quotient as a whole number; what lies half way goes to the even one."""
     whole, rest = divmod(numerator, denominator)
     return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
 
 from tokenmeter.events.contract import PART_OF, PRICED_FIELDS
-from tokenmeter.events.rating import unit_prices
+from tokenmeter.events.rating import PPM, half_even
 from tokenmeter.flow.rate.int_table import Numbers
 from tokenmeter.flow.rate.levels import UNIT_PRICE_MAX_PICO
 
@@ -39,6 +39,9 @@ class UnitPrices:
         self.ids: list[str | None] = [None]
         """The price id of each line."""
 
+    def __len__(self) -> int:
+        return len(self._lines)
+
     def line(self, price_id: str | None) -> int:
         """The line of a price id, UNPRICED if it prices nothing."""
         line = self._lines.get(price_id)
@@ -55,7 +58,7 @@ class UnitPrices:
             before, _, factor = price_id.rpartition("*")
             units = self._units(before) if before else self._units_of(price_id)
             if units is not None and before:
-                made = {unit: unit_prices({"": unit}, [int(factor)])[""] for unit in {*units.values()}}
+                made = {unit: half_even(unit * int(factor), PPM) for unit in {*units.values()}}
                 is_payable = max(made.values()) <= UNIT_PRICE_MAX_PICO
                 units = {name: made[unit] for name, unit in units.items()} if is_payable else None
             self._memo[price_id] = units
@@ -85,5 +88,10 @@ class UnitPrices:
 def used(frame: pl.DataFrame, requests: pl.Expr) -> pl.DataFrame:
     """The columns of PRICED_FIELDS that hold anything but zeros; ``requests`` says how many calls did not fail."""
     priced = frame.select(requests.cast(pl.Int64).alias(name) if name == "requests" else name for name in PRICED_FIELDS)
-    counts = priced.select((pl.all().min() != 0) | (pl.all().max() != 0))
-    return priced.select(name for name in priced.columns if counts.height and counts[name].any())
+    return priced.select(present(priced, PRICED_FIELDS))
+
+
+def present(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns that hold anything but zeros: most calls have no images, audio or searches."""
+    counts = frame.select(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in names)
+    return [name for name, counted in zip(names, counts.row(0), strict=True) if counted]

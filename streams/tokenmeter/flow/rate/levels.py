@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tokenmeter.events.catalog import COST_BOOK, UNIT_PRICE_MAX, Plan, PlanBase, PriceTerms
-from tokenmeter.events.rating import PPM, pico, price_id, unit_prices
+from tokenmeter.events.rating import PPM, half_even, pico
 
 UNIT_PRICE_MAX_PICO = pico(UNIT_PRICE_MAX)
 
@@ -26,11 +26,11 @@ def of_row(row: PriceTerms) -> Paid:
 
 def times(paid: Paid, factor_ppm: int) -> Paid | None:
     """A price after one more factor; None when that makes a unit price greater than UNIT_PRICE_MAX."""
+    if factor_ppm == PPM:
+        return paid
     # Rounding keeps the order: the dearest unit price stays the dearest.
-    dearest = unit_prices({"": paid.dearest_pico}, [factor_ppm])[""]
-    return (
-        Paid(price_id(paid.price_id, [factor_ppm]), paid.currency, dearest) if dearest <= UNIT_PRICE_MAX_PICO else None
-    )
+    dearest = half_even(paid.dearest_pico * factor_ppm, PPM)
+    return Paid(f"{paid.price_id}*{factor_ppm}", paid.currency, dearest) if dearest <= UNIT_PRICE_MAX_PICO else None
 
 
 def paid_by(plan: Plan | None, above: Paid | None, is_last: bool, best_of: Callable[[str], Paid | None]) -> Paid | None:
@@ -50,7 +50,7 @@ def paid_by(plan: Plan | None, above: Paid | None, is_last: bool, best_of: Calla
             base = best_of(plan.base_book)
     if base is None or plan.currency not in (None, base.currency):
         return None
-    return times(base, PPM + margin_ppm) if margin_ppm else base
+    return times(base, PPM + margin_ppm)
 
 
 def charged(plan: Plan | None, paid: Paid | None, byok: bool) -> str | None:

@@ -51,7 +51,8 @@ class _Memory:
 
     def size(self) -> int:
         """Of its largest part."""
-        return max(len(self.numbers), len(self.ratings), len(self.cases.lookup), len(self.carried))
+        ratings = self.ratings
+        return max(len(self.numbers), len(ratings), len(ratings.units), len(self.cases.lookup), len(self.carried))
 
     def resolve(self, keys: Ints) -> None:
         """Choose the prices of (path, case, BYOK) that nobody asked for before."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TypeAlias
 from urllib.parse import quote
 
 import numpy as np
@@ -10,14 +12,16 @@ import polars as pl
 
 from tokenmeter.events.catalog import PriceTerms
 from tokenmeter.events.contract import PRICED_FIELDS
-from tokenmeter.events.rating import BYOK_COST, Rating, parts_of
+from tokenmeter.events.rating import BYOK_COST, Rating
 from tokenmeter.flow.rate.charging import UNPRICED, UnitPrices
 from tokenmeter.flow.rate.int_table import Numbers
 from tokenmeter.flow.rate.interning import NONE, Interner
 from tokenmeter.flow.rate.paths import People
 from tokenmeter.flow.rate.rated import RATING, TERMS
 
+Facts: TypeAlias = tuple[int, str | None, bool]
 _COLUMNS = ("price_id", "cost_price_id", "currency", "cost_currency", "provisional")
+ACCOUNTS_CACHED_MAX = 100_000
 
 
 class Ratings:
@@ -37,6 +41,7 @@ class Ratings:
         """(price id, cost price id, levels)."""
         self._numbers: Interner[tuple[int, int]] = Interner()
         """(who, prices)."""
+        self._facts: dict[str | None, Facts] = {}
         self._currencies: Interner[str | None] = Interner(None)
         self._of_prices = np.zeros((len(_COLUMNS), 0), np.int32)
         self._of_number = np.zeros((2, 0), np.int32)
@@ -76,9 +81,10 @@ class Ratings:
         self._of_number = np.append(self._of_number, pairs, axis=1)
 
     def _row(self, price_id: str | None, cost_price_id: str | None, _: int) -> tuple[int, ...]:
-        lines = self.units.line(price_id), self.units.line(cost_price_id)
-        currencies = (self._currencies.number(self.currency(one)) for one in (price_id, cost_price_id))
-        return *lines, *currencies, self.provisional(price_id)
+        line, currency, provisional = self.facts(price_id)
+        cost_line, cost_currency, _ = self.facts(cost_price_id)
+        currencies = (self._currencies.number(one) for one in (currency, cost_currency))
+        return line, cost_line, *currencies, provisional
 
     def column(self, name: str, numbers: Numbers) -> Numbers:
         """Of each number: the line of its ``price_id`` or ``cost_price_id`` among ``units``, or a number for its
@@ -120,25 +126,27 @@ class Ratings:
             account_id, node_above = self._people.accounts.values[node]
             price_id, levels_above = self._levels.values[levels]
             above = self._chain(node_above, levels_above, texts)
-            own = f"{quote(account_id)}@{price_id or ''}"
+            own = f"{_quoted(account_id)}@{price_id or ''}"
             texts[node, levels] = own if above is None else f"{own};{above}"
         return texts[node, levels]
 
-    def currency(self, price_id: str | None) -> str | None:
-        """The currency of a price id's row."""
-        row = None if price_id is None else self._price(parts_of(price_id)[0])
-        return None if row is None else row.currency
-
-    def provisional(self, price_id: str | None) -> bool:
-        """Whether the row of a price id stands in for the real one."""
-        row = None if price_id is None else self._price(parts_of(price_id)[0])
-        return row is not None and row.provisional
+    def facts(self, price_id: str | None) -> Facts:
+        """Of a price id: its line among ``units``, its row's currency, whether the row stands in for the real one."""
+        facts = self._facts.get(price_id)
+        if facts is None:
+            row = None if price_id is None else self._price(price_id.partition("*")[0])
+            line, currency = self.units.line(price_id), None if row is None else row.currency
+            facts = self._facts[price_id] = line, currency, row is not None and row.provisional
+        return facts
 
     def _units_of(self, row_id: str) -> dict[str, int] | None:
         if row_id == BYOK_COST:
             return dict.fromkeys(PRICED_FIELDS, 0)
         row = self._price(row_id)
         return None if row is None else row.units_pico()
+
+
+_quoted = lru_cache(ACCOUNTS_CACHED_MAX)(quote)
 
 
 def _chosen(name: str, values: Sequence[str | None], indices: Numbers) -> pl.Series:

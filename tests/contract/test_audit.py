@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support import oracle
 from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.events import value
+from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE
@@ -61,6 +63,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     try:
         with broker(folder) as kafka:
             migrate(connect(server.url, "writer", "secret"))
+            publish(kafka.bootstrap, *priced())
             meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
             load = WorkerProcess(folder, "load", "load", kafka.bootstrap, slot="1", clickhouse_url=server.url)
             bad = bad_values()
@@ -103,21 +106,43 @@ def test_bad_input_is_kept_with_its_bytes_offset_and_reason(books: Books) -> Non
     assert sorted(rows.result_rows) == sorted((one["offset"], one["reason"]) for one in kept)
 
 
-def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(books: Books) -> None:
+@pytest.mark.parametrize(
+    ("table", "field", "more"),
+    [
+        ("usage_billing", "output_tokens", "7"),
+        ("usage_billing", "charge", "0.000000000001"),
+        ("usage_billing", "tokens_squared", "1"),
+        ("usage_market", "cost", "-0.000000000001"),
+        ("usage_market", "latency_calls", "1"),
+        ("usage_resale", "charge", "1"),
+        ("usage_pages", "charge", "1"),
+        ("usage_pages", "catalog_offset", "1"),
+    ],
+)
+def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
+    books: Books, table: str, field: str, more: str
+) -> None:
     client = connect(books.server.url, "writer", "secret")
-    table = "tokenmeter.usage_billing"
-    row = client.query(f"SELECT * FROM {table} FINAL ORDER BY partition, first_offset, line LIMIT 1")
-    honest = dict(zip(row.column_names, row.result_rows[0], strict=True))
-    names = list(honest)
-    client.insert(table, [list({**honest, "output_tokens": honest["output_tokens"] + 7}.values())], column_names=names)
+    line = "" if table == "usage_pages" else ", line"
+    chosen = client.query(
+        f"SELECT partition, first_offset{line} FROM tokenmeter.{table} FINAL WHERE {field} IS NOT NULL ORDER BY ALL"
+    ).first_row
+
+    def change(by: str) -> None:
+        client.command(
+            f"INSERT INTO tokenmeter.{table} SELECT * REPLACE ({field} + ({by}) AS {field}) FROM tokenmeter.{table} "
+            f"FINAL WHERE (partition, first_offset{line}) = {chosen}"
+        )
+
+    change(f"toDecimal128('{more}', 12)" if "." in more else more)
     try:
         difference = books.audit().difference
         assert difference is not None
-        assert difference.page.startswith(f"page {honest['partition']}@[{honest['first_offset']},")
-        assert (difference.field, difference.place) == ("output_tokens", "ClickHouse usage_billing")
-        assert difference.found - difference.expected == 7
+        assert difference.page.startswith(f"page {chosen[0]}@[{chosen[1]},")
+        assert (difference.field, difference.place) == (field, f"ClickHouse {table}")
+        assert difference.found - difference.expected == Decimal(more)
     finally:
-        client.insert(table, [list(honest.values())], column_names=names)
+        change(f"-toDecimal128('{more}', 12)" if "." in more else f"-{more}")
     assert books.audit().ok
 
 

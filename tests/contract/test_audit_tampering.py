@@ -13,15 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
 from support import oracle
 from support.broker import Record, broker, eventually, lag
-from support.catalog_rows import LONG_AGO, account, plan, price
+from support.catalog_rows import LONG_AGO, price
 from support.copying import Topics, fill, snapshot, unchanged
+from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
-from tokenmeter.events.catalog import CatalogRow
 from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, MARKET, PAGES, RESALE
 from tokenmeter.events.lines import page_digest
 from tokenmeter.flow.meter_app import APP_ID
@@ -34,21 +33,6 @@ PARTITIONS = 1
 RECORDS = {BILLING: "billing_line", MARKET: "market_line", RESALE: "resale_line"}
 CHEAPER = price("*", 1_000_000, effective_from=LONG_AGO + timedelta(days=1))
 """Known from the third wave on."""
-
-
-def publish(bootstrap: str, *rows: CatalogRow) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap})
-    for row in rows:
-        producer.produce(CATALOG, row.to_value(), row.row_id.encode(), 0)
-    assert producer.flush(30) == 0
-
-
-def priced() -> list[CatalogRow]:
-    """A list, what it costs, and a distributor of whom every other customer buys."""
-    rows: list[CatalogRow] = [price("*", 3_000_000), price("a/*", 2_000_000, book="cost")]
-    rows += [plan("dealer", margin_ppm=-300_000), plan("resold", None, margin_ppm=55_000)]
-    rows += [account(f"customer-{number:06d}", "resold", "dealer-1") for number in range(0, 160, 2)]
-    return [*rows, account("dealer-1", "dealer")]
 
 
 def audit(bootstrap: str) -> AuditReport:

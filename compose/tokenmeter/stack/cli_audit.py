@@ -39,7 +39,12 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
     out: Annotated[Path | None, typer.Option(help="write the report to this file instead of printing it")] = None,
 ) -> None:
-    """Recount the log and compare events = pages = usage.billing = ClickHouse; exit 1 on any difference or loss."""
+    """Recount the log, charges included, and compare it with the topics and ClickHouse; exit 1 on a difference or loss.
+
+    Every event is counted and rated again, by the catalog below the offset its page names, without the meter's code,
+    and compared with usage.pages, usage.billing, usage.market, usage.resale, usage.quarantine, the chain of digests,
+    and the tables of ClickHouse. The first page and field that differs is named, e.g. the charge of billing line 3.
+    """
     settings = load(data=data)
     client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
     url, user, password = (None, "", "") if no_clickhouse else clickhouse(settings)

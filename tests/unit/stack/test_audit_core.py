@@ -89,11 +89,11 @@ def test_every_record_lies_in_one_block_and_every_page_closes_once_with_its_last
 def page(first: int, last: int, previous: bytes, digest: bytes, **fields: Any) -> dict[str, Any]:
     made = {
         "partition": 0,
+        "catalog_offset": 5,
         "first_offset": first,
         "last_offset": last,
         "previous_digest": previous,
         "digest": digest,
-        "catalog_offset": 0,
     }
     return {**made, **fields}
 
@@ -102,7 +102,7 @@ def test_a_chain_is_broken_where_a_page_is_missing_doubled_forged_or_of_another_
     one, two, three = page(0, 9, FIRST_DIGEST, b"1"), page(10, 19, b"1", b"2"), page(20, 29, b"2", b"3")
 
     def field(*pages: dict[str, Any], committed: int = 30) -> tuple[str, str] | None:
-        found = chain.broken(0, pages, committed, catalog_end=0)
+        found = chain.broken(0, pages, committed, catalog_end=9)
         return None if found is None else (found.page, found.field)
 
     assert field(one, two, three) is None
@@ -114,6 +114,9 @@ def test_a_chain_is_broken_where_a_page_is_missing_doubled_forged_or_of_another_
     assert field(one, two, three, page(15, 40, b"3", b"4")) == ("page 0@[15,40]", "first_offset")
     assert field(one, {**two, "partition": 1}, three) == ("page 1@[10,19]", "partition")
     assert field({**one, "previous_digest": b"x"}, two, three) == ("page 0@[0,9]", "previous_digest")
+    assert field(one, {**two, "catalog_offset": 4}, three) == ("page 0@[10,19]", "catalog_offset")
+    assert field(one, two, {**three, "catalog_offset": 10}) == ("page 0@[20,29]", "catalog_offset")
+    assert field(one, two, {**three, "catalog_offset": 9}) is None
     late = chain.begins_late(0, [two, three], 0)
     assert late is not None and late.page == "page 0@[0,9]"
     assert chain.begins_late(0, [two, three], 15) is None

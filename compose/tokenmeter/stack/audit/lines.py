@@ -12,7 +12,7 @@ from tokenmeter.events import wire
 from tokenmeter.stack.audit.amounts import carried, limbs, total, unscaled_limbs
 from tokenmeter.stack.audit.facts import Keys, field_key, line_keys
 from tokenmeter.stack.audit.recount import LineKind
-from tokenmeter.stack.audit.walk import I64, LINE_DECIMAL_BYTES_MAX, NULL, U64, Walked, walk
+from tokenmeter.stack.audit.walk import I64, NULL, U64, Walked, walk_lines
 
 PENDING_LINES_MAX = 100_000
 """Lines of single blocks held before they are added up."""
@@ -147,7 +147,7 @@ def same(totals: LineTotals, page: tuple[int, int], values: Sequence[bytes], key
     prefix = wire.prefix(kind.schema)
     if not all(value.startswith(prefix) for value in values):
         return False
-    found = walk(kind.schema, values, LINE_DECIMAL_BYTES_MAX)
+    found = walk_lines(kind.schema, values)
     place = {"partition": page[0], "first_offset": page[1], "line": np.arange(len(values))}
     if not found.ok.all() or any((found.numbers(name) != wanted).any() for name, wanted in place.items()):
         return False

@@ -18,7 +18,7 @@ from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.compare import Difference, FoundLine
 from tokenmeter.stack.audit.recount import RECORDS
-from tokenmeter.stack.audit.walk import LINE_DECIMAL_BYTES_MAX, walk
+from tokenmeter.stack.audit.walk import walk_lines
 
 _HEAD = struct.Struct("<qqi")
 """Line number, Kafka offset, bytes of the value."""
@@ -102,7 +102,7 @@ def _places(record: str, block: Block) -> list[tuple[int, int, int] | None]:
     values = [value or b"" for value in block.values]
     for schema in versions(record):
         if values and values[0].startswith(wire.prefix(schema)):
-            found = walk(schema, values, LINE_DECIMAL_BYTES_MAX)
+            found = walk_lines(schema, values)
             if found.ok.all():
                 columns = [found.numbers(name) for name in ("partition", "first_offset", "line")]
                 return [(p, f, n) for p, f, n in np.array(columns).T.tolist()]

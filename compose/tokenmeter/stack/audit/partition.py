@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,9 @@ class PartitionReport:
     events: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    unpriced: int = 0
+    charges: Counter[str] = field(default_factory=Counter)
+    costs: Counter[str] = field(default_factory=Counter)
     difference: Difference | None = None
     sources: dict[int, str] = field(default_factory=dict)
 
@@ -114,7 +118,8 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
                 lambda: named(page),
             )
         else:
-            counted = Counted.by_reference(named(page), totals.rules)
+            totals.recount = named(page)
+            counted = Counted.by_reference(totals.recount, totals.rules)
         kept = [one for one in task.quarantined if first <= one[0] <= page["last_offset"]]
         in_store = {table: rows.get(first, {}) for table, rows in tables.items()}
         found = compare(counted, PageEvidence(page, task.page_values[first], previous, lines, kept, in_store))
@@ -138,6 +143,9 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
                 report.events += totals.recount.events
                 report.duplicates += totals.recount.duplicates
                 report.quarantined += len(totals.recount.quarantined)
+                report.unpriced += totals.recount.unpriced
+                report.charges.update(totals.recount.charges)
+                report.costs.update(totals.recount.costs)
             if counter.arrived is not None:
                 recorder.add(counter.arrived, block.appended_at_ms, before)
             advance(len(block))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tokenmeter.events.rating import amount
 from tokenmeter.stack.audit.compare import Difference
 from tokenmeter.stack.audit.sequences import Sequences, described
 
@@ -31,6 +32,12 @@ class AuditReport:
     events: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    unpriced: int = 0
+    charges: dict[str, int] = field(default_factory=dict)
+    costs: dict[str, int] = field(default_factory=dict)
+    """What customers owe, and what upstreams charge: pico-units by currency."""
+    places: list[str] = field(default_factory=list)
+    """What was compared with the log."""
     lost: list[Lost] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     sequences: Sequences = field(default_factory=Sequences)
@@ -62,7 +69,10 @@ class AuditReport:
 
         version       REPORT_VERSION
         ok            whether nothing differs and nothing was lost unread
+        places        what was compared with the log: topics, and ClickHouse
         pages, events_in, events, duplicates, quarantined    what was compared; events_in = the sum of the other three
+        unpriced      of the events, those without a charge
+        charges, costs    {currency: amount as text}, recounted by the catalog offset that each page names
         lost          {"offsets": n, "pages": [{"page", "offsets"}]}: removed by retention before they were read
         difference    the first difference or null; differences: the first of each partition. Each has page, field,
                       expected_place, expected, place, found and text (the sentence)
@@ -75,7 +85,10 @@ class AuditReport:
         return {
             "version": REPORT_VERSION,
             "ok": self.ok,
-            **{n: getattr(self, n) for n in ("pages", "events_in", "events", "duplicates", "quarantined")},
+            "places": list(self.places),
+            **{n: getattr(self, n) for n in ("pages", "events_in", "events", "duplicates", "quarantined", "unpriced")},
+            "charges": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.charges.items())},
+            "costs": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.costs.items())},
             "lost": {"offsets": self.lost_offsets, "pages": [vars(lost) for lost in self.lost]},
             "difference": differences[0] if differences else None,
             "differences": differences,
@@ -112,5 +125,10 @@ class AuditReport:
         if self.differences:
             yield f"{self.pages} pages agreed before the first difference of each partition: {figures}"
         else:
-            places = "log = usage.pages = usage.billing = ClickHouse"
-            yield f"{self.pages} pages agree: {figures}; {places} ({self.seconds:.1f} s)"
+            yield f"{self.pages} pages agree: {figures}; log = {' = '.join(self.places)} ({self.seconds:.1f} s)"
+        yield f"charged {_money(self.charges)}; cost {_money(self.costs)}; {self.unpriced} events unpriced"
+
+
+def _money(by_currency: Mapping[str, int]) -> str:
+    """Amounts, each in its currency: they are never added up."""
+    return " and ".join(f"{amount(pico):f} {currency}" for currency, pico in sorted(by_currency.items())) or "nothing"

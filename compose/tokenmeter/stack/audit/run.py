@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.contract import CATALOG, EVENTS, PAGES
+from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
@@ -82,9 +82,11 @@ def run(
         kept = _read_lines(kafka, workers, options, folder, progress)
         report.differences += kept.unreadable
         small.ends |= kept.ends
+        report.places = [PAGES, *RECORDS.values(), QUARANTINE]
         if sources.clickhouse_url is None:
             report.notes.append("ClickHouse was not compared")
         else:
+            report.places.append("ClickHouse")
             _wait_loaded(kafka, small)
         tasks = [_task(number, plans[number], small, kept, folder, options) for number in wanted]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
@@ -247,6 +249,10 @@ def _add(report: AuditReport, part: PartitionReport) -> None:
     report.events += part.events
     report.duplicates += part.duplicates
     report.quarantined += part.quarantined
+    report.unpriced += part.unpriced
+    for mine, theirs in ((report.charges, part.charges), (report.costs, part.costs)):
+        for currency, pico in theirs.items():
+            mine[currency] = mine.get(currency, 0) + pico
     report.source_names |= part.sources
     if part.difference is not None:
         report.differences.append(part.difference)

@@ -26,6 +26,10 @@ EXAMPLES = (
 )
 ROWS_SHOWN = 40
 """Rows of the table; --csv and --json have all."""
+LEFT_SHOWN = 20
+"""Lines that are left as they are; --json has all."""
+_CHARGE = ("old charge", "new charge", "difference", "in")
+_COST = ("old cost", "new cost", "difference ", "in ")
 
 
 def rerate_usage(
@@ -86,6 +90,8 @@ def _show(report: Report, console: Console) -> None:
         console.print(_table(found))
     for name, currency, difference in totals(found):
         console.print(f"{name}: {difference:+f} {currency}", highlight=False)
+    for line in report.left_lines[:LEFT_SHOWN]:
+        console.print(_left(line), highlight=False, markup=False, soft_wrap=True)
     for reason, calls in report.left.items():
         console.print(f"{calls:,} calls {reason}", highlight=False, soft_wrap=True)
     console.print(f"judged {report.pages} pages by the catalog below offset {report.catalog_offset}", highlight=False)
@@ -94,25 +100,26 @@ def _show(report: Report, console: Console) -> None:
     elif report.moves:
         console.print(f"{report.moves} corrections would book it (next: tokenmeter rerate --apply)", highlight=False)
     else:
-        console.print("every call is charged as the catalog says")
+        console.print(f"every {'other ' if report.left else ''}call is charged as the catalog says")
+
+
+def _left(line: dict[str, Any]) -> str:
+    where = f"page:{line['partition']}@{line['first_offset']} {line['occurred_hour']:%Y-%m-%d %H}:00"
+    return f"{where} {line['customer_id']} {line['model']}: {line['calls']} calls {line['reason']}"
 
 
 def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(title="charge and cost: as booked, by the catalog", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("customer", overflow="fold")
     table.add_column("model", overflow="fold")
-    for name in ("calls", "tokens", "old charge", "new charge", "difference", "old cost", "new cost", "difference"):
-        table.add_column(name, justify="right", overflow="fold")
+    for name in ("calls", "tokens", *_CHARGE, *_COST):
+        table.add_column(name.strip(), justify="right", overflow="fold")
     for row in found[:ROWS_SHOWN]:
         tokens = None if row["calls"] is None else row["input_tokens"] + row["output_tokens"]
-        money = [
-            _money(row, f"{prefix}charge{suffix}", "currency") for prefix, suffix in (("old_", ""), ("new_", ""))
-        ] + [_money(row, "charge_difference", "currency", "+")]
-        cost = [_money(row, f"{prefix}cost", "cost_currency") for prefix in ("old_", "new_")]
-        cost.append(_money(row, "cost_difference", "cost_currency", "+"))
-        table.add_row(row["customer_id"], row["model"], _count(row["calls"]), _count(tokens), *money, *cost)
+        money = [*_money(row, "charge", "currency"), *_money(row, "cost", "cost_currency")]
+        table.add_row(row["customer_id"], row["model"], _count(row["calls"]), _count(tokens), *money)
     if len(found) > ROWS_SHOWN:
-        table.add_row(f"and {len(found) - ROWS_SHOWN} more: --csv or --json", *[""] * 9)
+        table.add_row(f"and {len(found) - ROWS_SHOWN} more: --csv or --json", *[""] * 11)
     return table
 
 
@@ -120,6 +127,7 @@ def _count(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def _money(row: dict[str, Any], name: str, currency: str, sign: str = "") -> str:
-    value = row[name]
-    return "-" if value is None else f"{value:{sign}f} {row[currency]}"
+def _money(row: dict[str, Any], name: str, currency: str) -> list[str]:
+    values = [row[f"old_{name}"], row[f"new_{name}"], row[f"{name}_difference"]]
+    texts_ = ["-" if value is None else f"{value:{sign}f}" for value, sign in zip(values, ("", "", "+"), strict=True)]
+    return [*texts_, row[currency] or ""]

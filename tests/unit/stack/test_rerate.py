@@ -10,16 +10,19 @@ from typing import Any
 
 import polars as pl
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from support import random_catalog
 from support.catalog_rows import account, plan, price
 from support.events import event
 from support.rated_pages import PAGE_OFFSETS, World, billing, market, on_pages
 from tokenmeter.events import UsageEvent
+from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.stack.reconcile.pages import RATED_BY
 from tokenmeter.stack.rerate import judge as judging
 from tokenmeter.stack.rerate import moves as moving
 from tokenmeter.stack.rerate import run as running
+from tokenmeter.stack.rerate.booking import Booking
 from tokenmeter.stack.rerate.judge import DIFFERS, GONE, LATE, Judgement, PageUsage, judge
 from tokenmeter.stack.rerate.moves import corrections
 from tokenmeter.stack.rerate.report import priced, rows, totals
@@ -244,3 +247,35 @@ def test_the_report_keeps_currencies_apart_and_says_what_had_no_price() -> None:
 
 def zeros() -> dict[str, int]:
     return {"cached_input_tokens": 0, "reasoning_tokens": 0}
+
+
+class FailedProducer:
+    """A transactional producer that was shut out, as it shows at each step."""
+
+    def __init__(self, produce: int, commit: int) -> None:
+        self._produce, self._commit = produce, commit
+
+    def begin_transaction(self) -> None:
+        pass
+
+    def produce(self, topic: str, value: bytes, key: bytes) -> None:
+        raise KafkaException(KafkaError(self._produce))
+
+    def commit_transaction(self, timeout_s: float) -> None:
+        raise KafkaException(KafkaError(self._commit))
+
+
+@pytest.mark.parametrize(
+    ("produce", "commit", "kind"),
+    [
+        (KafkaError._FATAL, KafkaError._FENCED, Fenced),
+        (KafkaError._FATAL, KafkaError._FATAL, Fatal),
+        (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError._FENCED, Fatal),
+    ],
+)
+def test_who_was_shut_out_while_sending_is_told_so(produce: int, commit: int, kind: type[Fatal]) -> None:
+    booking = Booking({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+    booking._producer = FailedProducer(produce, commit)  # type: ignore[assignment]
+    with pytest.raises(Fatal) as caught:
+        booking.book([event(1)])
+    assert type(caught.value) is kind

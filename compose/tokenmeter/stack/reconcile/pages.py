@@ -70,8 +70,9 @@ def places(store: Store, pages: Iterable[tuple[int, int]]) -> list[Place]:
 def raw_events(store: Store, pages: Sequence[Place], only: Filter = EVERYTHING) -> pl.DataFrame:
     """The raw events of ``pages``: PAGE, and what a Rater and the line keys need."""
     named = _named(pages) | {"lasts": [page.last_offset for page in pages]}
-    frame = store.frame("raw_of_pages", **named, **only.parameters())
-    return frame.with_columns(
+    names = {name: value for name, value in only.parameters().items() if name in ("models", "customers")}
+    frame = store.frame("raw_of_pages", **named, **names)
+    return frame.filter(pl.col("occurred_at").is_between(only.since, only.until, closed="left")).with_columns(
         pl.col("occurred_at").dt.cast_time_unit("us"),
         pl.col("occurred_at").dt.truncate("1h").dt.cast_time_unit("us").alias("occurred_hour"),
         *weights(),

@@ -43,8 +43,13 @@ class Booking:
     def book(self, events: Sequence[UsageEvent]) -> None:
         """Send these events, all or none. Raises Fenced when another re-rating has begun since."""
         self._do(self._producer.begin_transaction)
-        for event in events:
-            self.send(event)
+        try:
+            for event in events:
+                self.send(event)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._FATAL:
+                raise Fatal(f"rerate: {error.args[0].str()}", hint="run it again: it goes on") from error
+            # The producer has failed for good; what it was, a fence or something else, only the commit says.
         self._do(lambda: self._producer.commit_transaction(KAFKA_WAIT_S))
 
     def send(self, event: UsageEvent) -> None:

@@ -1,4 +1,5 @@
--- The raw events of some pages, each identity once (the first), with the page each lies in.
+-- The raw events of some pages, each identity once (the first), with the page each lies in. No time is asked for: days
+-- that are not read would make a later copy that says another day the first.
 WITH pages AS
 (
     SELECT place.1 AS partition, place.2 AS first_offset, place.3 AS last_offset
@@ -49,7 +50,5 @@ SELECT
 FROM tokenmeter.usage_events AS e FINAL
 ASOF INNER JOIN pages AS p ON e.partition = p.partition AND e.offset >= p.first_offset
 WHERE e.offset <= p.last_offset
-  AND e.occurred_at >= {since:DateTime64(6, 'UTC')}
-  AND e.occurred_at < {until:DateTime64(6, 'UTC')}
   AND (empty({models:Array(String)}) OR has({models:Array(String)}, e.model))
   AND (empty({customers:Array(String)}) OR has({customers:Array(String)}, e.customer_id))

@@ -33,11 +33,31 @@ def _copy(value: bytes, at: int, kind: Any, out: bytearray) -> int:
             return after
         out += _BRANCH_ONE
         return _copy(value, after, kind[1], out)
+    if isinstance(kind, dict) and kind["type"] == "record":
+        for field in kind["fields"]:
+            at = _copy(value, at, field["type"], out)
+        return at
+    if isinstance(kind, dict) and kind["type"] == "array" and isinstance(kind["items"], dict):
+        return _copy_array(value, at, kind["items"], out)
     end = _end(value, at, kind)
     if end > len(value):
         raise EOFError
     out += value[at:end]
     return end
+
+
+def _copy_array(value: bytes, at: int, items: Any, out: bytearray) -> int:
+    """Blocks that tell their size in bytes, which a renamed branch may change, are not written by anybody here."""
+    while True:
+        count, after = _long(value, at)
+        out += value[at:after]
+        at = after
+        if count == 0:
+            return at
+        if count < 0:
+            raise EOFError
+        for _ in range(count):
+            at = _copy(value, at, items, out)
 
 
 def _end(value: bytes, at: int, kind: Any) -> int:

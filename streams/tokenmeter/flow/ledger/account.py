@@ -81,5 +81,7 @@ class Account:
     references: dict[tuple[str, str], str] = field(default_factory=dict)
     counted_avro: bytes | None = field(default=None, compare=False)
     """``counted`` as the state's record has it, until it changes."""
+    burnt_avro: bytes | None = field(default=None, compare=False)
+    """The same of ``burn`` without the present five minutes, until they have passed."""
     judged_by: Terms | None = field(default=None, compare=False)
     """The terms of the last judgement; no part of the state."""

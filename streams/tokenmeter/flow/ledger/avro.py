@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-_ONE_BYTE = [bytes([(number << 1) ^ (number >> 63) & 0xFF]) for number in range(64)]
+_ONE_BYTE = [bytes([value << 1]) for value in range(64)]
 EMPTY = b"\x00"
 NULL = b"\x00"
 PRESENT = b"\x02"
 
 
+@lru_cache(1 << 16)  # times and offsets of one page are those of thousands of accounts
 def number(value: int) -> bytes:
     """An int or long: zigzag, seven bits a byte, low ones first."""
-    if 0 <= value < 64:
-        return _ONE_BYTE[value]
     value = (value << 1) ^ (value >> 63)
     out = bytearray()
     while value > 0x7F:

@@ -73,9 +73,8 @@ def take_back(account: Account, grant_id: str, amount_pico: int) -> None:
 
 def retire(account: Account) -> None:
     """Forget the grants that are used up: they count no longer to what thresholds are shares of."""
-    left = [grant for grant in account.grants if grant.remaining_pico]
-    account.granted_pico -= sum(grant.amount_pico for grant in account.grants if not grant.remaining_pico)
-    account.grants = left
+    account.grants = [grant for grant in account.grants if grant.remaining_pico or grant.expiring]
+    account.granted_pico = sum(grant.amount_pico for grant in account.grants)
 
 
 def _insert(account: Account, grant: Grant) -> None:

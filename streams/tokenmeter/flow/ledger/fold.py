@@ -16,12 +16,14 @@ import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events.catalog import BudgetScope
-from tokenmeter.events.ledger import Alert, EntryKind
+from tokenmeter.events.ledger import Alert, EntryKind, LedgerEntry
 from tokenmeter.flow.ledger.account import Account, Position
 from tokenmeter.flow.ledger.drawdown import draw
 from tokenmeter.flow.ledger.entry import AT_MS, BUCKET_MS, DAY_MS, OFFSET, entries_of
+from tokenmeter.flow.ledger.expiry import Expiries, expire
 from tokenmeter.flow.ledger.fits import Sum, fits
 from tokenmeter.flow.ledger.post import post, spend
+from tokenmeter.flow.ledger.reconsider import reconsider
 from tokenmeter.flow.ledger.roll import roll
 from tokenmeter.flow.ledger.terms import LedgerRules, TermsBook
 
@@ -63,6 +65,7 @@ class Books:
         self._newest: dict[int, Position] = {}
         self.accounts: dict[str, Account] = {}
         self.changed: dict[str, Account] = {}
+        self.expiries = Expiries()
 
     def restore(self, accounts: Iterable[Account]) -> None:
         """Take over accounts as their states say."""
@@ -71,6 +74,27 @@ class Books:
             self._clock_ms = max(self._clock_ms, account.as_of_ms)
             for partition, position in account.positions.items():
                 self._newest[partition] = max(self._newest.get(partition, position), position)
+        self.expiries.watch(self.accounts.values())
+
+    def reconsider(self, account_ids: Iterable[str], at_ms: int, row_id: str) -> list[Alert]:
+        """Judge accounts anew whose terms the catalog's row ``row_id`` changed."""
+        told: list[Alert] = []
+        for account_id in account_ids:
+            if account_id in self.accounts:
+                terms = self._terms.terms(account_id)
+                account = self._account(account_id, terms.currency)
+                told += reconsider(account, terms, self._rules, max(at_ms, self._clock_ms), row_id)
+        return told
+
+    def expire(self, at_ms: int) -> list[LedgerEntry]:
+        """The expiries due by ``at_ms``: to be written to ledger.entries with the states that say they are."""
+        made: list[LedgerEntry] = []
+        self.expiries.watch(self.changed.values())
+        for account_id in self.expiries.due(at_ms):
+            account = self.changed[account_id] = self.accounts[account_id]
+            made += expire(account, at_ms)
+            self.expiries.watch([account])
+        return made
 
     def fold(self, frame: pl.DataFrame, at_ms: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> list[Alert]:
         """Book the entries of a decoded frame; ``at_ms`` is broker time, which is never taken to go back."""

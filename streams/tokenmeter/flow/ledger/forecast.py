@@ -16,7 +16,8 @@ def burn_pico(account: Account) -> int:
 
 
 def forget(account: Account) -> None:
-    """Drop what is older than an hour."""
+    """Drop what is older than an hour; called when the account's five minutes have passed."""
+    account.burnt_avro = None
     first = account.bucket - BUCKETS
     for bucket in [bucket for bucket in account.burn if bucket < first]:
         del account.burn[bucket]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tokenmeter.events.ledger import Alert
+from tokenmeter.events.ledger import Alert, LedgerEntry
 from tokenmeter.flow.decode import INDEX, Rejected, decode
 from tokenmeter.flow.ledger import state
 from tokenmeter.flow.ledger.fold import Books
@@ -34,6 +34,14 @@ class Ledger:
         decoded = decode(values, "ledger_entry")
         places = decoded.frame[INDEX].to_numpy()
         return self._books.fold(decoded.frame, at_ms[places], offsets[places]), decoded.rejected
+
+    def reconsider(self, account_ids: Iterable[str], at_ms: int, row_id: str) -> list[Alert]:
+        """Judge accounts anew whose terms a row of the catalog changed; returns the alerts of it."""
+        return self._books.reconsider(account_ids, at_ms, row_id)
+
+    def expire(self, at_ms: int) -> list[LedgerEntry]:
+        """Entries for grants that expired by ``at_ms``, to be written together with the next ``close``, just after."""
+        return self._books.expire(at_ms)
 
     def close(self, next_offset: int) -> tuple[list[str], list[bytes]]:
         """(account ids, states) of all accounts that changed since the last close."""

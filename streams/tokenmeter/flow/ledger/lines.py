@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
 from tokenmeter.flow.ledger import forecast
@@ -30,6 +31,7 @@ class Line:
     open: Callable[[], Alert]
 
 
+@cache
 def credit_key(percent: int) -> str:
     return f"{CREDIT}{percent}"
 
@@ -38,6 +40,12 @@ def budget_prefix(key: WindowKey) -> str:
     """What the keys of one window's alarms begin with; read back by ``window_of``."""
     scope, scope_id, window = key
     return f"{_BUDGET}{window}/{scope or 'ACCOUNT'}/{scope_id or ''}/"
+
+
+def subject_of(account: Account, key: WindowKey) -> tuple[str, str]:
+    """(kind, id) of whose window it is."""
+    scope, scope_id, _ = key
+    return ("account", account.account_id) if scope is None else (scope.lower(), scope_id or "")
 
 
 def window_of(alarm: str) -> str | None:
@@ -107,9 +115,9 @@ def unpriced_line(account: Account, cause: Cause) -> Line:
 
 def budget_lines(account: Account, terms: Terms, key: WindowKey, amount_pico: int, cause: Cause) -> list[Line]:
     """The thresholds of one window of a budget."""
-    scope, scope_id, window = key
+    scope, _, window = key
     spent, prefix, ends = account.windows.get(key, 0), budget_prefix(key), ends_at_ms(window)
-    subject = ("account", account.account_id) if scope is None else (scope.lower(), scope_id or "")
+    subject = subject_of(account, key)
 
     def opened(percent: int) -> Alert:
         text = (

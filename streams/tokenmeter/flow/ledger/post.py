@@ -134,7 +134,8 @@ def _judge(account: Account, terms: Terms, rules: LedgerRules, entry: Entry) -> 
         for budget in terms.budgets.get((entry.scope, entry.scope_id), ()):
             key = (entry.scope, entry.scope_id, key_of(budget.window, entry.day))
             if key in account.windows:
-                subject = None if entry.scope is None else (entry.scope.lower(), entry.scope_id or "")
                 lines = lines_of.budget_lines(account, terms, key, budget.amount_pico, cause)
-                told += alarms.settle(account, lines, cause, lines_of.budget_prefix(key), subject)
+                told += alarms.settle(
+                    account, lines, cause, lines_of.budget_prefix(key), lines_of.subject_of(account, key)
+                )
     return told

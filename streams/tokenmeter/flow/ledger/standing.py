@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tokenmeter.events.catalog import AccountStatus
 from tokenmeter.events.ledger import Reason
 from tokenmeter.flow.ledger.account import Account
 from tokenmeter.flow.ledger.entry import DAY_MS
@@ -40,6 +39,8 @@ def is_over(percent: int, used: int, credit: int | None, available: int | None) 
 
 def refusing_window(account: Account, terms: Terms) -> str | None:
     """The window of a budget for the whole account that is used up at the account's time, or None."""
+    if not terms.budgets:
+        return None
     day = account.as_of_ms // DAY_MS
     for budget in terms.budgets.get((None, None), ()):
         window = key_of(budget.window, day)
@@ -50,10 +51,8 @@ def refusing_window(account: Account, terms: Terms) -> str | None:
 
 def verdict(account: Account, terms: Terms, rules: LedgerRules) -> tuple[Reason, int | None]:
     """Why the account may call or may not, and until when a refusal lasts by itself, if it ends by itself."""
-    if terms.status == AccountStatus.CLOSED:
-        return Reason.CLOSED, None
-    if terms.status == AccountStatus.SUSPENDED:
-        return Reason.SUSPENDED, None
+    if terms.stopped is not None:
+        return terms.stopped, None
     available = available_pico(account, terms)
     if available is not None and available <= 0:
         return (Reason.EXPIRED if account.expired else Reason.EXHAUSTED), None

@@ -151,9 +151,17 @@ def _alarms(account: Account) -> bytes:
 
 
 def _burn(account: Account) -> bytes:
-    return avro.array(
-        [avro.time_ms(bucket * BUCKET_MS) + avro.decimal(charged) for bucket, charged in account.burn.items()]
-    )
+    burn, present = account.burn, account.bucket
+    if account.burnt_avro is None:
+        account.burnt_avro = b"".join(_burnt(bucket, charged) for bucket, charged in burn.items() if bucket != present)
+    if not burn:
+        return avro.EMPTY
+    last = _burnt(present, burn[present]) if present in burn else b""
+    return avro.number(len(burn)) + account.burnt_avro + last + avro.EMPTY
+
+
+def _burnt(bucket: int, charged: int) -> bytes:
+    return avro.time_ms(bucket * BUCKET_MS) + avro.decimal(charged)
 
 
 def _positions(account: Account) -> bytes:

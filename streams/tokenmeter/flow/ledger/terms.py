@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tokenmeter.events.catalog import Account, AccountMode, AccountStatus, Budget, BudgetScope, BudgetWindow
+from tokenmeter.events.ledger import Reason
 from tokenmeter.events.rating import pico
 
 DEFAULT_THRESHOLDS_PERCENT = (50, 80, 95, 100)
@@ -42,10 +43,15 @@ class Terms:
     thresholds_percent: tuple[int, ...]
     status: str
     budgets: dict[tuple[str | None, str | None], tuple[BudgetTerms, ...]]
+    mode: str = field(init=False)
+    stopped: Reason | None = field(init=False)
+    """Why the account may not call whatever its balance, or None."""
 
-    @property
-    def mode(self) -> str:
-        return AccountMode.PREPAID if self.prepaid else AccountMode.POSTPAID
+    def __post_init__(self) -> None:
+        # Looked at for each account of each page: members of an enum are slow to look up.
+        stopped = {AccountStatus.CLOSED: Reason.CLOSED, AccountStatus.SUSPENDED: Reason.SUSPENDED}
+        object.__setattr__(self, "stopped", stopped.get(AccountStatus(self.status)))
+        object.__setattr__(self, "mode", str(AccountMode.PREPAID if self.prepaid else AccountMode.POSTPAID))
 
 
 class TermsBook(Protocol):

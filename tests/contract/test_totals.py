@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
 from support.lines import INSERTS, load, statement
 from support.recount import wrong_totals
+from tokenmeter.flow.load_app import LoadConfig, Store
+from tokenmeter.flow.load_totals import Remaker
+from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import bundled, migrate
 from tokenmeter.store.queries import sql
@@ -187,6 +191,34 @@ def test_what_arrived_during_a_remake_is_still_due(client: Client) -> None:
         made = {"source": source, "buckets": [b for s, b in buckets if s == source], "version": version}
         client.command(sql("totals_made"), parameters=made)
     assert set(totals.pending()) == set(buckets[:1])
+
+
+def test_a_loader_killed_before_it_made_totals_leaves_them_to_the_next_one(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loader() -> tuple[Store, Remaker]:
+        worker = WorkerConfig("tokenmeter-load", "nowhere:9092", (), Path())
+        config = LoadConfig(worker, server.url, "writer", "secret")
+        remaker = Remaker(lambda: Totals(config.connect()), pytest.fail)
+        return Store(config, remaker), remaker
+
+    def left_by_a_killed_one() -> list[str]:
+        load(client)
+        pages = {
+            table: [pl.DataFrame(client.query_arrow(f"SELECT * FROM tokenmeter.{table}")) for _ in range(2)]
+            for table in INSERTS
+        }
+        loader()[0].write(pages)
+        _, next_one = loader()
+        next_one.look(Totals(client))
+        next_one.make(Totals(client))
+        return wrong_totals(client)
+
+    assert left_by_a_killed_one() == []
+    for table in (*INSERTS, *TOTALS, "totals_due"):
+        client.command(f"TRUNCATE TABLE tokenmeter.{table}")
+    monkeypatch.setattr(Totals, "touch", lambda self, due: None)
+    assert left_by_a_killed_one(), "control: had it not noted what is due, nobody would make it"
 
 
 def test_nothing_changes_when_every_page_is_loaded_twice_and_no_merge_ever_runs(client: Client) -> None:

@@ -6,15 +6,20 @@ lost one and a remake that came too late.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
 from support.lines import INSERTS, load, statement
 from support.recount import wrong_totals
+from tokenmeter.flow.load_app import LoadConfig, Store
+from tokenmeter.flow.load_totals import Remaker
+from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import bundled, migrate
 from tokenmeter.store.queries import sql
@@ -184,9 +189,50 @@ def test_what_arrived_during_a_remake_is_still_due(client: Client) -> None:
     version = totals._version()
     totals.touch(buckets[:1])
     for source in SOURCES:
-        made = {"source": source, "buckets": [b for s, b in buckets if s == source], "version": version}
-        client.command(sql("totals_made"), parameters=made)
+        totals._note([(source, bucket, 0, version) for name, bucket in buckets if name == source])
     assert set(totals.pending()) == set(buckets[:1])
+
+
+def test_a_loader_killed_before_it_made_totals_leaves_them_to_the_next_one(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loader() -> tuple[Store, Remaker]:
+        worker = WorkerConfig("tokenmeter-load", "nowhere:9092", (), Path())
+        config = LoadConfig(worker, server.url, "writer", "secret")
+        remaker = Remaker(lambda: Totals(config.connect()), pytest.fail)
+        return Store(config, remaker), remaker
+
+    def left_by_a_killed_one() -> list[str]:
+        load(client)
+        pages = {
+            table: [pl.DataFrame(client.query_arrow(f"SELECT * FROM tokenmeter.{table}")) for _ in range(2)]
+            for table in INSERTS
+        }
+        loader()[0].write(pages)
+        _, next_one = loader()
+        next_one.look(Totals(client))
+        while next_one.health()["totals_due"]:
+            next_one.make(Totals(client))
+        return wrong_totals(client)
+
+    assert left_by_a_killed_one() == []
+    for table in (*INSERTS, *TOTALS, "totals_due"):
+        client.command(f"TRUNCATE TABLE tokenmeter.{table}")
+    monkeypatch.setattr(Totals, "touch", lambda self, due: None)
+    assert left_by_a_killed_one(), "control: had it not noted what is due, nobody would make it"
+
+
+def test_every_minute_of_a_month_may_be_touched_at_once(client: Client) -> None:
+    """What a spool that was away for long brings: more than an address can hold."""
+    totals = Totals(client)
+    now = int(time.time())
+    minutes = [("usage_events", now - now % 60 - number * 60) for number in range(30 * 1_440)]
+    totals.touch(minutes)
+    assert set(totals.pending()) == set(minutes)
+    day, of_day = days(bucket for _, bucket in minutes)[1]
+    assert len(of_day) == 1_440
+    totals.remake("usage_events", day, of_day)
+    assert len(totals.pending()) == len(minutes) - len(of_day)
 
 
 def test_nothing_changes_when_every_page_is_loaded_twice_and_no_merge_ever_runs(client: Client) -> None:

@@ -50,6 +50,17 @@ def kill(world: Arena, chance: random.Random, away_s: float = 1.0) -> None:
     world.recover(world.loaders, began)
 
 
+def kill_one_of_both(world: Arena, chance: random.Random) -> None:
+    """The loader or the server, at any moment: totals are made once a second, so many a kill meets them half made."""
+    time.sleep(chance.uniform(0.0, 2.0))
+    if chance.random() < 0.5:
+        kill(world, chance, 0.1)
+        return
+    began = time.monotonic()
+    lose_loader(world)
+    world.recover(world.loaders, began)
+
+
 def stay_away(world: Arena, chance: random.Random) -> None:
     kill(world, chance, AWAY_S)
 
@@ -125,6 +136,7 @@ WHILE_AWAY = "and the loader that waits for it is killed"
 EARLY = ("ack_first", "position before the insert")
 FAULTS = [
     declare("ClickHouse killed", f"kill -9 of the server, {WHILE_AWAY}", kill, *EARLY),
+    declare("loader or ClickHouse killed", "kill -9 of either while totals are made", kill_one_of_both, *EARLY),
     declare("ClickHouse frozen", f"SIGSTOP for {FROZEN_S:g} s, {WHILE_AWAY}", freeze, *EARLY),
     declare("ClickHouse slow", f"each piece of an answer comes half a second late, {WHILE_AWAY}", slow, *EARLY),
     declare(

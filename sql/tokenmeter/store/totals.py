@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
 from tokenmeter.events.errors import Fatal, Transient
+from tokenmeter.store.insert import SETTINGS
 from tokenmeter.store.queries import sql
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -90,9 +91,11 @@ class Totals:
     @_errors
     def touch(self, due: Iterable[Due]) -> None:
         """Note that rows of these have arrived, durably. The rows must be in already."""
-        pairs = [(source, _utc(bucket)) for source, bucket in due]
+        pairs = sorted(due)
         if pairs:
-            self._client.command(sql("totals_touch"), parameters={"buckets": pairs, "version": self._version()})
+            # Taken after the rows are in: later than the version of every remake that may have missed them.
+            version = self._version()
+            self._note([(source, bucket, version, 0) for source, bucket in pairs])
 
     @_errors
     def pending(self) -> dict[Due, float]:
@@ -104,20 +107,27 @@ class Totals:
     def remake(self, source: str, day: int, buckets: list[int]) -> None:
         """Make the totals of these buckets of ``source``, all of one UTC ``day``, and note that they are made."""
         version = self._version()
-        for table in SOURCES[source].made:
-            self._make(table, day, buckets)
-        made = {"source": source, "buckets": _all_utc(buckets), "version": version}
-        self._client.command(sql("totals_made"), parameters=made)
-
-    def _make(self, table: str, day: int, buckets: list[int]) -> None:
-        """Each table has its own version: it may be made of the table before, which has to be in when that is taken."""
-        parameters = {
-            "buckets": _all_utc(buckets),
+        asked = {
             "from": _utc(day),
             "until": _utc(day + DAY),
-            "version": self._version(),
+            "first": _utc(min(buckets)),
+            "last": _utc(max(buckets)),
+            "hours": [_utc(hour) for hour in sorted({bucket - bucket % HOUR for bucket in buckets})],
+            "minutes": sorted({(bucket - day) // MINUTE for bucket in buckets}),
         }
-        self._client.command(sql(f"remake_{table}"), parameters=parameters)
+        for table in SOURCES[source].made:
+            # Each has its own version: it may be made of the table before, which has to be in when that is taken.
+            statement, given = sql(f"remake_{table}"), {**asked, "version": self._version()}
+            self._client.command(
+                statement, parameters={name: given[name] for name in given if f"{{{name}:" in statement}
+            )
+        self._note([(source, bucket, 0, version) for bucket in buckets])
+
+    def _note(self, rows: list[tuple[str, int, int, int]]) -> None:
+        """Rows of totals_due, in the body of the request: a late batch may touch every minute of a month."""
+        self._client.insert(
+            "tokenmeter.totals_due", rows, column_names=("source", "bucket", "touched", "made"), settings=SETTINGS
+        )
 
     def _version(self) -> int:
         return int(self._client.query(sql("next_version")).result_rows[0][0])
@@ -126,7 +136,3 @@ class Totals:
 def _utc(seconds: int) -> str:
     """As ClickHouse reads a DateTime('UTC')."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _all_utc(buckets: Iterable[int]) -> list[str]:
-    return [_utc(bucket) for bucket in buckets]

@@ -68,11 +68,15 @@ def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     gate = InsertGate(Store(config, remaker).write)
 
     def make_processor(topic: str, partition: int) -> Processor:
-        remaker.start()
         return Loader(topic, partition, gate.insert)
 
     worker = Worker(replace(config.worker, threads=THREADS), make_processor, make_driver)
     worker.notes = remaker.health
+
+    async def make_totals() -> None:
+        remaker.start()
+
+    worker.app.task(make_totals)  # when the worker starts: a dead loader may have left totals due and no page to load
     return worker
 
 

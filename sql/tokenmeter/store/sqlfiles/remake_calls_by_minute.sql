@@ -1,4 +1,4 @@
--- Totals of these minutes, all of one day, from the raw events.
+-- Totals of these minutes of one day, numbered from midnight, from the raw events.
 -- Every group there was is written as gone under the version before, so that one without rows any more vanishes.
 INSERT INTO tokenmeter.calls_by_minute
     (minute, model, provider, calls, errors, rate_limited, streamed, cancelled, input_tokens, output_tokens,
@@ -29,13 +29,14 @@ SELECT
     {version:UInt64} AS version,
     0 AS gone
 FROM tokenmeter.usage_events AS s FINAL
-WHERE s.occurred_at >= {from:DateTime('UTC')} AND s.occurred_at < {until:DateTime('UTC')}
-    AND toStartOfMinute(toDateTime(s.occurred_at, 'UTC')) IN {buckets:Array(DateTime('UTC'))}
+WHERE s.occurred_at >= {first:DateTime('UTC')} AND s.occurred_at < {last:DateTime('UTC')} + INTERVAL 1 MINUTE
+    AND intDiv(toUnixTimestamp(toDateTime(s.occurred_at, 'UTC')), 60) % 1440 IN {minutes:Array(UInt16)}
     AND s.kind != 'CORRECTION'
 GROUP BY minute, model, provider
 UNION ALL
 SELECT
     * REPLACE ({version:UInt64} - 1 AS version, 1 AS gone)
 FROM tokenmeter.calls_by_minute FINAL
-WHERE minute IN {buckets:Array(DateTime('UTC'))}
+WHERE minute >= {first:DateTime('UTC')} AND minute <= {last:DateTime('UTC')}
+    AND intDiv(toUnixTimestamp(minute), 60) % 1440 IN {minutes:Array(UInt16)}
 SETTINGS do_not_merge_across_partitions_select_final = 1, max_partitions_per_insert_block = 0

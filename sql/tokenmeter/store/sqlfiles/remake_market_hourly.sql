@@ -48,11 +48,11 @@ SELECT
     {version:UInt64} AS version,
     0 AS gone
 FROM tokenmeter.usage_market AS s FINAL
-WHERE s.occurred_hour IN {buckets:Array(DateTime64(6, 'UTC'))}
+WHERE s.occurred_hour IN {hours:Array(DateTime64(6, 'UTC'))}
 GROUP BY occurred_hour, model, provider, variant, currency, cost_currency
 UNION ALL
 SELECT
     * REPLACE ({version:UInt64} - 1 AS version, 1 AS gone)
 FROM tokenmeter.market_hourly FINAL
-WHERE occurred_hour IN {buckets:Array(DateTime('UTC'))}
+WHERE occurred_hour IN {hours:Array(DateTime('UTC'))}
 SETTINGS do_not_merge_across_partitions_select_final = 1, max_partitions_per_insert_block = 0

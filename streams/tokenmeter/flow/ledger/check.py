@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import REMEMBERED_DAYS, EntryKind
 from tokenmeter.flow.ledger.account import Account
 from tokenmeter.flow.ledger.alert import plain
-from tokenmeter.flow.ledger.entry import DAY_MS, Entry
+from tokenmeter.flow.ledger.entry import Entry
 
 CLOCK_SKEW_MS = 300_000
 """How far a writer's clock may be from the broker's."""

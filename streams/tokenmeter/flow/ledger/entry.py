@@ -9,10 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from tokenmeter.events.contract import EVENTS, LEDGER
+from tokenmeter.events.contract import DAY_MS, EVENTS, LEDGER
 from tokenmeter.events.ledger import EntryKind, fault
 
-DAY_MS = 86_400_000
 BUCKET_MS = 300_000
 """Five minutes: burn rates are kept, and forecasts made, for each of these."""
 AT_MS = "_at_ms"

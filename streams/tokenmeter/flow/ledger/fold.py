@@ -16,10 +16,11 @@ import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import Alert, EntryKind, LedgerEntry
 from tokenmeter.flow.ledger.account import Account, Position
 from tokenmeter.flow.ledger.drawdown import draw
-from tokenmeter.flow.ledger.entry import AT_MS, BUCKET_MS, DAY_MS, OFFSET, entries_of
+from tokenmeter.flow.ledger.entry import AT_MS, BUCKET_MS, OFFSET, entries_of
 from tokenmeter.flow.ledger.expiry import Expiries, expire
 from tokenmeter.flow.ledger.fits import Sum, fits
 from tokenmeter.flow.ledger.post import post, spend

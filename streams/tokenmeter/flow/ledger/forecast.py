@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokenmeter.flow.ledger.account import Account
 from tokenmeter.flow.ledger.entry import BUCKET_MS
 
-HOUR_MS = 3_600_000
-BUCKETS = HOUR_MS // BUCKET_MS
+_HOUR_MS = 3_600_000
+BUCKETS = _HOUR_MS // BUCKET_MS
 
 
 def burn_pico(account: Account) -> int:
@@ -37,4 +37,4 @@ def is_due(available: int | None, burn: int, hours: int, was_due: bool) -> bool:
 
 def exhausted_at_ms(account: Account, available: int, burn: int) -> int:
     """When the credit ends, reckoned from the beginning of the account's present five minutes."""
-    return account.bucket * BUCKET_MS + max(available, 0) * HOUR_MS // burn
+    return account.bucket * BUCKET_MS + max(available, 0) * _HOUR_MS // burn

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import REMEMBERED_DAYS, REMEMBERED_ENTRIES_MAX
 from tokenmeter.flow.ledger import lines as lines_of
 from tokenmeter.flow.ledger.account import Account, Counted
 from tokenmeter.flow.ledger.check import unique_of
-from tokenmeter.flow.ledger.entry import DAY_MS, Entry
+from tokenmeter.flow.ledger.entry import Entry
 from tokenmeter.flow.ledger.windows import is_over
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tokenmeter.events.catalog import BudgetWindow
+from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.ledger import alarms, drawdown, forecast
 from tokenmeter.flow.ledger import lines as lines_of
 from tokenmeter.flow.ledger.account import Account
 from tokenmeter.flow.ledger.alert import Cause
-from tokenmeter.flow.ledger.entry import BUCKET_MS, DAY_MS
+from tokenmeter.flow.ledger.entry import BUCKET_MS
 from tokenmeter.flow.ledger.remember import forget_entries, forget_windows
 from tokenmeter.flow.ledger.terms import LedgerRules, Terms
 from tokenmeter.flow.ledger.windows import key_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import Reason
 from tokenmeter.flow.ledger.account import Account
-from tokenmeter.flow.ledger.entry import DAY_MS
 from tokenmeter.flow.ledger.terms import LedgerRules, Terms
 from tokenmeter.flow.ledger.windows import ends_at_ms, key_of
 

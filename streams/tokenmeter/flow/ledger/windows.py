@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from tokenmeter.events.catalog import BudgetWindow
-from tokenmeter.flow.ledger.entry import DAY_MS
+from tokenmeter.events.contract import DAY_MS
 
 GRACE_MS = 2 * DAY_MS
 """A charge counts to a window until this long after its end; a later one can refuse nobody any more."""

@@ -23,6 +23,7 @@ from tokenmeter.events.rating import PLAN_ID_PATTERN, PPM, amount, pico
 LIST_BOOK = "list"
 COST_BOOK = "cost"
 DEFAULT_PLAN = "default"
+DEFAULT_CURRENCY = "USD"
 FREE_VARIANT = "free"
 ANY_MODEL = "*"
 CHAIN_ACCOUNTS_MAX = 8
@@ -160,7 +161,7 @@ class PriceTerms(CatalogRow):
     window_start_minute: Minute | None = None
     window_end_minute: Minute | None = None
     weekdays: Annotated[int, Field(ge=1, le=EVERY_WEEKDAY)] = EVERY_WEEKDAY
-    currency: Currency = "USD"
+    currency: Currency = DEFAULT_CURRENCY
     provisional: bool = False
     withdrawn: bool = False
 
@@ -217,7 +218,7 @@ class Account(CatalogRow):
     account_id: Name
     parent_id: Name | None = None
     plan_id: PlanId = DEFAULT_PLAN
-    currency: Currency = "USD"
+    currency: Currency = DEFAULT_CURRENCY
     mode: AccountMode = AccountMode.POSTPAID
     credit_limit: Usd | None = None
     thresholds_percent: tuple[Annotated[int, Field(ge=1, le=1_000)], ...] = ()
@@ -237,7 +238,7 @@ class Budget(CatalogRow):
     scope_id: Name
     window: BudgetWindow
     amount: Annotated[Usd, Field(ge=0)]
-    currency: Currency = "USD"
+    currency: Currency = DEFAULT_CURRENCY
 
 
 class ModelFacts(CatalogRow):

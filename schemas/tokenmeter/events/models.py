@@ -244,6 +244,7 @@ class Page(Record):
     billing_lines: int
     market_lines: int
     resale_lines: int = 0
+    ledger_entries: int = 0
     catalog_offset: Total = 0
     input_tokens: Total
     cached_input_tokens: Total

@@ -120,12 +120,13 @@ def _encoded(column: pl.Series) -> tuple[I64, U8]:
 
 def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
     base = kind["type"] if isinstance(kind, dict) else kind
-    if not len(column):  # a page of nothing but repeats has no lines, and its columns no types
-        return np.empty(0, np.int64), np.empty(0, np.uint8)
     if base in ("int", "long"):
         return _varints(column.to_physical().cast(pl.Int64).to_numpy())
     if base == "string":
         return _strings(column)
+    if base == "enum":
+        symbols = {symbol: number for number, symbol in enumerate(kind["symbols"])}
+        return _varints(column.replace_strict(symbols, return_dtype=pl.Int64).to_numpy())
     if base == "boolean":
         return np.ones(len(column), np.int64), column.to_numpy().astype(np.uint8)
     if base == "bytes" and kind.get("logicalType") == "decimal":
@@ -142,6 +143,8 @@ def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
     """Wire values of ``frame``'s rows as records ``name``; every field of the schema is a column, or has its
     schema's default in all of them. A decimal's column is one, or holds the unscaled number; an array's holds the
     array's own Avro bytes."""
+    if not frame.height:
+        return []  # a page of nothing but repeats has no lines, and its columns no types
     schema = latest(name)
     rows = _Rows(frame.height)
     prefix = np.frombuffer(wire.prefix(schema), np.uint8)

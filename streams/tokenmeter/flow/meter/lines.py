@@ -43,6 +43,13 @@ def lines(billing: Sequence[pl.DataFrame], market: Sequence[pl.DataFrame], rater
     return Lines(_numbered(billed), _numbered(marketed), _numbered(rater.resale(billed)))
 
 
+def end_users(parts: Sequence[pl.DataFrame], rater: Rater) -> pl.DataFrame:
+    """Usage of end users from its batches' totals, with its terms; ``charge`` in pico-units."""
+    used = totals.merge(list(parts), totals.END_USERS)
+    terms = rater.terms(used[RATING].unique().sort().to_list())
+    return used.join(terms, on=RATING, how="left").with_columns(_MONEY)
+
+
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("line"))
 

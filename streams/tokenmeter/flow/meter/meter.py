@@ -18,7 +18,8 @@ import polars as pl
 from aiokafka.partitioner import murmur2
 
 from tokenmeter.events import accept, wire
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, RESALE
+from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.contract import BILLING, EVENTS, LEDGER, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, RESALE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import FIRST_DIGEST, page_digest
 from tokenmeter.events.rating import amount
@@ -30,7 +31,8 @@ from tokenmeter.flow.journal import Journal, NoJournal, Span
 from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
 from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.meter import totals
-from tokenmeter.flow.meter.lines import lines, sum_of
+from tokenmeter.flow.meter.entries import Written, entries
+from tokenmeter.flow.meter.lines import Lines, end_users, lines, sum_of
 from tokenmeter.flow.meter.recover import Recovery
 from tokenmeter.flow.meter.rules import MeterRules
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
@@ -54,11 +56,17 @@ class _Page:
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     billing: list[pl.DataFrame] = field(default_factory=list)
     market: list[pl.DataFrame] = field(default_factory=list)
+    end_users: list[pl.DataFrame] = field(default_factory=list)
     quantities: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUANTITY_FIELDS, 0))
     earliest: datetime | None = None
     latest: datetime | None = None
     marks: list[Marks] = field(default_factory=list)
     newest_ms: int = 0
+
+    def end_users_with_budgets(self) -> pl.DataFrame:
+        """``customer_id`` and ``end_user_id`` of each."""
+        found = self.rater.budgets.filter(pl.col("scope") == BudgetScope.END_USER)
+        return found.select(pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id"))
 
 
 class Meter:
@@ -149,6 +157,9 @@ class Meter:
         billing = totals.grouped(derived, totals.BILLING)
         totals.fold(page.billing, billing, totals.BILLING)
         totals.fold(page.market, totals.grouped(derived, totals.MARKET), totals.MARKET)
+        if (budgeted := page.end_users_with_budgets()).height:
+            theirs = derived.join(budgeted, on=["customer_id", "end_user_id"], how="semi")
+            totals.fold(page.end_users, totals.grouped(theirs, totals.END_USERS), totals.END_USERS)
         for name, value in billing.select(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
             page.quantities[name] += value
         first, last = events["occurred_at"].min(), events["occurred_at"].max()
@@ -203,6 +214,7 @@ class Meter:
         charge, currency = sum_of(made.billing, "charge", "currency")
         cost, cost_currency = sum_of(made.billing, "cost", "cost_currency")
         closed_at = self._now()
+        charged = self._charged(made, Written(bounds, closed_at, self._name))
         page.quarantined.sort(key=lambda q: q["offset"])
         quarantined = [wire.encode("quarantined_event", {**q, "quarantined_at": closed_at}) for q in page.quarantined]
         record = {
@@ -220,6 +232,7 @@ class Meter:
             "billing_lines": len(billing_values),
             "market_lines": len(market_values),
             "resale_lines": len(resale_values),
+            "ledger_entries": charged.height,
             "catalog_offset": page.rater.catalog_offset,
             **page.quantities,
             "charge": _decimal(charge),
@@ -240,6 +253,7 @@ class Meter:
         return [
             Outgoing(BILLING, _keys(made.billing["customer_id"]), billing_values),
             Outgoing(MARKET, _keys(made.market["model"]), market_values),
+            Outgoing(LEDGER, _keys(charged["account_id"]), columnar_avro.encode("ledger_entry", charged)),
             Outgoing(RESALE, _keys(made.resale["account_id"]), resale_values),
             Outgoing(
                 QUARANTINE,
@@ -248,6 +262,13 @@ class Meter:
             ),
             Outgoing(PAGES, [str(self._partition).encode()], [signed], self._partition),
         ]
+
+    def _charged(self, made: Lines, written: Written) -> pl.DataFrame:
+        """The page's ledger entries; who keeps no catalog keeps no ledger."""
+        page = self._page
+        if not page.rater.catalog_offset:
+            return pl.DataFrame(schema={"account_id": pl.String()})
+        return entries(made, end_users(page.end_users, page.rater), page.rater, written)
 
     def remembered(self) -> int:
         """Identities in the dedup horizon. See Processor."""

@@ -77,6 +77,11 @@ MARKET = Grouping(
         *MONEY,
     ),
 )
+END_USERS = Grouping(
+    ("customer_id", "end_user_id", "occurred_hour", RATING),
+    ("events", "errors", "input_tokens", "output_tokens", *MONEY),
+)
+"""Usage of the end users that have a budget."""
 WIDE = frozenset(("tokens_squared", REPORTED_COST, REPORTED_CALLS_COST, CHARGE_PICO, COST_PICO))
 """Measures that need 128 bits."""
 

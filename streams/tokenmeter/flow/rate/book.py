@@ -15,6 +15,8 @@ from tokenmeter.events.catalog import (
     DEFAULT_PLAN,
     LIST_BOOK,
     Account,
+    Budget,
+    BudgetScope,
     CatalogRow,
     Plan,
     PriceTerms,
@@ -37,6 +39,8 @@ class Book:
         self.prices: Timeline[tuple[object, ...], PriceTerms] = Timeline()
         self.plans: Timeline[str, Plan] = Timeline()
         self.accounts: Timeline[str, Account] = Timeline()
+        self.budgets: frozenset[tuple[str, str, str]] = frozenset()
+        """(account, scope, scope id) of every budget of a part of an account."""
         self._keys_of: dict[tuple[str, str], list[tuple[object, ...]]] = {}
         self._by_row_id: dict[str, PriceTerms] = {}
         self._take(rows)
@@ -45,6 +49,7 @@ class Book:
         """The book with what came after it on the topic."""
         made = Book(catalog_offset=catalog_offset)
         made.prices, made.plans, made.accounts = self.prices, self.plans, self.accounts
+        made.budgets = self.budgets
         made._keys_of, made._by_row_id = dict(self._keys_of), dict(self._by_row_id)
         made._take(rows)
         return made
@@ -54,6 +59,8 @@ class Book:
         prices = [(row.key, since, offset, row) for since, offset, row in timed if isinstance(row, PriceTerms)]
         plans = [(row.plan_id, since, offset, row) for since, offset, row in timed if isinstance(row, Plan)]
         accounts = [(row.account_id, since, offset, row) for since, offset, row in timed if isinstance(row, Account)]
+        budgets = [row for _, _, row in timed if isinstance(row, Budget) and row.scope != BudgetScope.ACCOUNT]
+        self.budgets |= {(row.account_id, str(row.scope), row.scope_id) for row in budgets}
         keys: dict[tuple[str, str], dict[tuple[object, ...], None]] = defaultdict(dict)
         for key, _, _, row in prices:
             keys[row.book, row.model][key] = None

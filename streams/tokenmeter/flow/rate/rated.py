@@ -31,6 +31,13 @@ class Rater(Protocol):
     def catalog_offset(self) -> int:
         """The catalog's records below this offset are known."""
 
+    @property
+    def budgets(self) -> pl.DataFrame:
+        """Every budget of a part of an account there has ever been: ``account_id``, ``scope``, ``scope_id``."""
+
+    def currencies_of(self, accounts: pl.Series) -> pl.Series:
+        """Of each account its own currency, by its newest row; without one USD."""
+
     def rate(self, events: pl.DataFrame) -> pl.DataFrame:
         """Metered events (the columns of a usage event) with RATING, CHARGE_PICO, COST_PICO, ``currency`` and
         ``cost_currency`` added."""

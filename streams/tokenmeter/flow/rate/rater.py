@@ -13,7 +13,7 @@ from threading import RLock
 import numpy as np
 import polars as pl
 
-from tokenmeter.events.catalog import Account, CatalogRow, Plan, PriceTerms
+from tokenmeter.events.catalog import DEFAULT_CURRENCY, Account, CatalogRow, Plan, PriceTerms
 from tokenmeter.events.lines import ERROR_STATUS_MIN
 from tokenmeter.events.rating import rating_of
 from tokenmeter.flow.rate.book import Book
@@ -97,6 +97,8 @@ class BookRater:
         self._memory = memory or _Memory(book)
         self._paths = Paths(book, self._memory.people, self._memory.steps)
         self._path_of = IntTable()
+        names = ("account_id", "scope", "scope_id")
+        self._budgets = pl.DataFrame(sorted(book.budgets), schema=dict.fromkeys(names, pl.String()), orient="row")
 
     @property
     def catalog_offset(self) -> int:
@@ -118,6 +120,18 @@ class BookRater:
         if not any(isinstance(row, Account | Plan) for _, row in rows):
             made._paths, made._path_of = self._paths, self._path_of
         return made
+
+    @property
+    def budgets(self) -> pl.DataFrame:
+        """See Rater."""
+        return self._budgets
+
+    def currencies_of(self, accounts: pl.Series) -> pl.Series:
+        """See Rater."""
+        names = accounts.unique().to_list()
+        rows = {name: self.book.accounts.newest(name) for name in names}
+        of_name = {name: DEFAULT_CURRENCY if row is None else row.currency for name, row in rows.items()}
+        return accounts.replace_strict(of_name, return_dtype=pl.String) if names else accounts.cast(pl.String)
 
     def rate(self, events: pl.DataFrame) -> pl.DataFrame:
         """See Rater."""

@@ -62,6 +62,11 @@ class Timeline(Generic[Key, Row]):
         after = bisect_right(rows, at_us, key=lambda row: row[0])
         return rows[after - 1][2] if after else None
 
+    def newest(self, key: Key) -> Row | None:
+        """The row of this key that takes effect last, be it in the future."""
+        rows = self._rows.get(key)
+        return rows[-1][2] if rows else None
+
     def times_us(self) -> set[int]:
         """Every time at which a row takes effect."""
         return {row[0] for rows in self._rows.values() for row in rows}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tokenmeter.events.catalog import DEFAULT_PLAN
+from tokenmeter.events.catalog import DEFAULT_CURRENCY, DEFAULT_PLAN
 from tokenmeter.events.contract import latest
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING, TERMS, Rater
 
@@ -24,6 +24,12 @@ class Unrated:
     """A Rater that knows no price; see ``tokenmeter.flow.rate.rated.Rater``."""
 
     catalog_offset = 0
+
+    budgets = pl.DataFrame(schema=dict.fromkeys(("account_id", "scope", "scope_id"), pl.String()))
+
+    def currencies_of(self, accounts: pl.Series) -> pl.Series:
+        """USD. See Rater."""
+        return pl.repeat(DEFAULT_CURRENCY, len(accounts), dtype=pl.String, eager=True)
 
     def rate(self, events: pl.DataFrame) -> pl.DataFrame:
         """Every charge and cost is null. See Rater."""

@@ -82,24 +82,18 @@ class Walked:
 
 def walk(schema: Schema, values: Sequence[bytes]) -> Walked:
     """Walk ``values``; one that does not begin with ``schema``'s wire prefix is not ok."""
-    return _Walk(schema, values).run()
+    return _Walk(schema, values, of_lines=False).run()
 
 
 def walk_lines(schema: Schema, values: Sequence[bytes]) -> Walked:
     """Walk lines: their decimals are longer, and may have a first byte to spare, as fastavro writes -2**31. Nobody
     takes a line for a repeat of another by its bytes."""
-    return _Walk(schema, values, LINE_DECIMAL_BYTES_MAX, spare_bytes=True).run()
+    return _Walk(schema, values, of_lines=True).run()
 
 
 class _Walk:
-    def __init__(
-        self,
-        schema: Schema,
-        values: Sequence[bytes],
-        decimal_bytes_max: int = DECIMAL_BYTES_MAX,
-        spare_bytes: bool = False,
-    ) -> None:
-        self._decimal_bytes_max, self._spare_bytes = decimal_bytes_max, spare_bytes
+    def __init__(self, schema: Schema, values: Sequence[bytes], of_lines: bool) -> None:
+        self._of_lines, self._decimal_bytes_max = of_lines, LINE_DECIMAL_BYTES_MAX if of_lines else DECIMAL_BYTES_MAX
         self._fields: list[dict[str, Any]] = schema.document["fields"]
         self._data = np.frombuffer(b"".join((*values, PAD)), np.uint8)
         sizes = np.fromiter(map(len, values), np.int64, len(values))
@@ -188,7 +182,7 @@ class _Walk:
         first = self._data.take(begin, mode="clip")
         second = self._data.take(begin + 1, mode="clip")
         padded = (size > 1) & (((first == 0) & (second < 0x80)) | ((first == 0xFF) & (second >= 0x80)))
-        self._refuse(rows, (size < 1) | (size > self._decimal_bytes_max) | (padded & (not self._spare_bytes)))
+        self._refuse(rows, (size < 1) | (size > self._decimal_bytes_max) | (padded & (not self._of_lines)))
         for place in range(self._decimal_bytes_max):
             inside = np.flatnonzero(size > place)
             if not len(inside):

@@ -49,11 +49,8 @@ def wanted(charges: Charges, topic: str, rated: Sequence[tuple[UsageEvent, Ratin
         view = billing(charges, rated)
         return without_zeros({k: {n: c for n, c in s.items() if not n.startswith("level")} for k, s in view.items()})
     if topic == MARKET:
-        sums: Totals = defaultdict(lambda: defaultdict(int))
-        for (*key, _), figures in market(charges, rated).items():
-            for name, count in figures.items():
-                sums[tuple(key)][name] += 0 if name.startswith("without") else count
-        return without_zeros(sums)
+        view = market(charges, rated)
+        return without_zeros({k: {n: c for n, c in s.items() if not n.startswith("with")} for k, s in view.items()})
     found: Totals = defaultdict(lambda: defaultdict(int))
     for one, rating in rated:
         customer, _, _, *rest, hour = usage_key(one)
@@ -84,8 +81,7 @@ def _key(topic: str, line: Mapping[str, Any]) -> tuple[Any, ...]:
         terms = [line[name] or "" for name in ("price_id", "cost_price_id", "plan_id", "chain")]
         return (*(line[name] for name in BILLING_USAGE_KEYS), "|".join(terms))
     if topic == MARKET:
-        # One currency pays for all of these calls; that of a cost of nothing is not looked at.
-        return tuple(line[name] for name in MARKET_KEYS if name != "cost_currency")
+        return tuple(line[name] for name in MARKET_KEYS)
     return (*(line[name] for name in _RESALE_KEYS), line["occurred_hour"], line["price_id"])
 
 

@@ -1,5 +1,5 @@
 -- The raw events of some pages, each identity once (the first), with the page each lies in. No time is asked for: days
--- that are not read would make a later copy that says another day the first.
+-- that are not read could make a later copy that says another day the first.
 WITH pages AS
 (
     SELECT place.1 AS partition, place.2 AS first_offset, place.3 AS last_offset

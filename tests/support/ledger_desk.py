@@ -107,7 +107,7 @@ class Desk:
 
     def expire(self) -> list[Alert]:
         """Let the ledger write the expiries that are due, and hand them in."""
-        due = self.ledger.expire(round(self.at.timestamp() * 1_000))
+        due = self.ledger.expire()
         self._close()
         return self.post(*due) if due else []
 

@@ -83,5 +83,7 @@ class Account:
     """``counted`` as the state's record has it, until it changes."""
     burnt_avro: bytes | None = field(default=None, compare=False)
     """The same of ``burn`` without the present five minutes, until they have passed."""
+    shown: tuple[object, ...] | None = field(default=None, compare=False)
+    """What the restored state said that depends on the catalog; see ``state.shown``."""
     judged_by: Terms | None = field(default=None, compare=False)
     """The terms of the last judgement; no part of the state."""

@@ -26,6 +26,7 @@ from tokenmeter.flow.ledger.fits import Sum, fits
 from tokenmeter.flow.ledger.post import post, spend
 from tokenmeter.flow.ledger.reconsider import reconsider
 from tokenmeter.flow.ledger.roll import roll
+from tokenmeter.flow.ledger.state import shown
 from tokenmeter.flow.ledger.terms import LedgerRules, TermsBook
 
 _BUCKET = "_bucket"
@@ -70,30 +71,39 @@ class Books:
 
     def restore(self, accounts: Iterable[Account]) -> None:
         """Take over accounts as their states say."""
+        accounts = list(accounts)
         for account in accounts:
             self.accounts[account.account_id] = account
             self._clock_ms = max(self._clock_ms, account.as_of_ms)
             for partition, position in account.positions.items():
                 self._newest[partition] = max(self._newest.get(partition, position), position)
-        self.expiries.watch(self.accounts.values())
+        self.expiries.watch(accounts)
 
     def reconsider(self, account_ids: Iterable[str], at_ms: int, row_id: str) -> list[Alert]:
-        """Judge accounts anew whose terms the catalog's row ``row_id`` changed."""
+        """Judge accounts anew whose terms the catalog's row ``row_id`` changed. After a restart that is every account
+        with a row: a new state is due only for those of which it says something new."""
         told: list[Alert] = []
         for account_id in account_ids:
-            if account_id in self.accounts:
-                terms = self._terms.terms(account_id)
-                account = self._account(account_id, terms.currency)
-                told += reconsider(account, terms, self._rules, max(at_ms, self._clock_ms), row_id)
+            account = self.accounts.get(account_id)
+            if account is None:
+                continue
+            terms, judged_by = self._terms.terms(account_id), account.judged_by
+            before = account.shown if judged_by is None else shown(account, judged_by, self._rules)
+            if judged_by is None and shown(account, terms, self._rules) == before:
+                continue  # nothing changed while the ledger was down
+            alerts = reconsider(account, terms, self._rules, max(at_ms, self._clock_ms), row_id)
+            if alerts or shown(account, terms, self._rules) != before:
+                self.changed[account_id] = account
+            told += alerts
         return told
 
-    def expire(self, at_ms: int) -> list[LedgerEntry]:
-        """The expiries due by ``at_ms``: to be written to ledger.entries with the states that say they are."""
+    def expire(self) -> list[LedgerEntry]:
+        """The expiries that are due: to be written to ledger.entries with the states that say they are."""
         made: list[LedgerEntry] = []
         self.expiries.watch(self.changed.values())
-        for account_id in self.expiries.due(at_ms):
+        for account_id in self.expiries.due(self._clock_ms):
             account = self.changed[account_id] = self.accounts[account_id]
-            made += expire(account, at_ms)
+            made += expire(account, self._clock_ms)
             self.expiries.watch([account])
         return made
 

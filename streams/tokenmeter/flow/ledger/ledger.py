@@ -22,10 +22,14 @@ class Ledger:
         self._terms = terms
         self._rules = rules or LedgerRules()
         self._books = Books(terms, self._rules, partition)
+        self.next_offset = 0
+        """Entries below it are in the states that were restored."""
 
     def restore(self, states: Sequence[bytes | None]) -> None:
-        """Take over the newest state of each account."""
-        self._books.restore(accounts_of(states))
+        """Take over the newest state of each account among ``states``, in the order of the topic."""
+        accounts, next_offset = accounts_of(states)
+        self._books.restore(accounts)
+        self.next_offset = max(self.next_offset, next_offset)
 
     def fold(
         self, values: Sequence[bytes | None], at_ms: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
@@ -39,9 +43,10 @@ class Ledger:
         """Judge accounts anew whose terms a row of the catalog changed; returns the alerts of it."""
         return self._books.reconsider(account_ids, at_ms, row_id)
 
-    def expire(self, at_ms: int) -> list[LedgerEntry]:
-        """Entries for grants that expired by ``at_ms``, to be written together with the next ``close``, just after."""
-        return self._books.expire(at_ms)
+    def expire(self) -> list[LedgerEntry]:
+        """Entries for grants that have expired by the newest entry's time, to be written with the ``close`` that
+        follows at once."""
+        return self._books.expire()
 
     def close(self, next_offset: int) -> tuple[list[str], list[bytes]]:
         """(account ids, states) of all accounts that changed since the last close."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,14 +17,19 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def accounts_of(values: Sequence[bytes | None]) -> Iterator[Account]:
-    """The accounts of some states. Fatal when one cannot be read: nothing else remembers what it said."""
+def accounts_of(values: Sequence[bytes | None]) -> tuple[list[Account], int]:
+    """The accounts of some states, the last of each, and the next offset of the newest.
+
+    Fatal when one cannot be read: nothing else remembers what it said.
+    """
     decoded = decode(values, "account_state")
     if decoded.rejected:
         bad = decoded.rejected[0]
         raise Fatal(f"a record of account.state cannot be read: {bad.reason}: {bad.detail}", hint="tokenmeter audit")
-    for row in decoded.frame.iter_rows(named=True):
-        yield _account(row)
+    newest = decoded.frame.unique("account_id", keep="last")
+    next_offset = decoded.frame["next_offset"].max() if decoded.frame.height else 0
+    assert isinstance(next_offset, int)
+    return [_account(row) for row in newest.iter_rows(named=True)], next_offset
 
 
 def _ms(at: datetime) -> int:
@@ -72,6 +77,9 @@ def _account(row: dict[str, Any]) -> Account:
         whole = window["scope"] == ACCOUNT_SCOPE
         scope, scope_id = (None, None) if whole else (window["scope"], window["scope_id"])
         account.windows[scope, scope_id, window["window"]] = pico(window["spent"])
+    budgets = tuple(None if window["budget"] is None else pico(window["budget"]) for window in row["windows"])
+    credit = None if row["credit"] is None else pico(row["credit"])
+    account.shown = (row["mode"], row["status"], row["reason"], credit, budgets)
     account.alarms = {alarm["alarm"]: Open(alarm["alert_id"], _ms(alarm["since"])) for alarm in row["alarms"]}
     account.burn = {_ms(burn["begins_at"]) // BUCKET_MS: pico(burn["charged"]) for burn in row["burn"]}
     account.positions = {one["partition"]: (one["first_offset"], one["line"]) for one in row["positions"]}

@@ -82,6 +82,13 @@ def _row(account: Account, terms: Terms, rules: LedgerRules, next_offset: int) -
     )
 
 
+def shown(account: Account, terms: Terms, rules: LedgerRules) -> tuple[object, ...]:
+    """What of the record depends on the catalog."""
+    reason, _ = verdict(account, terms, rules)
+    budgets = tuple(budget_of(terms, key) for key in account.windows)
+    return terms.mode, terms.status, str(reason), credit_pico(account, terms), budgets
+
+
 def _time_or_null(at_ms: int | None) -> bytes:
     return avro.NULL if at_ms is None else avro.PRESENT + avro.time_ms(at_ms)
 

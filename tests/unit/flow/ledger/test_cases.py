@@ -200,7 +200,8 @@ def test_c20_a_grant_added_and_voided_leaves_no_trace_and_overdraft_is_paid_next
     desk.spend(103)
     assert (left_of(desk), desk.state()["allowed"]) == (-3, False)
     desk.at = datetime(2026, 12, 1, tzinfo=UTC)
-    desk.expire()
+    desk.spend(0)
+    assert desk.expire() == []  # nothing is left of it
     assert left_of(desk) == -3
     told = desk.post(monthly(desk, datetime(2027, 1, 1, tzinfo=UTC)))
     assert lines(told) == ["resolved 4"]
@@ -214,6 +215,7 @@ def test_c21_each_refusal_of_an_account_has_a_reason_of_its_own() -> None:
     desk.post(desk.entry("GRANT", 5, "expired", entry_id="short", expires_at=ends))
     desk.spend(5, "exhausted")
     desk.pass_time(hours=1)
+    desk.spend(0, "fine")
     desk.expire()
     assert {name: desk.state(name)["reason"] for name in ("exhausted", "expired", "suspended", "fine")} == {
         "exhausted": "exhausted",

@@ -65,7 +65,7 @@ def test_a_restored_ledger_writes_the_states_it_read(seed: int) -> None:
 
 def test_a_state_that_cannot_be_read_stops_the_ledger() -> None:
     with pytest.raises(Fatal, match=r"account\.state"):
-        list(accounts_of([drawn(1)[1][0][:-1]]))
+        accounts_of([drawn(1)[1][0][:-1]])
 
 
 def test_nested_records_have_the_fields_of_their_models() -> None:

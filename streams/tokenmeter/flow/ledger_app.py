@@ -1,0 +1,44 @@
+"""The ``ledger`` worker: ledger.entries in; account.state and alerts out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tokenmeter.events.contract import LEDGER
+from tokenmeter.flow.ledger.catalog import CatalogRows
+from tokenmeter.flow.ledger.processor import LedgerProcessor
+from tokenmeter.flow.ledger.terms import LedgerRules
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.flow.page import Processor
+from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+
+APP_ID = "tokenmeter-ledger"
+TOPICS = (LEDGER,)
+PAGE_MIN_SECONDS = 0.1
+"""A second hop must not wait as long as the first: an alert is due within a second of its call."""
+
+
+@dataclass(frozen=True)
+class LedgerConfig:
+    """``worker.topics`` is ledger.entries alone."""
+
+    worker: WorkerConfig
+    rules: LedgerRules = field(default_factory=LedgerRules)
+
+
+def build(config: LedgerConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
+    """The worker, not yet running."""
+    log = KafkaLogReader(config.worker.kafka())
+    catalog = CatalogRows(log, time.monotonic)
+
+    def make_processor(topic: str, partition: int) -> Processor:
+        assert topic == LEDGER
+        return LedgerProcessor(partition, log, catalog, config.rules)
+
+    return Worker(config.worker, make_processor, make_driver)
+
+
+def run(config: LedgerConfig) -> None:
+    """Keep the ledger until stopped."""
+    build(config).run()

@@ -17,9 +17,8 @@ from clickhouse_connect.driver.client import Client
 from support.clickhouse import Server
 from support.lines import INSERTS, load, statement
 from support.recount import wrong_totals
-from tokenmeter.flow.load_app import LoadConfig, Store
+from tokenmeter.flow.load_app import DATABASE, Store
 from tokenmeter.flow.load_totals import Remaker
-from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import bundled, migrate
 from tokenmeter.store.queries import sql
@@ -197,10 +196,11 @@ def test_a_loader_killed_before_it_made_totals_leaves_them_to_the_next_one(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loader() -> tuple[Store, Remaker]:
-        worker = WorkerConfig("tokenmeter-load", "nowhere:9092", (), Path())
-        config = LoadConfig(worker, server.url, "writer", "secret")
-        remaker = Remaker(lambda: Totals(config.connect()), pytest.fail)
-        return Store(config, remaker), remaker
+        def reach() -> Client:
+            return connect(server.url, "writer", "secret", database=DATABASE)
+
+        remaker = Remaker(lambda: Totals(reach()), pytest.fail)
+        return Store(reach, remaker, lambda client: None), remaker
 
     def left_by_a_killed_one() -> list[str]:
         load(client)

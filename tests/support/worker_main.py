@@ -64,7 +64,8 @@ class Point:
 class Spec:
     """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
     has a transactional id of its own), ack_first (the loader commits before it inserts), restamp (the loader gives each
-    try of an insert another page), silent_gap (what retention removed unread is skipped and not counted), unbounded
+    try of an insert another page), any_topic (the loader does not look whether a topic was made anew), silent_gap (what
+    retention removed unread is skipped and not counted), unbounded
     (batches are taken however many wait already), leak (LEAKED_BYTES of each event are kept for good), or a meter of
     support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version."""
 
@@ -77,7 +78,7 @@ class Spec:
     page_events: int = 1_000
     point: Point | None = None
     twin: (
-        Literal["commit_outside", "no_fence", "ack_first", "restamp", "silent_gap", "unbounded", "leak"]
+        Literal["commit_outside", "no_fence", "ack_first", "restamp", "any_topic", "silent_gap", "unbounded", "leak"]
         | Literal["skip_bad", "blind_decode"]
         | None
     ) = None
@@ -177,6 +178,8 @@ def main() -> None:
     BreakingDriver.spec = spec
     logging.basicConfig(level=logging.INFO)
     meter = spec.kind == "meter"
+    if spec.twin == "any_topic":
+        load_app.require_same_topics = lambda store, ids: None
     if spec.twin == "unbounded":
         for limit in ("QUEUE_BATCHES_MAX", "PARTITION_BATCHES_MAX", "WORKER_BATCHES_MAX"):
             setattr(worker_module, limit, UNBOUNDED)

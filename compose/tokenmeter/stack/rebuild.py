@@ -22,6 +22,7 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow.load import TABLES
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.load_app import TOPICS
+from tokenmeter.flow.load_topics import topic_ids
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.losses import lost_offsets, written
 from tokenmeter.stack.audit.sources import KafkaTopics
@@ -29,6 +30,7 @@ from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.derived import Name, digests, drop_derived, raw_rows_below
 from tokenmeter.store.migrate import migrate
+from tokenmeter.store.topics import loaded_topics, made_anew
 
 KAFKA_TIMEOUT_S = 30.0
 STALL_S = 120.0
@@ -38,6 +40,8 @@ SESSION_EXPIRY_S = 15.0
 """A loader that was stopped or killed counts as alive until its session has expired."""
 
 LOADED = frozenset(table for _, table in TABLES.values())
+LOADED_TOPICS = "loaded_topics"
+"""The table that says which topics those are from."""
 
 Key = tuple[str, int]
 """(topic, partition)"""
@@ -55,6 +59,16 @@ class Gone:
     def __str__(self) -> str:
         rows = f"; {self.raw_rows} raw rows in ClickHouse are from there" if self.topic == EVENTS else ""
         return f"{self.topic}/{self.partition} begins at offset {self.log_start}{rows}"
+
+
+@dataclass(frozen=True)
+class MadeAnew:
+    """A topic that was deleted and made again: what ClickHouse was loaded from is gone with the old one."""
+
+    topic: str
+
+    def __str__(self) -> str:
+        return f"{self.topic} was deleted and made anew: ClickHouse was loaded from the old one"
 
 
 @dataclass(frozen=True)
@@ -105,9 +119,10 @@ class Rebuild:
             (topic, p): self._topics.log_start(topic, p) for topic in TOPICS for p in self._topics.partitions(topic)
         }
 
-    def gone(self) -> list[Gone]:
-        """What retention has removed and a replay cannot bring back."""
-        return [
+    def gone(self) -> list[Gone | MadeAnew]:
+        """What retention, or the deletion of a topic, has removed and a replay cannot bring back."""
+        others = made_anew(loaded_topics(self._clickhouse), topic_ids(self._client, TOPICS))
+        return [MadeAnew(topic) for topic in others] + [
             Gone(topic, p, start, raw_rows_below(self._clickhouse, p, start) if topic == EVENTS else 0)
             for (topic, p), start in self.starts().items()
             if start > 0
@@ -131,8 +146,11 @@ class Rebuild:
         return Rebuilt(before, digests(self._clickhouse, LOADED))
 
     def recreate(self) -> None:
-        """Drop every view and every table that is loaded from a topic, and migrate from nothing."""
-        drop_derived(self._clickhouse, LOADED)
+        """Drop every view and every table that is loaded from a topic, and migrate from nothing.
+
+        Totals stay: those of what is loaded again are made anew, those whose lines are no more are all that is left.
+        """
+        drop_derived(self._clickhouse, LOADED | {LOADED_TOPICS})
         migrate(self._clickhouse)
 
     def _reset(self, starts: Mapping[Key, int]) -> None:

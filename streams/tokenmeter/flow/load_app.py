@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_gate import InsertGate
+from tokenmeter.flow.load_topics import require_same_topics, topic_ids, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, die, kafka_driver
@@ -42,17 +43,23 @@ class LoadConfig:
 
 
 class Store:
-    """Writes what the gate gathered: rows first, then what is due because of them, then the loaders may commit."""
+    """Writes what the gate gathered: rows first, then what is due because of them, then the loaders may commit.
 
-    def __init__(self, config: LoadConfig, remaker: Remaker) -> None:
-        self._config = config
+    ``check`` is called before the first row is written, and must raise when nothing may be.
+    """
+
+    def __init__(self, connect: Callable[[], Client], remaker: Remaker, check: Callable[[Client], None]) -> None:
+        self._connect = connect
         self._remaker = remaker
+        self._check = check
         self._client: Client | None = None
 
     def write(self, frames: Mapping[str, list[pl.DataFrame]]) -> None:
         """See load_gate.Write. One insert a table, each of all partitions."""
         if self._client is None:
-            self._client = self._config.connect()
+            client = self._connect()
+            self._check(client)
+            self._client = client
         due = set()
         for table, parts in frames.items():
             rows = pl.concat(parts)
@@ -64,8 +71,12 @@ class Store:
 
 def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     """The worker, not yet running."""
+
+    def check(client: Client) -> None:
+        require_same_topics(client, lambda: topic_ids(config.worker.kafka(), config.worker.topics))
+
     remaker = Remaker(lambda: Totals(config.connect()), die)
-    gate = InsertGate(Store(config, remaker).write)
+    gate = InsertGate(Store(config.connect, remaker, check).write)
 
     def make_processor(topic: str, partition: int) -> Processor:
         return Loader(topic, partition, gate.insert)
@@ -73,10 +84,12 @@ def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     worker = Worker(replace(config.worker, threads=THREADS), make_processor, make_driver)
     worker.notes = remaker.health
 
-    async def make_totals() -> None:
+    async def begin() -> None:
+        # Not with the first page: a dead loader may have left totals due and nothing to load.
         remaker.start()
+        watch_topics(config.connect, check, die)
 
-    worker.app.task(make_totals)  # when the worker starts: a dead loader may have left totals due and no page to load
+    worker.app.task(begin)
     return worker
 
 

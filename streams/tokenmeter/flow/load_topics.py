@@ -1,0 +1,71 @@
+"""Refuses to load a topic that was deleted and made anew: its offsets begin again and would replace old pages."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.store.topics import loaded_topics, made_anew, note_topics
+
+log = logging.getLogger(__name__)
+
+KAFKA_TIMEOUT_S = 20.0
+TOPICS_LOOK_S = 10.0
+"""How often a running loader looks whether its topics are still the same."""
+
+
+def topic_ids(client: Mapping[str, Any], topics: Sequence[str]) -> dict[str, str]:
+    """By topic, the id Kafka gave it. Raises Fatal when Kafka does not answer."""
+    admin = AdminClient({**client, "log_level": 2})
+    try:
+        found = admin.describe_topics(TopicCollection(list(topics)), request_timeout=KAFKA_TIMEOUT_S)
+        return {topic: str(future.result(KAFKA_TIMEOUT_S).topic_id) for topic, future in found.items()}
+    except KafkaException as error:
+        raise Fatal(f"cannot read the ids of the topics: {error.args[0].str()}", hint="tokenmeter status") from error
+
+
+def require_same_topics(store: Client, ids: Callable[[], Mapping[str, str]]) -> None:
+    """Remember topics that are new to the store. Raises Misconfigured naming each that is another than before."""
+    known, there = loaded_topics(store), ids()
+    if others := made_anew(known, there):
+        raise Misconfigured(
+            f"{', '.join(others)}: deleted and made anew since ClickHouse was loaded from it. Offsets begin again, so "
+            "new pages would replace old ones of the same number; nothing was loaded",
+            hint="tokenmeter rebuild --accept-loss --yes loads what Kafka has now; or restore the old topic",
+        )
+    note_topics(store, {topic: topic_id for topic, topic_id in there.items() if topic not in known})
+
+
+def watch_topics(
+    connect: Callable[[], Client], check: Callable[[Client], None], die: Callable[[BaseException], None]
+) -> None:
+    """Begin to look in a thread of its own, for as long as the process lives; ``die`` when a topic is another.
+
+    A reader that runs on would skip what a new topic has below its old position. While Kafka or ClickHouse are away
+    there is nothing to see.
+    """
+
+    def look() -> None:
+        store: Client | None = None
+        while True:
+            try:
+                store = store or connect()
+                check(store)
+            except Misconfigured as error:
+                if store is not None:
+                    die(error)
+                    return
+            except (Fatal, ClickHouseError, OSError) as error:
+                log.warning("cannot look whether the topics are the same: %s", error)
+            time.sleep(TOPICS_LOOK_S)
+
+    threading.Thread(target=look, name="topics", daemon=True).start()

@@ -260,6 +260,7 @@ def test_copies_are_taken_off_at_the_prices_they_were_charged_by(made: Rig) -> N
     assert wrong() == []
     assert made.judge().holds, made.judge()
     assert made.reconcile(apply=True, full=True).wrong == {}
+    assert made.audited() == []
 
 
 def test_honest_lines_of_every_kind_differ_from_nothing(made: Rig) -> None:

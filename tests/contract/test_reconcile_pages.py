@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -13,6 +14,8 @@ from support.events import NOW, value
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.stack.reconcile.pages import Filter, Place, raw_events
 from tokenmeter.stack.reconcile.sources import Store
+from tokenmeter.stack.rerate import Options
+from tokenmeter.stack.rerate import run as running
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import migrate
@@ -62,3 +65,16 @@ def test_a_copy_that_says_another_day_is_no_raw_event_of_that_day(store: Store) 
 def test_no_rows_are_a_frame_of_the_same_columns(store: Store) -> None:
     some, none = raw_events(store, PAGES), raw_events(store, PAGES, Filter(customers=("nobody",)))
     assert (none.height, none.schema) == (0, some.schema)
+
+
+def test_a_page_that_is_metered_meanwhile_is_not_re_rated(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["partition", "first_offset", "last_offset", "closed_at", "events"]
+    rows = [[0, page.first_offset, page.last_offset, NOW, 1] for page in PAGES]
+    store.client.insert("tokenmeter.usage_pages", rows, column_names=names)
+    names = ["partition", "first_offset", "line", "customer_id", "occurred_hour", "events"]
+    rows = [[0, page.first_offset, 0, "c", NOW, 1] for page in PAGES]
+    store.client.insert("tokenmeter.usage_billing", rows, column_names=names)
+    monkeypatch.setattr(running, "Books", lambda log: SimpleNamespace(end=0, at=lambda offset: None))
+    one = running._Run(Options({}, store.client), NOW, {0: 20})
+    assert [row["first_offset"] for row in one.pages()] == [0, 10]
+    assert [row["first_offset"] for row in one.pages({(0, 10)})] == [10]

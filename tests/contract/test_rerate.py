@@ -158,6 +158,8 @@ def test_a_wrong_price_is_shown_then_booked_exactly_and_once(made: Rig, tmp_path
     before = len(ours(made))
     code, again = command(made, "--apply")
     assert (code, again["booked"], again["rows"], len(ours(made))) == (0, 0, [], before)
+    assert made.audited() == []
+    assert made.reconcile(full=True).wrong == {}, "what is booked is usage like any other"
     code, back = command(made, "--as-known-at", str(len(book)))
     assert code == 1
     difference = sum(pico(Decimal(row["charge_difference"])) for row in back["rows"] if row["charge_difference"])

@@ -81,8 +81,7 @@ def rerate(
     if booking is not None:
         booking.fence()
     positions = Positions(options.client)
-    settle(positions, options.wait_s, say, (RESALE,))
-    run = _Run(options, now())
+    run = _Run(options, now(), settle(positions, options.wait_s, say, (RESALE,)))
     report = Report(run.catalog_offset)
     sent: list[Place] = []
     for places, found in run.judged(run.pages(), say):
@@ -113,10 +112,10 @@ def _add(report: Report, found: Judgement, rater: Rater) -> None:
 
 
 class _Run:
-    """One look at the catalog and the store."""
+    """One look at the catalog and the store; ``ends``: up to where each partition of usage.events is loaded."""
 
-    def __init__(self, options: Options, now: datetime) -> None:
-        self._only, self._now = options.only, now
+    def __init__(self, options: Options, now: datetime, ends: Mapping[int, int]) -> None:
+        self._only, self._now, self._ends = options.only, now, ends
         self._store = Store(options.clickhouse)
         self._books = Books(KafkaLogReader(options.client))
         self.catalog_offset = self._books.end if options.as_known_at is None else options.as_known_at
@@ -125,8 +124,12 @@ class _Run:
         """Knows every price that anything was ever rated by."""
 
     def pages(self, wanted: set[tuple[int, int]] | None = None) -> list[dict[str, Any]]:
-        """The pages that have usage in question, or those of them that are wanted."""
+        """The pages that have usage in question, or those of them that are wanted.
+
+        What is metered meanwhile is left out: its lines and raw events may be half loaded.
+        """
         found = [*_frame(self._store, "pages", **self._only.parameters()).iter_rows(named=True)]
+        found = [row for row in found if row["last_offset"] < self._ends.get(row["partition"], 0)]
         return [row for row in found if wanted is None or (row["partition"], row["first_offset"]) in wanted]
 
     def judged(

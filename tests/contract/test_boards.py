@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.board_rows import MODELS, fill, tokens_of
 from support.clickhouse import Server
-from support.market_rows import calls as raw_calls
-from support.market_rows import insert, lines, money
 from support.superset import api, shared_node
 from tokenmeter.boards import BOARDS, Board, Database, publish
 from tokenmeter.boards.board import Filter, Tab, TimeFilter
@@ -24,14 +22,7 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
-MODELS = [f"author{number % 11}/model-{number:02d}" for number in range(12)]
-NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 CHARTS = {chart.key: chart for board in BOARDS for chart in board.charts}
-
-
-def tokens_of(number: int) -> int:
-    """The n-th model's tokens: beyond what a JavaScript number holds for the first."""
-    return 2**53 + 1 if number == 0 else 1_000 * (20 - number)
 
 
 @pytest.fixture(scope="module")
@@ -39,46 +30,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("boards"))
     server.start()
     try:
-        fill(server)
+        client = connect(server.url, "writer", "secret")
+        migrate(client)
+        fill(client)
         yield server
     finally:
         server.child.kill()
-
-
-def fill(server: Server) -> None:
-    """Twelve models yesterday, all priced but one in euros and one not at all; 20 raw calls; a run of reconcile."""
-    client = connect(server.url, "writer", "secret")
-    migrate(client)
-    yesterday = NOW - timedelta(days=1)
-    prices = {10: money("EUR", "5", "EUR", "4"), 11: {**money(None, None, None, None), "unpriced": 10}}
-    lines(
-        client,
-        0,
-        (
-            {
-                "model": model,
-                "provider": f"p{number % 2}",
-                "app_id": ["claw", "cline", None][number % 3],
-                "occurred_hour": yesterday,
-                "events": 10,
-                "errors": number % 3,
-                "rate_limited": number % 2,
-                "input_tokens": tokens_of(number) - 1,
-                "output_tokens": 1,
-                **prices.get(number, money("USD", "2.50", "USD", "2.25")),
-            }
-            for number, model in enumerate(MODELS)
-        ),
-    )
-    ended = NOW - timedelta(hours=2)
-    calls = [
-        {"event_id": f"e{n}", "offset": n, "status": 500 if n < 3 else 200, "latency_ms": 100 * (n + 1)}
-        for n in range(20)
-    ]
-    more = {"occurred_at": ended, "appended_at": NOW, "error_class": None, "duration_ms": 100_000}
-    raw_calls(client, [{**call, **more, "model": "a/b", "provider": "p0"} for call in calls])
-    run = {"run_id": "r1", "finished_at": NOW, "applied": True, "corrections": 3}
-    insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 2**53 + 1, "wrong_output_tokens": 2}])
 
 
 def database(server: Server) -> Database:
@@ -166,7 +123,7 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert found["unpriced"] == [{"Unpriced": 10}]
     assert found["priced-share"] == [{"Priced": pytest.approx(110 / 120)}]
     assert {row["model"] for row in found["price-volume"]} == set(MODELS[:10]), "one currency in one picture"
-    errors, limited = sum(n % 3 for n in range(12)), sum(n % 2 for n in range(12))
+    errors, limited = sum(n % 3 for n in range(12)), sum(n % 3 // 2 for n in range(12))
     assert found["error-rate"] == [{"Error rate": pytest.approx(errors / 120)}]
     assert found["rate-limited"] == [{"429 share": pytest.approx(limited / 120)}]
     assert found["uptime"] == [{"Uptime": pytest.approx((120 - errors) / (120 - limited))}]
@@ -175,7 +132,13 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert [(row["provider"], row["model"], row["Calls"]) for row in found["speed-table"]] == [("p0", "a/b", 20)]
     assert [(row["mode"], row["wrong_tokens"]) for row in found["reconcile"]] == [("corrected", 2**53 + 3)]
     assert found["event-age"][0]["Age"] > 0
-    assert found["page-age"] == [{"Age": None}]
+    assert [(row["Metered"], row["Repeated"], row["Quarantined"]) for row in found["pages"]] == [(20, 2, 2)]
+    assert [row["Lag"] for row in found["lag"]] == [2000]
+    assert found["quarantine"] == [{"reason": "late", "Events": 3}]
+    assert [row["Calls with tools"] for row in found["tool-share"]] == [0.5]
+    assert [row["Tool calls per call"] for row in found["tool-calls"]] == [0.5]
+    empty = [key for key, rows in found.items() if not rows]
+    assert empty == ["leaderboard-day"], "all of it is 24 hours old"
 
 
 def test_filters_change_what_they_reach_others_included(published: dict[str, int]) -> None:

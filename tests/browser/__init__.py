@@ -1,1 +1,1 @@
-"""Looks at the boards in a real browser; not collected by make test."""
+"""Looks at the boards in a real browser: Debian's chromium, or whatever Chromium is there; skipped without one."""

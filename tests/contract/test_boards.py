@@ -1,30 +1,28 @@
-"""The board in a real Superset over the real ClickHouse engine: published twice, every chart answers exactly."""
+"""The boards in a real Superset over the real ClickHouse engine: published twice, every chart answers exactly."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support.board_rows import MODELS, fill, tokens_of
 from support.clickhouse import Server
 from support.superset import api, shared_node
-from tokenmeter.boards import Database, publish
-from tokenmeter.boards.market import CHARTS, SLUG
+from tokenmeter.boards import BOARDS, Board, Database, publish
+from tokenmeter.boards.board import Filter, Tab, TimeFilter
+from tokenmeter.boards.chart import Chart
+from tokenmeter.boards.forms import over_time
+from tokenmeter.boards.metrics import TOKENS
 from tokenmeter.boards.rest import Rest
-from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
-MODELS = [f"author{number % 11}/model-{number:02d}" for number in range(12)]
-NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def tokens_of(number: int) -> int:
-    """The n-th model's tokens: beyond what a JavaScript number holds for the first."""
-    return 2**53 + 1 if number == 0 else 1_000 * (20 - number)
+CHARTS = {chart.key: chart for board in BOARDS for chart in board.charts}
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         client = connect(server.url, "writer", "secret")
         migrate(client)
-        lines = [
-            [0, number, 0, model, "p", NOW - timedelta(days=1), 10, number % 3, tokens_of(number) - 1, 1]
-            for number, model in enumerate(MODELS)
-        ]
-        names = ["partition", "first_offset", "line", "model", "provider", "occurred_hour", "events", "errors"]
-        client.insert("tokenmeter.usage_market", lines, column_names=[*names, "input_tokens", "output_tokens"])
-        rows = [[f"e{n}", "c", NOW - timedelta(hours=2), NOW, 500 if n < 3 else 200, n, "a/b"] for n in range(20)]
-        names = ["event_id", "customer_id", "occurred_at", "appended_at", "status", "offset", "model"]
-        client.insert("tokenmeter.usage_events", rows, column_names=names)
-        names = ["run_id", "finished_at", "applied", "wrong_input_tokens", "wrong_output_tokens", "corrections"]
-        client.insert("tokenmeter.reconcile_runs", [["r1", NOW, True, 2**53 + 1, 2, 3]], column_names=names)
+        fill(client)
         yield server
     finally:
         server.child.kill()
@@ -54,66 +42,170 @@ def database(server: Server) -> Database:
     return Database(server.url, "reader", "look")
 
 
-def objects(rest: Rest) -> dict[str, list[int]]:
-    return {kind: sorted(one["id"] for one in rest.all(kind)) for kind in ("database", "dataset", "chart", "dashboard")}
-
-
-def test_publishing_twice_changes_nothing_and_what_left_the_code_leaves_superset(server: Server) -> None:
+def put(server: Server, boards: tuple[Board, ...] = BOARDS) -> dict[str, int]:
+    """Publish; rows of each chart's answer."""
     node = shared_node()
-    first = publish(node.url, node.user, node.password, database(server))
-    with Rest(node.url, node.user, node.password) as rest:
-        before = objects(rest)
-        board = rest.get(f"dashboard/{SLUG}")["result"]["id"]
-        dataset = rest.all("dataset")[0]["id"]
-        rest.post(
-            "chart/",
-            {
-                "slice_name": "Old",
-                "viz_type": "table",
-                "datasource_id": dataset,
-                "datasource_type": "table",
-                "params": "{}",
-            }
-            | {"dashboards": [board]},
-        )
-        assert objects(rest) != before
-        assert publish(node.url, node.user, node.password, database(server)).rows == first.rows
-        assert objects(rest) == before
-    assert first.rows == {
-        **dict.fromkeys(("tokens", "calls", "error-rate", "models"), 1),
-        "tokens-by-day": 10,
-        "author-share": 10,
-        "calls-by-minute": 1,
-        "leaderboard": 12,
-        "reconcile": 1,
-    }
+    return publish(node.url, node.user, node.password, database(server), boards=boards).rows
 
 
-def test_the_charts_answer_what_was_stored(server: Server) -> None:
+KINDS = ("database", "dataset", "chart", "dashboard", "annotation_layer")
+
+
+def ids(rest: Rest) -> dict[str, list[int]]:
+    return {kind: sorted(one["id"] for one in rest.all(kind)) for kind in KINDS}
+
+
+def named(rest: Rest, kind: str, field: str, value: str) -> dict[str, Any] | None:
+    return next((one for one in rest.all(kind) if one[field] == value), None)
+
+
+def answers(keys: tuple[str, ...] = tuple(CHARTS), **filters: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each chart as Superset answers them; ``filters`` as the board's filters would add them."""
     node = shared_node()
-    publish(node.url, node.user, node.password, database(server))
     with Rest(node.url, node.user, node.password) as rest:
         datasets = {one["table_name"]: one["id"] for one in rest.all("dataset")}
+    found = {}
     with api(node) as client:
-        answers = {}
-        for chart in CHARTS:
-            answer = client.post("/chart/data", json=chart.query(datasets[chart.view])).raise_for_status()
+        for key in keys:
+            query = CHARTS[key].query(datasets[CHARTS[key].view])
+            query["queries"][0]["filters"] += [{"col": c, "op": "IN", "val": [v]} for c, v in filters.items()]
+            answer = client.post("/chart/data", json=query).raise_for_status()
             # Not as JavaScript would read it: Python's integers are exact.
-            answers[chart.key] = json.loads(answer.text)["result"][0]["data"]
+            found[key] = json.loads(answer.text)["result"][0]["data"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def published(server: Server) -> dict[str, int]:
+    """Every board, once for the tests that only look."""
+    return put(server)
+
+
+def test_publishing_twice_changes_nothing_and_every_chart_answers(server: Server, published: dict[str, int]) -> None:
+    first = published
+    node = shared_node()
+    assert set(first) == set(CHARTS)
+    with Rest(node.url, node.user, node.password) as rest:
+        before = ids(rest)
+        written = {one["id"]: one["changed_on_dttm"] for one in rest.all("chart")}
+        assert put(server) == first
+        assert ids(rest) == before
+        assert {one["id"]: one["changed_on_dttm"] for one in rest.all("chart")} == written, "no chart is written again"
+
+
+def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
+    found = answers()
     total = sum(tokens_of(number) for number in range(len(MODELS)))
-    assert answers["tokens"] == [{"Tokens": total}]
-    assert answers["calls"] == [{"Calls": 120}]
-    by_series = {row["series"]: row["Tokens"] for row in answers["tokens-by-day"]}
-    assert by_series["Others"] == sum(tokens_of(number) for number in range(9, 12))
-    assert by_series[MODELS[0]] == tokens_of(0)
-    assert [row["model"] for row in answers["leaderboard"]] == MODELS
-    assert [(row["Calls"], row["Errors"]) for row in answers["calls-by-minute"]] == [(20, 3)]
-    assert [(row["mode"], row["wrong_tokens"]) for row in answers["reconcile"]] == [("corrected", 2**53 + 3)]
+    assert found["tokens"] == [{"Tokens": total}]
+    assert found["calls"] == found["outcome-calls"] == [{"Calls": 120}]
+    assert (found["models"], found["authors"]) == ([{"Models": 12}], [{"Authors": 11}])
+    by_model = {row["Model"]: row["Tokens"] for row in found["tokens-by-day"]}
+    assert by_model["Others"] == sum(tokens_of(number) for number in range(9, 12))
+    assert by_model[MODELS[0]] == tokens_of(0) and len(by_model) == 10
+    assert sum(row["Tokens"] for row in found["author-share"]) == total
+    for window in ("day", "week", "month"):
+        board = found[f"leaderboard-{window}"]
+        assert [row["model"] for row in board][:3] == MODELS[:3] or window == "day"
+    assert sum(row["Share"] for row in found["leaderboard-week"]) == pytest.approx(1)
+    assert all(row["Change"] is None for row in found["leaderboard-week"]), "there was no week before"
+    assert [row["model"] for row in found["ranking-yesterday"]] in (MODELS, [])
+    assert {row["Origin"] for row in found["origin-share"]} == {"Unknown"}
+    assert [row["app"] for row in found["apps-popular"]] == ["claw", "cline"]
+    assert [row["app"] for row in found["apps-trending"]] == ["claw", "cline"]
+    assert {row["App"] for row in found["app-share"]} == {"claw", "cline"}, "who names no app has a share but no line"
+    claw = sum(tokens_of(number) for number in range(0, 12, 3))
+    shares = {row["App"]: row["Share"] for row in found["app-share"]}
+    assert shares["claw"] == pytest.approx(claw / total)
+    spend = {row["Currency"]: float(row["Charge"]) for row in found["spend-by-day"]}
+    assert spend == {"USD": 25.0, "EUR": 5.0}
+    margins = {(row["model"], row["currency"]): float(row["Margin"]) for row in found["margin-by-model"]}
+    assert margins == {**{(model, "USD"): 0.25 for model in MODELS[:10]}, (MODELS[10], "EUR"): 1.0}
+    assert found["unpriced"] == [{"Unpriced": 10}]
+    assert found["priced-share"] == [{"Priced": pytest.approx(110 / 120)}]
+    assert {row["model"] for row in found["price-volume"]} == set(MODELS[:10]), "one currency in one picture"
+    errors, limited = sum(n % 3 for n in range(12)), sum(n % 3 // 2 for n in range(12))
+    assert found["error-rate"] == [{"Error rate": pytest.approx(errors / 120)}]
+    assert found["rate-limited"] == [{"429 share": pytest.approx(limited / 120)}]
+    assert found["uptime"] == [{"Uptime": pytest.approx((120 - errors) / (120 - limited))}]
+    assert [(row["Calls"], row["Errors"], row["429"]) for row in found["calls-by-minute"]] == [(20, 3, 0)]
+    assert [(row["p50"], row["p90"], row["p99"]) for row in found["latency-by-hour"]] == [(1100, 1900, 2000)]
+    assert [(row["provider"], row["model"], row["Calls"]) for row in found["speed-table"]] == [("p0", "a/b", 20)]
+    assert [(row["mode"], row["wrong_tokens"]) for row in found["reconcile"]] == [("corrected", 2**53 + 3)]
+    assert found["event-age"][0]["Age"] > 0
+    assert [(row["Metered"], row["Repeated"], row["Quarantined"]) for row in found["pages"]] == [(20, 2, 2)]
+    assert [row["Lag"] for row in found["lag"]] == [2000]
+    assert found["quarantine"] == [{"reason": "late", "Events": 3}]
+    assert [row["Calls with tools"] for row in found["tool-share"]] == [0.5]
+    assert [row["Tool calls per call"] for row in found["tool-calls"]] == [0.5]
+    empty = [key for key, rows in found.items() if not rows]
+    assert empty == ["leaderboard-day"], "all of it is 24 hours old"
 
 
-def test_a_wrong_password_or_address_is_one_clear_error(server: Server, tmp_path: Path) -> None:
+def test_filters_change_what_they_reach_others_included(published: dict[str, int]) -> None:
+    leaders = answers(("leaderboard-week",), provider="p0")["leaderboard-week"]
+    assert [row["model"] for row in leaders] == [MODELS[number] for number in range(0, 12, 2)]
+    of_author = answers(("tokens-by-day", "leaderboard-week", "margin-by-model"), author="author0")
+    by_model = {row["Model"]: row["Tokens"] for row in of_author["tokens-by-day"]}
+    assert by_model == {MODELS[0]: tokens_of(0), MODELS[11]: tokens_of(11)}, "two models need no Others"
+    assert [row["model"] for row in of_author["margin-by-model"]] == [MODELS[0]], "the other has no price"
+    one = answers(("tokens-by-day", "origin-tokens"), model=MODELS[11])
+    assert [row["Tokens"] for rows in one.values() for row in rows] == [tokens_of(11)] * 2
+
+
+def test_what_left_the_code_leaves_superset_and_what_users_made_stays(server: Server) -> None:
+    kept, gone, third = small("kept", "hours"), small("gone", "app_shares"), small("third", "models")
+    node = shared_node()
+    put(server, (board("b", kept, gone), board("second", third)))
+    with Rest(node.url, node.user, node.password) as rest:
+        assert {one["slug"] for one in rest.all("dashboard")} == {"tokenmeter-b", "tokenmeter-second"}
+        there = named(rest, "chart", "uuid", kept.uuid)
+        assert there is not None
+        copy = {name: there[name] for name in ("viz_type", "datasource_type", "datasource_id", "params")}
+        on_board = rest.get("dashboard/tokenmeter-b")["result"]["id"]
+        mine = rest.post("chart/", {**copy, "slice_name": "My copy", "dashboards": [on_board]})["id"]
+        own_board = rest.post("dashboard/", {"dashboard_title": "Mine", "slug": "mine"})["id"]
+        put(server, (board("b", third),))
+        assert {one["slice_name"] for one in rest.all("chart")} == {"Chart third", "My copy"}
+        assert {one["slug"] for one in rest.all("dashboard")} == {"tokenmeter-b", "mine"}
+        views = {one["table_name"] for one in rest.all("dataset")}
+        assert "hours" in views and "app_shares" not in views, "a user's chart keeps its dataset"
+        rest.delete(f"chart/{mine}")
+        rest.delete(f"dashboard/{own_board}")
+
+
+def test_an_edit_of_our_chart_is_taken_back_and_roles_are_named(server: Server) -> None:
+    node = shared_node()
+    chart = small("edited", "models")
+    seen_by = Board("tokenmeter-r", "R", (Tab("All", (chart,)),), roles=("Gamma",))
+    put(server, (seen_by,))
+    with Rest(node.url, node.user, node.password) as rest:
+        assert [role["name"] for role in rest.get("dashboard/tokenmeter-r")["result"]["roles"]] == ["Gamma"]
+        first = named(rest, "chart", "uuid", chart.uuid)
+        assert first is not None
+        rest.put(f"chart/{first['id']}", {"slice_name": "Chart edited by hand"})
+        put(server, (seen_by,))
+        again = named(rest, "chart", "uuid", chart.uuid)
+        assert again is not None and (again["id"], again["slice_name"]) == (first["id"], chart.title)
+    with pytest.raises(Misconfigured, match="no role Nobody"):
+        put(server, (Board(seen_by.slug, "R", seen_by.tabs, roles=("Nobody",)),))
+
+
+def small(key: str, view: str) -> Chart:
+    bucket = {"hours": "hour", "models": "day", "app_shares": "week"}[view]
+    return over_time(key, f"Chart {key}", "Tokens.", view, (TOKENS,), bucket, time=(bucket, "No filter"))
+
+
+def board(name: str, *charts: Chart) -> Board:
+    filters = (TimeFilter("Time range", "No filter"), Filter("Model", "models", "model"))
+    return Board(f"tokenmeter-{name}", f"Board {name}", (Tab("All", charts),), filters)
+
+
+def test_a_wrong_password_or_address_or_view_is_one_clear_error(server: Server, tmp_path: Path) -> None:
     node = shared_node()
     with pytest.raises(Misconfigured, match="wrong name or password"):
         publish(node.url, node.user, "guess", database(server))
     with pytest.raises(Misconfigured, match="does not answer"):
         publish("http://127.0.0.1:1", node.user, node.password, database(server))
+    lost = over_time("lost", "Lost", "Lost.", "no_such_view", (TOKENS,), "day")
+    with pytest.raises(Fatal, match="no view boards"):
+        put(server, (board("lost", lost),))

@@ -1,193 +1,418 @@
-"""The board "Market": who uses which model, how much, and how well it goes.
+"""The board "Market": who uses which model, how much, and at what price.
 
-Tokens are prompt plus completion, days are UTC. What a chart counts is said in its description.
+Tokens are input plus output by each provider's own count, days and weeks are UTC, weeks begin on Monday. What a chart
+counts is said in its description. Money is never added across currencies.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from tokenmeter.boards import metrics as m
+from tokenmeter.boards.board import Board, Filter, Tab, TimeFilter
+from tokenmeter.boards.chart import Chart, Where
+from tokenmeter.boards.events import MARKET_WEEKS
+from tokenmeter.boards.forms import (
+    COUNT_FORMAT,
+    MONEY_FORMAT,
+    PERCENT_FORMAT,
+    TOKENS_FORMAT,
+    bubbles,
+    over_time,
+    rows,
+    table,
+    tile,
+)
 
-from tokenmeter.boards.chart import Chart, formula, time_axis, total
+HISTORY = 'DATEADD(DATETIME("now"), -18, month) : now'
+DAYS, WEEKS = ("day", HISTORY), ("week", HISTORY)
+NAMED_APPS = (Where("app", "!=", "no app"),)
 
-SLUG = "tokenmeter-market"
-TITLE = "Market"
-REFRESH_S = 10
-MONTH = 'DATEADD(DATETIME("now"), -30, day) : now'
-QUARTER = 'DATEADD(DATETIME("now"), -90, day) : now'
-COLORS = "supersetColors"
+OVERVIEW = (
+    tile("tokens", "Tokens", "Input and output tokens.", "models", m.TOKENS, TOKENS_FORMAT, time=DAYS),
+    tile("calls", "Calls", "Model calls, every attempt.", "models", m.CALLS, TOKENS_FORMAT, time=DAYS),
+    tile("models", "Models", "Models called.", "models", m.formula("uniqExact(model)", "Models"), ",d", time=DAYS),
+    tile(
+        "authors", "Authors", "Authors of them.", "models", m.formula("uniqExact(author)", "Authors"), ",d", time=DAYS
+    ),
+    over_time(
+        "tokens-by-day",
+        "Tokens per day by model",
+        "Input and output tokens per UTC day: the nine largest models of the range, all others as Others.",
+        "models",
+        (m.TOKENS,),
+        "day",
+        by="model",
+        time=DAYS,
+        top=9,
+        stack=True,
+        width=12,
+        height=52,
+        annotations=MARKET_WEEKS.name,
+    ),
+    over_time(
+        "tokens-by-author",
+        "Tokens per day by author",
+        "Input and output tokens per UTC day: the nine largest authors of the range, all others as Others.",
+        "models",
+        (m.TOKENS,),
+        "day",
+        by="author",
+        time=DAYS,
+        top=9,
+        stack=True,
+    ),
+    over_time(
+        "author-share",
+        "Market share by author",
+        "Share of each ISO week's tokens by author: the nine largest of the range, all others as Others.",
+        "models",
+        (m.TOKENS,),
+        "week",
+        by="author",
+        time=WEEKS,
+        kind="area",
+        top=9,
+        shares=True,
+    ),
+)
 
-TILE_WIDTH, TILE_HEIGHT = 3, 16
 
-
-def _tile(key: str, title: str, description: str, metric: dict[str, Any], number_format: str) -> Chart:
-    return Chart(
-        key=key,
-        title=title,
-        description=description,
-        view="market",
-        viz_type="big_number_total",
-        width=TILE_WIDTH,
-        height=TILE_HEIGHT,
-        metrics=(metric,),
-        time_column="hour",
-        time_range=MONTH,
-        options={"metric": metric, "y_axis_format": number_format, "header_font_size": 0.5},
+def _leaderboard(window: str, title: str, hours: int) -> Chart:
+    tokens, before = f"tokens_{window}", f"tokens_{window}_before"
+    return table(
+        f"leaderboard-{window}",
+        f"Models, {title}",
+        f"Models by tokens of the last {hours} hours; share of all tokens, change on the {hours} hours before.",
+        "recent_models",
+        ("model",),
+        (
+            (m.total(tokens, "Tokens"), TOKENS_FORMAT),
+            (m.share(tokens, "Share"), PERCENT_FORMAT),
+            (m.change(tokens, before), "+.1%"),
+        ),
+        width=4,
+        height=70,
+        having=f"sum({tokens}) > 0",
     )
 
 
-def _bars(share: bool, x_format: str) -> dict[str, Any]:
-    return {
-        "time_grain_sqla": None,
-        "groupby": ["series"],
-        "order_desc": True,
-        "sort_series_type": "sum",
-        "sort_series_ascending": False,
-        "orientation": "vertical",
-        "stack": "Stack",
-        "contributionMode": "row" if share else None,
-        "y_axis_format": ".0%" if share else "SMART_NUMBER",
-        "x_axis_time_format": x_format,
-        "tooltipTimeFormat": "%Y-%m-%d",
-        "show_legend": True,
-        "legendType": "scroll",
-        "legendOrientation": "top",
-        "rich_tooltip": True,
-        "color_scheme": COLORS,
-        "truncateYAxis": False,
-    }
-
-
-_TOKENS = total("tokens", "Tokens")
-
-_RECONCILE = (
-    "finished",
-    "mode",
-    "pages",
-    "wrong_lines",
-    "wrong_calls",
-    "wrong_tokens",
-    "corrections",
-    "outstanding_lines",
+LEADERS = (
+    _leaderboard("day", "day", 24),
+    _leaderboard("week", "week", 168),
+    _leaderboard("month", "30 days", 720),
+    table(
+        "leaderboard-authors",
+        "Authors, week",
+        "Authors by tokens of the last 168 hours; share of all tokens, change on the 168 before.",
+        "recent_models",
+        ("author",),
+        (
+            (m.total("tokens_week", "Tokens"), TOKENS_FORMAT),
+            (m.share("tokens_week", "Share"), PERCENT_FORMAT),
+            (m.change("tokens_week", "tokens_week_before"), "+.1%"),
+        ),
+        having="sum(tokens_week) > 0",
+    ),
+    rows(
+        "ranking-yesterday",
+        "Ranking of yesterday",
+        "The last full UTC day: 50 models by tokens, ties alphabetical, variants on their own, all others as other.",
+        "rankings",
+        (("rank", COUNT_FORMAT), ("model", None), ("tokens", TOKENS_FORMAT), ("share", PERCENT_FORMAT)),
+        ("rank", True),
+        width=6,
+        height=50,
+        where_sql="day = toStartOfDay(now('UTC')) - INTERVAL 1 DAY",
+    ),
 )
 
-CHARTS: tuple[Chart, ...] = (
-    _tile("tokens", "Tokens, 30 days", "Prompt and completion tokens of the last 30 days.", _TOKENS, "SMART_NUMBER"),
-    _tile(
+WHO = (
+    over_time(
+        "origin-tokens",
+        "Chinese, US and other models: tokens per week",
+        "Tokens per ISO week by the country of the model's author.",
+        "models",
+        (m.TOKENS,),
+        "week",
+        by="origin",
+        time=WEEKS,
+        stack=True,
+        annotations=MARKET_WEEKS.name,
+    ),
+    over_time(
+        "origin-share",
+        "Chinese, US and other models: share",
+        "Share of each ISO week's tokens by the country of the model's author.",
+        "models",
+        (m.TOKENS,),
+        "week",
+        by="origin",
+        time=WEEKS,
+        kind="area",
+        shares=True,
+    ),
+    over_time(
+        "weights-tokens",
+        "Open and closed weights: tokens per week",
+        "Tokens per ISO week by whether the model's weights are published.",
+        "models",
+        (m.TOKENS,),
+        "week",
+        by="weights",
+        time=WEEKS,
+        stack=True,
+    ),
+    over_time(
+        "weights-share",
+        "Open and closed weights: share",
+        "Share of each ISO week's tokens by whether the model's weights are published.",
+        "models",
+        (m.TOKENS,),
+        "week",
+        by="weights",
+        time=WEEKS,
+        kind="area",
+        shares=True,
+    ),
+)
+
+APPS = (
+    table(
+        "apps-popular",
+        "Popular apps",
+        "Apps by tokens of the last seven full UTC days; share of the tokens of all apps that give a name.",
+        "recent_apps",
+        ("app",),
+        (
+            (m.total("tokens_week", "Tokens"), TOKENS_FORMAT),
+            (m.share("tokens_week", "Share"), PERCENT_FORMAT),
+            (m.change("tokens_week", "tokens_week_before"), "+.1%"),
+        ),
+        where=NAMED_APPS,
+        having="sum(tokens_week) > 0",
+    ),
+    table(
+        "apps-trending",
+        "Trending apps",
+        "Tokens of the last seven full UTC days above the mean of the three weeks before; only apps above it.",
+        "recent_apps",
+        ("app",),
+        ((m.TRENDING, TOKENS_FORMAT), (m.total("tokens_week", "Tokens"), TOKENS_FORMAT)),
+        where=NAMED_APPS,
+        having=f"{m.TRENDING_SQL} > 0",
+    ),
+    over_time(
+        "apps-by-day",
+        "Tokens per day by app",
+        "Input and output tokens per UTC day: the nine largest apps of the range, all others as Others.",
+        "apps",
+        (m.TOKENS,),
+        "day",
+        by="app",
+        time=DAYS,
+        top=9,
+        stack=True,
+        where=NAMED_APPS,
+    ),
+    over_time(
+        "app-share",
+        "Share of all tokens by app",
+        "Each app's share of all tokens of the ISO week, named app or none: the five largest of the range, no others.",
+        "app_shares",
+        (m.formula("max(share)", "Share"),),
+        "week",
+        by="app",
+        time=WEEKS,
+        kind="line",
+        top=5,
+        number_format=PERCENT_FORMAT,
+        fill=("W-MON", "zerofill"),
+        where=NAMED_APPS,
+        others=False,
+    ),
+)
+
+USE = (
+    over_time(
+        "contexts",
+        "Input length of calls",
+        "Share of each UTC day's calls by how many input tokens they have; at most 31 days.",
+        "contexts",
+        (m.CALLS,),
+        "day",
+        by="context",
+        time=DAYS,
+        shares=True,
+    ),
+    over_time(
+        "operations",
+        "Kinds of calls",
+        "Share of each UTC day's calls by operation; at most 31 days.",
+        "contexts",
+        (m.CALLS,),
+        "day",
+        by="operation",
+        time=DAYS,
+        shares=True,
+    ),
+    over_time(
+        "tool-share",
+        "Calls that call a tool",
+        "Calls with at least one tool call as a share of all calls, by UTC day; at most 31 days.",
         "calls",
-        "Calls, 30 days",
-        "Model calls of the last 30 days, every attempt.",
-        total("calls", "Calls"),
-        "SMART_NUMBER",
+        (m.formula("avg(with_tools)", "Calls with tools"),),
+        "day",
+        time=("ended", HISTORY),
+        kind="line",
+        number_format=PERCENT_FORMAT,
+        fill=("1D", "asfreq"),
     ),
-    _tile(
-        "error-rate",
-        "Error rate, 30 days",
-        "Calls of the last 30 days that ended with status 400 or above or an error class.",
-        formula("sum(errors) / greatest(sum(calls), 1)", "Error rate"),
-        ".2%",
+    over_time(
+        "tool-calls",
+        "Tool calls per call",
+        "Tool calls over calls, by UTC day, and how many of them failed.",
+        "models",
+        (
+            m.ratio("tool_calls", "calls", "Tool calls per call"),
+            m.ratio("tool_call_errors", "tool_calls", "Failed share of tool calls"),
+        ),
+        "day",
+        time=DAYS,
+        kind="line",
+        number_format=".2f",
+        fill=("1D", "asfreq"),
     ),
-    _tile(
-        "models", "Models, 30 days", "Models called in the last 30 days.", formula("uniqExact(model)", "Models"), ",d"
+    over_time(
+        "cache-hit",
+        "Cached and reasoning tokens",
+        "Input tokens read from cache as a share of input; reasoning tokens as a share of output; by UTC day.",
+        "models",
+        (m.CACHE_HIT, m.ratio("reasoning_tokens", "output_tokens", "Reasoning share of output")),
+        "day",
+        time=DAYS,
+        kind="line",
+        number_format=PERCENT_FORMAT,
+        fill=("1D", "asfreq"),
+        width=12,
     ),
-    Chart(
-        key="tokens-by-day",
-        title="Tokens per day by model",
-        description="Prompt and completion tokens per UTC day: the nine largest models, all others as Others.",
-        view="tokens_by_day",
-        viz_type="echarts_timeseries_bar",
-        width=8,
-        height=48,
-        metrics=(_TOKENS,),
-        columns=(time_axis("day"), "series"),
-        time_column="day",
-        time_range=QUARTER,
-        options={"x_axis": time_axis("day"), "metrics": [_TOKENS], **_bars(False, "%d %b")},
-    ),
-    Chart(
-        key="author-share",
-        title="Share of tokens by author",
-        description="Share of each ISO week's tokens by model author: the nine largest, all others as Others.",
-        view="author_share",
-        viz_type="echarts_timeseries_bar",
+)
+
+_CHARGE, _IN_MAIN = m.total("charge", "Charge"), (Where("is_main", "==", 1),)
+MONEY = (
+    tile(
+        "priced-share",
+        "Calls with a price",
+        "Share of all calls that have a price.",
+        "models",
+        m.formula("1 - sum(unpriced) / nullIf(sum(calls), 0)", "Priced"),
+        PERCENT_FORMAT,
+        time=DAYS,
         width=4,
-        height=48,
-        metrics=(_TOKENS,),
-        columns=(time_axis("week"), "series"),
-        time_column="week",
-        time_range=QUARTER,
-        options={"x_axis": time_axis("week"), "metrics": [_TOKENS], **_bars(True, "%d %b")},
     ),
-    Chart(
-        key="calls-by-minute",
-        title="Calls and errors per minute",
-        description="Calls, and calls with status 400 or above or an error class, by minute; two days.",
-        view="calls_by_minute",
-        viz_type="echarts_timeseries_line",
+    tile(
+        "unpriced",
+        "Calls without a price",
+        "Calls that no price applies to: they are in no figure of money.",
+        "models",
+        m.total("unpriced", "Unpriced"),
+        TOKENS_FORMAT,
+        time=DAYS,
+        width=4,
+    ),
+    tile(
+        "uncosted",
+        "Calls without a cost",
+        "Calls of which no upstream price is known: they are in no margin.",
+        "models",
+        m.total("uncosted", "Uncosted"),
+        TOKENS_FORMAT,
+        time=DAYS,
+        width=4,
+    ),
+    over_time(
+        "spend-by-day",
+        "Spend per day",
+        "What customers owe for the calls of each UTC day, a bar per currency: currencies are never added.",
+        "money",
+        (_CHARGE,),
+        "day",
+        by="currency",
+        time=DAYS,
+        number_format=TOKENS_FORMAT,
         width=12,
-        height=32,
-        metrics=(total("calls", "Calls"), total("errors", "Errors")),
-        columns=(time_axis("minute"),),
-        options={
-            "x_axis": time_axis("minute"),
-            "metrics": [total("calls", "Calls"), total("errors", "Errors")],
-            "groupby": [],
-            "time_grain_sqla": None,
-            "seriesType": "line",
-            "show_legend": True,
-            "rich_tooltip": True,
-            "y_axis_format": "SMART_NUMBER",
-            "x_axis_time_format": "%d %b %H:%M",
-            "tooltipTimeFormat": "%Y-%m-%d %H:%M",
-            "color_scheme": COLORS,
-        },
     ),
-    Chart(
-        key="leaderboard",
-        title="Leaderboard",
-        description="The 50 models with most tokens in the last 30 days; share is of all tokens, ties alphabetical.",
-        view="leaderboard",
-        viz_type="table",
-        width=12,
-        height=56,
-        columns=("rank", "model", "author", "tokens", "share", "calls", "errors", "error_rate"),
-        order_by=(("rank", True),),
-        options={
-            "query_mode": "raw",
-            "all_columns": ["rank", "model", "author", "tokens", "share", "calls", "errors", "error_rate"],
-            "order_by_cols": ['["rank", true]'],
-            "server_pagination": False,
-            "page_length": 0,
-            "table_timestamp_format": "smart_date",
-            "show_cell_bars": True,
-            "column_config": {
-                "rank": {"d3NumberFormat": ",d", "columnWidth": 60, "showCellBars": False},
-                "tokens": {"d3NumberFormat": "SMART_NUMBER"},
-                "share": {"d3NumberFormat": ".1%"},
-                "calls": {"d3NumberFormat": ",d"},
-                "errors": {"d3NumberFormat": ",d"},
-                "error_rate": {"d3NumberFormat": ".2%", "showCellBars": False},
-            },
-        },
+    table(
+        "margin-by-model",
+        "Margin by model",
+        "Charge minus upstream cost over calls that have both in one currency, a row per model and currency.",
+        "money",
+        ("model", "currency"),
+        (
+            (m.total("margin", "Margin"), MONEY_FORMAT),
+            (m.ratio("margin", "margin_charge", "Of charge"), PERCENT_FORMAT),
+            (m.total("margin_charge", "Charge"), MONEY_FORMAT),
+            (m.total("margin_cost", "Cost"), MONEY_FORMAT),
+        ),
+        time=DAYS,
+        width=7,
     ),
-    Chart(
-        key="reconcile",
-        title="Reconciliation",
-        description="The last 20 runs of tokenmeter reconcile: billing lines minus raw events, each counted once.",
-        view="reconcile",
-        viz_type="table",
-        width=12,
-        height=32,
-        columns=_RECONCILE,
-        order_by=(("finished", False),),
-        options={
-            "query_mode": "raw",
-            "all_columns": list(_RECONCILE),
-            "order_by_cols": ['["finished", false]'],
-            "server_pagination": False,
-            "page_length": 0,
-            "table_timestamp_format": "%Y-%m-%d %H:%M",
-            "show_cell_bars": False,
-            "column_config": {name: {"d3NumberFormat": ",d"} for name in _RECONCILE[2:]},
-        },
+    table(
+        "effective-price",
+        "Effective price",
+        "Charge per million input and output tokens over calls that have a price, a row per model and currency.",
+        "money",
+        ("model", "currency"),
+        ((_CHARGE, MONEY_FORMAT), (m.PRICE_PER_MILLION, ",.3f"), (m.TOKENS, TOKENS_FORMAT)),
+        time=DAYS,
+        width=5,
     ),
+    bubbles(
+        "price-volume",
+        "Price against volume",
+        "Models by effective price per million tokens and tokens, both logarithmic, in the currency most charged in.",
+        "money",
+        "model",
+        "author",
+        (m.PRICE_PER_MILLION, ",.2f"),
+        (m.TOKENS, TOKENS_FORMAT),
+        _CHARGE,
+        log=True,
+        time=DAYS,
+        where=_IN_MAIN,
+        having="sum(charge) > 0 AND sum(tokens) > 0",
+    ),
+    bubbles(
+        "token-spend-share",
+        "Token share against spend share",
+        "Models by their share of priced tokens and their share of spend, in the currency most charged in.",
+        "money",
+        "model",
+        "author",
+        (m.share("tokens", "Token share"), PERCENT_FORMAT),
+        (m.share("charge", "Spend share"), PERCENT_FORMAT),
+        m.TOKENS,
+        log=False,
+        time=DAYS,
+        where=_IN_MAIN,
+    ),
+)
+
+MARKET = Board(
+    slug="tokenmeter-market",
+    title="Market",
+    tabs=(
+        Tab("Overview", OVERVIEW),
+        Tab("Leaderboards", LEADERS),
+        Tab("Countries and weights", WHO),
+        Tab("Apps", APPS),
+        Tab("Use", USE),
+        Tab("Money", MONEY),
+    ),
+    filters=(
+        TimeFilter("Time range", HISTORY),
+        Filter("Model", "models", "model"),
+        Filter("Author", "models", "author"),
+        Filter("Provider", "recent_models", "provider"),
+        Filter("App", "apps", "app"),
+    ),
+    layers=(MARKET_WEEKS,),
 )

@@ -1,165 +1,201 @@
-"""Puts the boards into a running Superset and proves that they answer."""
+"""Puts boards into a running Superset and proves that every chart answers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from tokenmeter.boards import layout, market
-from tokenmeter.boards.chart import Chart, stable_uuid
-from tokenmeter.boards.rest import Rest
+from tokenmeter.boards import layout
+from tokenmeter.boards.board import Board
+from tokenmeter.boards.chart import OURS, Chart, stable_uuid
+from tokenmeter.boards.colors import label_colors
+from tokenmeter.boards.database import Database
+from tokenmeter.boards.datasets import put_database, put_datasets, remove_datasets, view_columns
+from tokenmeter.boards.every import BOARDS
+from tokenmeter.boards.filters import Columns, native_filters
+from tokenmeter.boards.forms import COLORS
+from tokenmeter.boards.layers import put_layers
+from tokenmeter.boards.rest import THREADS, Rest
 from tokenmeter.store import Fatal, Misconfigured
 
-DATABASE = "tokenmeter"
-SCHEMA = "boards"
+FACTS = "model_facts"
+"""The view that says which models and authors have a colour."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Database:
-    """The ClickHouse the boards read, as Superset reaches it; the user should be a read-only one."""
-
-    url: str
-    user: str
-    password: str
-
-    def uri(self) -> str:
-        """For SQLAlchemy. Raises Misconfigured when the URL has no host."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Misconfigured(f"{self.url!r} is no ClickHouse URL", hint="check TOKENMETER_CLICKHOUSE_URL")
-        secure = parts.scheme == "https"
-        port = parts.port or (8443 if secure else 8123)
-        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return f"clickhousedb://{login}@{parts.hostname}:{port}/{SCHEMA}" + ("?secure=true" if secure else "")
-
-
-@dataclass(frozen=True)
 class Published:
-    """Where the board is, and how many rows each chart's query answered with."""
+    """Where the boards are (the first one's address too, by itself), and how many rows each chart answered with."""
 
     url: str
+    urls: dict[str, str]
     rows: dict[str, int]
 
 
-def publish(superset_url: str, user: str, password: str, database: Database, say: Say = lambda line: None) -> Published:
-    """Create or bring up to date everything the board needs, then ask every chart for its data.
+def publish(
+    superset_url: str,
+    user: str,
+    password: str,
+    database: Database,
+    say: Say = lambda line: None,
+    boards: Sequence[Board] = BOARDS,
+) -> Published:
+    """Create or bring up to date everything the boards need, then ask every chart for its data.
 
-    Twice changes nothing. Raises Misconfigured (wrong URL, wrong password) or Fatal naming the object refused.
+    Twice changes nothing. What an earlier version published and ``boards`` no longer have is removed; what users made
+    is left alone. Raises Misconfigured (wrong URL, wrong password) or Fatal naming the object refused.
     """
     with Rest(superset_url, user, password) as rest:
-        rows = _publish(rest, database, say)
-    return Published(f"{superset_url.rstrip('/')}/superset/dashboard/{market.SLUG}/", rows)
+        rows = _publish(rest, database, boards, say)
+    base = f"{superset_url.rstrip('/')}/superset/dashboard"
+    urls = {board.title: f"{base}/{board.slug}/" for board in boards}
+    return Published(next(iter(urls.values()), superset_url), urls, rows)
 
 
-def _publish(rest: Rest, database: Database, say: Say) -> dict[str, int]:
+def _publish(rest: Rest, database: Database, boards: Sequence[Board], say: Say) -> dict[str, int]:
     """Rows of each chart's answer, by its key."""
-    database_id = _database(rest, database)
-    charts = market.CHARTS
-    datasets = {view: _dataset(rest, database_id, view) for view in sorted({chart.view for chart in charts})}
+    views = {chart.view for board in boards for chart in board.charts} | {FACTS}
+    database_id = put_database(rest, database)
+    known_columns = view_columns(rest, database_id)
+    datasets = put_datasets(rest, database_id, views, known_columns)
     say(f"{len(datasets)} datasets")
-    board_id = _board(rest)
-    ids = {chart.key: _chart(rest, chart, datasets[chart.view], board_id) for chart in charts}
-    _remove_others(rest, set(ids.values()))  # before arranging: what has no place is no longer listed
-    _arrange(rest, board_id, charts, ids)
-    say(f"{len(ids)} charts")
-    rows = {chart.key: _answer(rest, chart, datasets[chart.view]) for chart in charts}
-    _verify(rest, set(ids.values()))
-    return rows
+    layers = put_layers(rest, (layer for board in boards for layer in board.layers))
+    colors = label_colors(_models(rest, datasets[FACTS]))
+    there = {one["uuid"]: one for one in rest.all("chart")}
+    ids: dict[str, int] = {}
+    for board in boards:
+        board_id = _put_board(rest, board)
+        mine = {chart.key: _put_chart(rest, chart, datasets, layers, board_id, there) for chart in board.charts}
+        ids |= mine
+        _arrange(rest, board, board_id, mine, datasets, known_columns, colors)
+        _verify(rest, board, set(mine.values()))
+    _remove_charts(rest, there, set(ids))
+    _remove_boards(rest, boards)
+    remove_datasets(rest, database_id, views, rest.all("chart"))
+    say(f"{len(ids)} charts on {len(boards)} boards")
+    return _answers(rest, [chart for board in boards for chart in board.charts], datasets)
 
 
-def _upsert(rest: Rest, kind: str, found: int | None, body: dict[str, Any], create: dict[str, Any]) -> int:
+def _models(rest: Rest, dataset_id: int) -> list[tuple[str, str]]:
+    """Known models with their authors."""
+    question: dict[str, Any] = {"columns": ["name", "author"], "metrics": None, "filters": [], "row_limit": 10_000}
+    body = {"datasource": {"id": dataset_id, "type": "table"}, "force": True, "queries": [question]}
+    answer = rest.post("chart/data", body)["result"][0]
+    if answer.get("error"):
+        raise Fatal(f"Superset cannot read boards.{FACTS}: {answer['error']}", hint="tokenmeter migrate")
+    return [(row["name"], row["author"]) for row in answer["data"] if not row["name"].endswith("/")]
+
+
+def _put_board(rest: Rest, board: Board) -> int:
+    found = next((b["id"] for b in rest.all("dashboard") if b["slug"] == board.slug), None)
     if found is not None:
-        rest.put(f"{kind}/{found}", body)
-        return found
-    return int(rest.post(f"{kind}/", {**body, **create})["id"])
+        return int(found)
+    return int(rest.post("dashboard/", {**board.body(), "uuid": board.uuid})["id"])
 
 
-def _database(rest: Rest, database: Database) -> int:
-    found = next((d["id"] for d in rest.all("database") if d["database_name"] == DATABASE), None)
-    body = {"database_name": DATABASE, "sqlalchemy_uri": database.uri(), "expose_in_sqllab": True, "allow_dml": False}
-    return _upsert(rest, "database", found, body, {"uuid": stable_uuid("database", DATABASE)})
-
-
-def _dataset(rest: Rest, database_id: int, view: str) -> int:
-    found = next(
-        (d["id"] for d in rest.all("dataset") if d["table_name"] == view and d["database"]["id"] == database_id), None
-    )
+def _put_chart(
+    rest: Rest,
+    chart: Chart,
+    datasets: dict[str, int],
+    layers: dict[str, int],
+    board_id: int,
+    there: dict[str, dict[str, Any]],
+) -> int:
+    """Create the chart, or write it if it is not already what it should be."""
+    body = {**chart.body(datasets[chart.view], layers), "dashboards": [board_id]}
+    found = there.get(chart.uuid)
     if found is None:
-        body = {"database": database_id, "schema": SCHEMA, "table_name": view, "uuid": stable_uuid("dataset", view)}
-        return int(rest.post("dataset/", body)["id"])
-    rest.put(f"dataset/{found}/refresh", {})
-    return int(found)
+        return int(rest.post("chart/", {**body, "uuid": chart.uuid})["id"])
+    seen = {name: found[name] for name in ("slice_name", "description", "viz_type", "datasource_id", "params")}
+    if seen != {name: body[name] for name in seen} or [one["id"] for one in found["dashboards"]] != [board_id]:
+        rest.put(f"chart/{found['id']}", body)
+    return int(found["id"])
 
 
-def _board(rest: Rest) -> int:
-    found = next((b["id"] for b in rest.all("dashboard") if b["slug"] == market.SLUG), None)
-    body = {"dashboard_title": market.TITLE, "slug": market.SLUG, "published": True}
-    return _upsert(rest, "dashboard", found, body, {"uuid": stable_uuid("dashboard", market.SLUG)})
-
-
-def _chart(rest: Rest, chart: Chart, dataset_id: int, board_id: int) -> int:
-    found = next((c["id"] for c in _charts_of_board(rest) if c["slice_name"] == chart.title), None)
-    body = {
-        "slice_name": chart.title,
-        "description": chart.description,
-        "viz_type": chart.viz_type,
-        "datasource_id": dataset_id,
-        "datasource_type": "table",
-        "params": json.dumps(chart.form(dataset_id)),
-        "query_context": json.dumps({**chart.query(dataset_id), "force": False}),
-        "dashboards": [board_id],
-    }
-    return _upsert(rest, "chart", found, body, {"uuid": chart.uuid})
-
-
-def _charts_of_board(rest: Rest) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = rest.get(f"dashboard/{market.SLUG}/charts")["result"]
-    return result
-
-
-def _arrange(rest: Rest, board_id: int, charts: Sequence[Chart], ids: dict[str, int]) -> None:
-    positions = layout.positions(market.TITLE, charts, ids)
+def _arrange(
+    rest: Rest,
+    board: Board,
+    board_id: int,
+    charts: dict[str, int],
+    datasets: dict[str, int],
+    known_columns: Columns,
+    colors: dict[str, str],
+) -> None:
+    positions = layout.positions(board, charts)
     metadata = {
-        "refresh_frequency": market.REFRESH_S,
-        "color_scheme": market.COLORS,
+        "refresh_frequency": board.refresh_s,
+        "color_scheme": COLORS,
         "cross_filters_enabled": True,
+        "filter_bar_orientation": "HORIZONTAL",
         "timed_refresh_immune_slices": [],
         "expanded_slices": {},
-        "label_colors": {"Errors": "#E04355", "Others": "#B2B2B2"},
-        "native_filter_configuration": [],
+        "label_colors": colors,
+        "native_filter_configuration": native_filters(board, charts, datasets, known_columns),
         "positions": positions,
     }
-    rest.put(f"dashboard/{board_id}", {"position_json": json.dumps(positions), "json_metadata": json.dumps(metadata)})
+    body = {**board.body(), "position_json": json.dumps(positions), "json_metadata": json.dumps(metadata)}
+    rest.put(f"dashboard/{board_id}", {**body, "css": layout.PHONE_CSS, "roles": _roles(rest, board)})
 
 
-def _remove_others(rest: Rest, ours: set[int]) -> None:
-    for chart in _charts_of_board(rest):
-        if chart["id"] not in ours:
+def _roles(rest: Rest, board: Board) -> list[int]:
+    if not board.roles:
+        return []
+    known = {one["name"]: int(one["id"]) for one in rest.all("security/roles")}
+    missing = sorted(set(board.roles) - set(known))
+    if missing:
+        raise Misconfigured(f"Superset has no role {', '.join(missing)} for the board {board.title!r}")
+    return [known[name] for name in board.roles]
+
+
+def is_ours(chart: dict[str, Any]) -> bool:
+    """Whether a chart in Superset was published from here: a user's copy keeps our form but has a uuid of its own."""
+    try:
+        key = json.loads(chart["params"] or "{}").get(OURS)
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(key, str) and chart["uuid"] == stable_uuid("chart", key)
+
+
+def _remove_charts(rest: Rest, there: dict[str, dict[str, Any]], wanted: set[str]) -> None:
+    kept = {stable_uuid("chart", key) for key in wanted}
+    for uuid, chart in there.items():
+        if uuid not in kept and is_ours(chart):
             rest.delete(f"chart/{chart['id']}")
 
 
-def _answer(rest: Rest, chart: Chart, dataset_id: int) -> int:
-    """How many rows the chart's query answers with."""
-    result = rest.post("chart/data", chart.query(dataset_id))["result"][0]
-    if result.get("error"):
-        raise Fatal(
-            f"chart {chart.title!r} cannot read boards.{chart.view}: {result['error']}", hint="tokenmeter migrate"
-        )
-    return len(result["data"])
+def _remove_boards(rest: Rest, boards: Sequence[Board]) -> None:
+    wanted = {board.slug for board in boards}
+    for one in rest.all("dashboard"):
+        slug = one["slug"] or ""
+        if slug not in wanted and one.get("uuid") == stable_uuid("dashboard", slug):
+            rest.delete(f"dashboard/{one['id']}")
 
 
-def _verify(rest: Rest, ours: set[int]) -> None:
+def _answers(rest: Rest, charts: list[Chart], datasets: dict[str, int]) -> dict[str, int]:
+    """How many rows each chart's query answers with."""
+
+    def ask(chart: Chart) -> int:
+        result = rest.post("chart/data", chart.query(datasets[chart.view]))["result"][0]
+        if result.get("error"):
+            what = f"chart {chart.title!r} cannot read boards.{chart.view}: {result['error']}"
+            raise Fatal(what, hint="tokenmeter migrate")
+        return len(result["data"])
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(zip((chart.key for chart in charts), pool.map(ask, charts), strict=True))
+
+
+def _verify(rest: Rest, board: Board, ours: set[int]) -> None:
     """Superset drops a board's charts silently when it dislikes their positions: look."""
-    there = {chart["id"] for chart in _charts_of_board(rest)}
-    board = rest.get(f"dashboard/{market.SLUG}")["result"]
+    there = {chart["id"] for chart in rest.get(f"dashboard/{board.slug}/charts")["result"]}
+    kept = rest.get(f"dashboard/{board.slug}")["result"]
     placed = {
         node["meta"]["chartId"]
-        for node in json.loads(board["position_json"]).values()
+        for node in json.loads(kept["position_json"]).values()
         if isinstance(node, dict) and node.get("type") == "CHART"
     }
-    if not ours == there == placed:
-        raise Fatal(f"Superset kept charts {sorted(there & placed)} of {sorted(ours)} on the board {market.SLUG}")
+    if not (ours <= there and ours == placed):
+        raise Fatal(f"Superset kept charts {sorted(there & placed)} of {sorted(ours)} on the board {board.slug}")

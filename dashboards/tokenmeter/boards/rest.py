@@ -12,6 +12,8 @@ from tokenmeter.store import Fatal, Misconfigured
 TIMEOUT_S = 60.0
 PAGE_SIZE = 100
 ATTEMPTS = 3
+THREADS = 4
+"""Requests at once where several are independent; Superset on one machine serves as many."""
 
 
 class Rest:

@@ -1,0 +1,320 @@
+"""The board "Calls": how calls end by provider and model, how fast and how long they are, how fresh all figures are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenmeter.boards import metrics as m
+from tokenmeter.boards.board import Board, Filter, Tab, TimeFilter
+from tokenmeter.boards.forms import (
+    COUNT_FORMAT,
+    PERCENT_FORMAT,
+    TOKENS_FORMAT,
+    over_time,
+    rows,
+    table,
+    tile,
+)
+
+WEEK = 'DATEADD(DATETIME("now"), -7, day) : now'
+HOURS, CALLS_OF_RANGE = ("hour", WEEK), ("ended", WEEK)
+MS = ",d"
+
+OUTCOME = (
+    tile("outcome-calls", "Calls", "Model calls, every attempt.", "hours", m.CALLS, TOKENS_FORMAT, time=HOURS),
+    tile(
+        "error-rate",
+        "Error rate",
+        "Calls that ended with status 400 or above or an error class, rate limited ones (429) among them.",
+        "hours",
+        m.ERROR_RATE,
+        ".2%",
+        time=HOURS,
+    ),
+    tile("rate-limited", "429 share", "Calls refused with 429.", "hours", m.RATE_LIMITED_SHARE, ".2%", time=HOURS),
+    tile(
+        "uptime",
+        "Uptime",
+        f"Calls that did not fail, of all but the rate limited (429); nothing under {m.UPTIME_CALLS_MIN} calls.",
+        "hours",
+        m.UPTIME,
+        ".2%",
+        time=HOURS,
+    ),
+    over_time(
+        "calls-by-minute",
+        "Calls per minute",
+        "Calls, failed calls and rate limited calls (429) by UTC minute of their end, two days; quiet minutes are 0.",
+        "calls_by_minute",
+        (m.CALLS, m.ERRORS, m.RATE_LIMITED),
+        "minute",
+        kind="line",
+        fill=("1min", "zerofill"),
+        width=12,
+    ),
+    over_time(
+        "uptime-by-provider",
+        "Uptime by provider",
+        f"Uptime by UTC hour, a gap under {m.UPTIME_CALLS_MIN} calls: the nine providers with most calls.",
+        "hours",
+        (m.UPTIME,),
+        "hour",
+        by="provider",
+        time=HOURS,
+        kind="line",
+        top=9,
+        number_format=PERCENT_FORMAT,
+        fill=("1h", "asfreq"),
+        at_most=1,
+        others=False,
+        rank_by=m.CALLS,
+    ),
+    over_time(
+        "errors-by-provider",
+        "Failed calls by provider",
+        "Calls that failed, rate limited ones among them, by UTC hour: the nine largest providers, then Others.",
+        "hours",
+        (m.ERRORS,),
+        "hour",
+        by="provider",
+        time=HOURS,
+        top=9,
+        stack=True,
+    ),
+    table(
+        "endpoints",
+        "Providers and models",
+        "Calls by provider and model: errors, 429, uptime, mean time to first token, output tokens per second.",
+        "hours",
+        ("provider", "model"),
+        (
+            (m.CALLS, COUNT_FORMAT),
+            (m.ERROR_RATE, ".2%"),
+            (m.RATE_LIMITED_SHARE, ".2%"),
+            (m.UPTIME, ".2%"),
+            (m.LATENCY_MEAN, MS),
+            (m.THROUGHPUT, ",.1f"),
+        ),
+        time=HOURS,
+        rows=200,
+        width=12,
+        bars=False,
+    ),
+)
+
+
+_LATENCY = tuple(m.percentile("latency_ms", percent, f"p{percent}") for percent in (50, 90, 99))
+_SPEED = tuple(m.percentile("tokens_per_s", percent, f"p{percent}") for percent in (50, 90, 99))
+_TTFT = "time to first token in ms"
+SPEED = (
+    over_time(
+        "latency-by-hour",
+        "Time to first token (ms)",
+        "Median, 90th and 99th percentile of single calls by UTC hour; at most 31 days; hours without calls are gaps.",
+        "calls",
+        _LATENCY,
+        "hour",
+        time=CALLS_OF_RANGE,
+        kind="line",
+        number_format=MS,
+        fill=("1h", "asfreq"),
+    ),
+    over_time(
+        "throughput-by-hour",
+        "Throughput (tokens per second)",
+        "Output tokens per second from first to last token, percentiles of single calls by UTC hour; at most 31 days.",
+        "calls",
+        _SPEED,
+        "hour",
+        time=CALLS_OF_RANGE,
+        kind="line",
+        number_format=",.0f",
+        fill=("1h", "asfreq"),
+    ),
+    over_time(
+        "latency-by-provider",
+        "Mean time to first token by provider (ms)",
+        "Sum of times to first token over calls that have one, by UTC hour: the nine providers with most calls.",
+        "hours",
+        (m.LATENCY_MEAN,),
+        "hour",
+        by="provider",
+        time=HOURS,
+        kind="line",
+        top=9,
+        number_format=MS,
+        fill=("1h", "asfreq"),
+        others=False,
+        rank_by=m.CALLS,
+        width=12,
+    ),
+    table(
+        "speed-table",
+        "Speed by provider and model",
+        f"Percentiles of single calls: {_TTFT}, and output tokens per second; at most 31 days.",
+        "calls",
+        ("provider", "model"),
+        (
+            (m.formula("count()", "Calls"), COUNT_FORMAT),
+            *((m.percentile("latency_ms", p, f"First token p{p} (ms)"), MS) for p in (50, 90, 99)),
+            *((m.percentile("tokens_per_s", p, f"Tokens per second p{p}"), ",.0f") for p in (50, 90, 99)),
+        ),
+        time=CALLS_OF_RANGE,
+        rows=200,
+        width=12,
+        bars=False,
+    ),
+)
+
+
+def _lengths(column: str) -> tuple[dict[str, Any], ...]:
+    return m.mean(column, "Mean"), m.percentile(column, 50, "Median")
+
+
+SHAPE = (
+    over_time(
+        "prompt-length",
+        "Prompt length (tokens)",
+        "Input tokens of single calls by UTC hour: mean and median; at most 31 days.",
+        "calls",
+        _lengths("input_tokens"),
+        "hour",
+        time=CALLS_OF_RANGE,
+        kind="line",
+        fill=("1h", "asfreq"),
+    ),
+    over_time(
+        "completion-length",
+        "Completion length (tokens)",
+        "Output tokens of single calls by UTC hour: mean and median; at most 31 days.",
+        "calls",
+        _lengths("output_tokens"),
+        "hour",
+        time=CALLS_OF_RANGE,
+        kind="line",
+        fill=("1h", "asfreq"),
+    ),
+    over_time(
+        "flags",
+        "Streamed, cancelled, own key",
+        "Shares of all calls by UTC hour: answered as a stream, ended by the caller, paid by the customer's own key.",
+        "hours",
+        (
+            m.ratio("streamed", "calls", "Streamed"),
+            m.ratio("cancelled", "calls", "Cancelled"),
+            m.ratio("byok", "calls", "Own key (BYOK)"),
+        ),
+        "hour",
+        time=HOURS,
+        kind="line",
+        number_format=PERCENT_FORMAT,
+        fill=("1h", "asfreq"),
+    ),
+    table(
+        "length-table",
+        "Length by model",
+        "Tokens of single calls, mean and median, at most 31 days.",
+        "calls",
+        ("model",),
+        (
+            (m.formula("count()", "Calls"), COUNT_FORMAT),
+            (m.mean("input_tokens", "Prompt mean"), COUNT_FORMAT),
+            (m.percentile("input_tokens", 50, "Prompt median"), COUNT_FORMAT),
+            (m.mean("output_tokens", "Completion mean"), COUNT_FORMAT),
+            (m.percentile("output_tokens", 50, "Completion median"), COUNT_FORMAT),
+        ),
+        time=CALLS_OF_RANGE,
+        bars=False,
+    ),
+)
+
+_RECONCILE = ("pages", "wrong_lines", "wrong_calls", "wrong_tokens", "corrections", "outstanding_lines")
+PIPELINE = (
+    tile(
+        "event-age",
+        "Newest raw event",
+        "Time since the broker took the newest event that is stored.",
+        "pipeline",
+        m.formula("max(event_age_ms)", "Age"),
+        "DURATION",
+        width=4,
+    ),
+    tile(
+        "page-age",
+        "Newest page",
+        "Time since the newest stored page was closed.",
+        "pipeline",
+        m.formula("max(page_age_ms)", "Age"),
+        "DURATION",
+        width=4,
+    ),
+    tile(
+        "reconcile-age",
+        "Last reconciliation",
+        "Time since tokenmeter reconcile last finished.",
+        "pipeline",
+        m.formula("max(reconcile_age_ms)", "Age"),
+        "DURATION",
+        width=4,
+    ),
+    over_time(
+        "pages",
+        "Events metered per minute",
+        "Events of the pages closed in each UTC minute, two days: metered, repeated, quarantined, lost before Kafka.",
+        "pages",
+        (
+            m.total("events", "Metered"),
+            m.total("duplicates", "Repeated"),
+            m.total("quarantined", "Quarantined"),
+            m.total("lost", "Lost"),
+        ),
+        "minute",
+        kind="line",
+        fill=("1min", "zerofill"),
+    ),
+    over_time(
+        "lag",
+        "Lag of the meters (ms)",
+        "Age of the newest call of a page when the page closed: the largest of each UTC minute, two days.",
+        "pages",
+        (m.formula("max(lag_ms)", "Lag"),),
+        "minute",
+        kind="line",
+        number_format=COUNT_FORMAT,
+        fill=("1min", "asfreq"),
+    ),
+    table(
+        "quarantine",
+        "Quarantine",
+        "Events that could not be used, by reason.",
+        "quarantine",
+        ("reason",),
+        ((m.total("events", "Events"), COUNT_FORMAT),),
+        time=("day", WEEK),
+        width=4,
+        height=32,
+    ),
+    rows(
+        "reconcile",
+        "Reconciliation",
+        "The last 20 runs of tokenmeter reconcile: billing lines minus raw events, each counted once.",
+        "reconcile",
+        (("finished", None), ("mode", None), *((name, COUNT_FORMAT) for name in _RECONCILE)),
+        ("finished", False),
+        width=8,
+    ),
+)
+
+CALLS = Board(
+    slug="tokenmeter-calls",
+    title="Calls",
+    tabs=(Tab("Outcome", OUTCOME), Tab("Speed", SPEED), Tab("Length and kind", SHAPE), Tab("Pipeline", PIPELINE)),
+    filters=(
+        TimeFilter("Time range", WEEK),
+        Filter("Model", "hours", "model"),
+        Filter("Author", "hours", "author"),
+        Filter("Provider", "hours", "provider"),
+        Filter("App", "apps", "app"),
+    ),
+    refresh_s=30,
+)

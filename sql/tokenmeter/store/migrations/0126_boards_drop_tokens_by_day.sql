@@ -1,0 +1,2 @@
+-- No chart reads boards.tokens_by_day any more.
+DROP VIEW IF EXISTS boards.tokens_by_day

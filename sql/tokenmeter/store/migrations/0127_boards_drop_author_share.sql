@@ -1,0 +1,2 @@
+-- No chart reads boards.author_share any more.
+DROP VIEW IF EXISTS boards.author_share

@@ -1,0 +1,85 @@
+"""Every board in a real Chromium: each chart draws without an error, and what one reads is what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed: make setup")
+
+from browser.chromium import BROKEN, chromium, logged_in, open_board, open_tab, table_rows, titled
+from support.board_rows import MODELS, fill
+from support.clickhouse import Server
+from support.superset import shared_node
+from tokenmeter.boards import BOARDS, Board, Database, publish
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here: install your system's chromium package")
+
+WITHOUT_DATA = {"Models, day"}
+"""All rows are 24 hours old: the last 24 have none."""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    server = Server(tmp_path_factory.mktemp("browser"))
+    server.start()
+    try:
+        client = connect(server.url, "writer", "secret")
+        migrate(client)
+        fill(client)
+        node = shared_node()
+        publish(node.url, node.user, node.password, Database(server.url, "reader", "look"))
+        with logged_in(node.url, node.user, node.password) as page:
+            yield page
+    finally:
+        server.child.kill()
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.slug)
+def test_every_chart_of_every_tab_draws_without_an_error(page: Page, board: Board) -> None:
+    assert open_board(page, shared_node().url, board.slug) == [tab.title for tab in board.tabs]
+    for number, tab in enumerate(board.tabs):
+        open_tab(page, number, len(tab.charts))
+        for chart in tab.charts:
+            holder = titled(page, chart.title)
+            assert holder.count() == 1, chart.title
+            broken = holder.locator(BROKEN).all_inner_texts()
+            assert bool(broken) == (chart.title in WITHOUT_DATA), (chart.title, broken)
+
+
+def test_what_one_reads_is_what_was_stored_and_a_filter_changes_it(page: Page) -> None:
+    open_board(page, shared_node().url, "tokenmeter-market")
+    open_tab(page, 0, len(BOARDS[0].tabs[0].charts))
+    assert tile(page, "Calls") == "120"
+    assert tile(page, "Models") == "12"
+    assert tile(page, "Tokens").endswith("P"), "2^53 + 1 and some are 9 quadrillion"
+    open_tab(page, 1, len(BOARDS[0].tabs[1].charts))
+    week = table_rows(titled(page, "Models, week"))
+    assert [row["model"] for row in week[:3]] == MODELS[:3]
+    assert week[0]["Change"] == "N/A"
+    choose(page, "Author", "author0")
+    open_tab(page, 1, len(BOARDS[0].tabs[1].charts))
+    assert {row["model"] for row in table_rows(titled(page, "Models, week"))} == {MODELS[0], MODELS[11]}
+    open_tab(page, 0, len(BOARDS[0].tabs[0].charts))
+    assert (tile(page, "Calls"), tile(page, "Models")) == ("20", "2")
+
+
+def tile(page: Page, title: str) -> str:
+    return titled(page, title).locator(".header-line").inner_text().strip()
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    """Choose a value in a filter of the bar and apply it."""
+    box = page.get_by_role("combobox", name=name)
+    box.first.click()
+    box.first.fill(value)
+    page.locator(".ant-select-item-option").get_by_text(value, exact=True).first.click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Apply").first.click()

@@ -1,0 +1,309 @@
+"""The boards' definitions on rows small enough to add up by hand, on the real ClickHouse engine.
+
+A definition that could be read two ways has its wrong twin beside it, which the same rows tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from support.clickhouse import Server
+from support.market_rows import calls, insert, lines, money
+from tokenmeter.boards import metrics
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+from tokenmeter.store.totals import TOTALS
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("views"))
+    server.start()
+    try:
+        migrate(connect(server.url, "writer", "secret"))
+        yield server
+    finally:
+        server.child.kill()
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    """Writes; every test begins with empty tables. Rows of long ago would be past their keeping."""
+    client = connect(server.url, "writer", "secret")
+    for table in ("usage_market", "usage_events", "usage_pages", "quarantine", "reconcile_runs", *TOTALS):
+        if " TTL " in str(client.command(f"SHOW CREATE TABLE tokenmeter.{table}")).replace("\\n", " "):
+            client.command(f"ALTER TABLE tokenmeter.{table} REMOVE TTL")
+        client.command(f"TRUNCATE TABLE tokenmeter.{table}")
+    return client
+
+
+def ask(client: Client, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in client.query(sql).result_rows]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def day(value: datetime) -> str:
+    return f"{value:%Y-%m-%d}"
+
+
+def test_a_model_has_an_author_however_it_is_named(client: Client) -> None:
+    asked = [
+        ("openai/gpt-4o", "openrouter"),
+        ("gpt-4o", "azure"),
+        ("qwen/qwen-99", "openrouter"),
+        ("house/llm", "vllm"),
+        ("llm", "vllm"),
+    ]
+    lines(client, 0, [{"model": m, "provider": p, "occurred_hour": at("2026-03-02T05:00")} for m, p in asked])
+    found = {row[0]: row[1:] for row in ask(client, "SELECT model, author, origin, weights FROM boards.models")}
+    assert found == {
+        "openai/gpt-4o": ("openai", "US", "closed"),
+        "gpt-4o": ("openai", "US", "closed"),  # its slug alone is one author's
+        "qwen/qwen-99": ("qwen", "China", "unknown"),
+        "house/llm": ("house", "Unknown", "unknown"),
+        "llm": ("llm", "Unknown", "unknown"),  # nothing is known: it stands for itself
+    }
+
+
+def test_a_row_of_facts_with_a_greater_revision_replaces_the_bundled_one(client: Client) -> None:
+    lines(client, 0, [{"model": "lab/new", "occurred_hour": at("2026-03-02T05:00")}])
+    facts = {"name": "lab/new", "author": "lab", "author_country": "FR", "open_weights": True, "revision": 2}
+    insert(client, "model_facts", [facts, {**facts, "author_country": "CN", "revision": 1}])
+    assert ask(client, "SELECT author, origin, weights FROM boards.models") == [("lab", "Others", "open")]
+
+
+def test_days_are_utc_and_weeks_begin_on_monday(client: Client) -> None:
+    hours = ["2026-03-01T23:00", "2026-03-02T00:00", "2026-03-08T23:00", "2026-03-09T00:00", "2026-01-01T12:00"]
+    lines(client, 0, [{"input_tokens": 10**n, "occurred_hour": at(hour)} for n, hour in enumerate(hours)])
+    by_day = {day(d): tokens for d, tokens in ask(client, "SELECT day, sum(tokens) FROM boards.models GROUP BY day")}
+    assert by_day == {"2026-03-01": 1, "2026-03-02": 10, "2026-03-08": 100, "2026-03-09": 1000, "2026-01-01": 10000}
+    weeks = "SELECT {} AS w, sum(tokens) FROM boards.models GROUP BY w"
+    found = {day(week): tokens for week, tokens in ask(client, weeks.format("week"))}
+    assert found == {"2026-02-23": 1, "2026-03-02": 110, "2026-03-09": 1000, "2025-12-29": 10000}
+    sundays = {day(week): tokens for week, tokens in ask(client, weeks.format("toStartOfWeek(day)"))}
+    assert sundays != found, "the control: weeks that begin on Sunday are other sums"
+
+
+def test_a_page_loaded_twice_counts_once_and_ranking_tokens_are_input_plus_output(client: Client) -> None:
+    row = {"occurred_hour": at("2026-03-02T05:00"), "input_tokens": 2**53, "output_tokens": 1, "reasoning_tokens": 1}
+    lines(client, 7, [row])
+    lines(client, 7, [row])
+    assert ask(client, "SELECT sum(tokens), sum(calls) FROM boards.models") == [(2**53 + 1, 1)]
+    assert ask(client, "SELECT sum(tokens) FROM boards.rankings") == [(2**53 + 1,)]
+
+
+def test_rankings_hold_fifty_models_and_one_row_other_last(client: Client) -> None:
+    noon = at("2026-03-02T12:00")
+    rows = [{"model": f"a/m{n:02d}", "input_tokens": 100, "occurred_hour": noon} for n in range(52)]
+    rows += [{"model": "z/big", "input_tokens": 700, "occurred_hour": noon}]
+    rows += [{"model": "z/big", "variant": "free", "input_tokens": 900, "occurred_hour": noon}]
+    rows += [{"model": "z/big", "input_tokens": 1, "occurred_hour": noon + timedelta(days=1)}]
+    lines(client, 0, rows)
+    found = ask(client, "SELECT rank, model, tokens, share FROM boards.rankings WHERE day = '2026-03-02' ORDER BY rank")
+    assert [row[:3] for row in found[:3]] == [(1, "z/big:free", 900), (2, "z/big", 700), (3, "a/m00", 100)]
+    assert [row[1] for row in found[2:50]] == [f"a/m{n:02d}" for n in range(48)], "ties are alphabetical"
+    assert found[50][:3] == (51, "other", 400)
+    assert found[0][3] == pytest.approx(900 / 6800), "shares are of all tokens, other's too"
+    assert sum(row[3] for row in found) == pytest.approx(1)
+    assert ask(client, "SELECT rank, model, share FROM boards.rankings WHERE day = '2026-03-03'") == [(1, "z/big", 1.0)]
+
+
+def within_an_hour(client: Client, check: Callable[[datetime], None]) -> None:
+    """Run ``check`` with the current hour; again when the hour changed meanwhile, since windows end with it."""
+    for _ in range(2):
+        before = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        try:
+            check(before)
+            return
+        except AssertionError:
+            if datetime.now(UTC).replace(minute=0, second=0, microsecond=0) == before:
+                raise
+            for table in ("usage_market", *TOTALS):
+                client.command(f"TRUNCATE TABLE tokenmeter.{table}")
+
+
+def test_windows_end_with_the_current_hour_and_begin_where_the_window_before_ends(client: Client) -> None:
+    ages = [0, 23, 24, 47, 48, 167, 168, 335, 336, 671, 672, 719, 720, 1439, 1440]
+
+    def check(now: datetime) -> None:
+        lines(
+            client, 0, [{"input_tokens": 2**n, "occurred_hour": now - timedelta(hours=a)} for n, a in enumerate(ages)]
+        )
+        found = client.query("SELECT * FROM boards.recent_models").first_item
+
+        def sum_of(first: int, last: int) -> int:
+            return sum(2**n for n, age in enumerate(ages) if first <= age <= last)
+
+        assert {name: found[name] for name in found if name.startswith("tokens_")} == {
+            "tokens_day": sum_of(0, 23),
+            "tokens_day_before": sum_of(24, 47),
+            "tokens_week": sum_of(0, 167),
+            "tokens_week_before": sum_of(168, 335),
+            "tokens_three_weeks_before": sum_of(168, 671),
+            "tokens_month": sum_of(0, 719),
+            "tokens_month_before": sum_of(720, 1439),
+        }
+
+    within_an_hour(client, check)
+
+
+def test_trending_is_the_week_minus_the_mean_of_the_three_before(client: Client) -> None:
+    def check(now: datetime) -> None:
+        weeks = {"rising": (900, 300, 300, 0), "steady": (300, 300, 300, 300), "falling": (100, 900, 0, 0)}
+        rows = [
+            {"app_id": app, "input_tokens": tokens, "occurred_hour": now - timedelta(days=7 * week + 1)}
+            for app, each in weeks.items()
+            for week, tokens in enumerate(each)
+        ]
+        lines(client, 0, rows)
+        sql = f"SELECT app, {metrics.TRENDING_SQL} AS above FROM boards.recent_apps GROUP BY app"
+        assert dict(ask(client, sql)) == {"rising": 700, "steady": 0, "falling": -200}
+        assert ask(client, f"SELECT app FROM ({sql}) WHERE above > 0") == [("rising",)]
+        lines(client, 100, [{"app_id": "today", "input_tokens": 5, "occurred_hour": now}])
+        assert ask(client, "SELECT sum(tokens_week) FROM boards.recent_apps") == [(1300,)], "full days alone"
+
+    within_an_hour(client, check)
+
+
+def test_uptime_leaves_out_429_and_is_null_when_calls_are_too_few(client: Client) -> None:
+    hour = at("2026-03-02T05:00")
+    lines(
+        client,
+        0,
+        [
+            {"provider": "p", "events": 30, "errors": 15, "rate_limited": 10, "occurred_hour": hour},
+            {"provider": "few", "events": 19, "errors": 1, "occurred_hour": hour},
+            {"provider": "enough", "events": 20, "errors": 1, "occurred_hour": hour},
+            {"provider": "limited", "events": 25, "errors": 25, "rate_limited": 25, "occurred_hour": hour},
+        ],
+    )
+    uptime = metrics.UPTIME["sqlExpression"]
+    found = dict(ask(client, f"SELECT provider, {uptime} FROM boards.hours GROUP BY provider"))
+    assert found == {"p": 0.75, "few": None, "enough": 0.95, "limited": None}
+    with_429 = dict(ask(client, "SELECT provider, 1 - sum(errors) / sum(calls) FROM boards.hours GROUP BY provider"))
+    assert with_429["p"] == 0.5, "the control: with 429 it would be another figure"
+
+
+def test_cache_hit_and_speed_are_ratios_of_sums(client: Client) -> None:
+    hour = at("2026-03-02T05:00")
+    timing = {"latency_calls": 2, "latency_sum_ms": 500, "generation_calls": 1}
+    rows = [
+        {"input_tokens": 900, "cached_input_tokens": 90, "generation_tokens": 100, "generation_sum_ms": 1000, **timing},
+        {"input_tokens": 100, "cached_input_tokens": 100, "generation_tokens": 20, "generation_sum_ms": 5000},
+    ]
+    lines(client, 0, [{**row, "occurred_hour": hour} for row in rows])
+    asked = ", ".join(m["sqlExpression"] for m in (metrics.CACHE_HIT, metrics.THROUGHPUT, metrics.LATENCY_MEAN))
+    assert ask(client, f"SELECT {asked} FROM boards.hours") == [(0.19, 20.0, 250.0)]
+
+
+def test_money_is_kept_per_currency_and_margin_needs_both_in_one(client: Client) -> None:
+    hour = at("2026-03-02T05:00")
+    rows = [
+        {"input_tokens": 1_000_000, "events": 3, **money("USD", "0.30", "USD", "0.20")},
+        {"input_tokens": 1_000_000, "events": 1, **money("USD", "0.10", "EUR", "0.05")},
+        {"input_tokens": 1_000_000, "events": 2, **money("EUR", "7.000000000001", "EUR", "7")},
+        {"input_tokens": 1_000_000, "events": 5, "unpriced": 5, "uncosted": 0, **money(None, None, "USD", "9")},
+        {"input_tokens": 1_000_000, "events": 1, "uncosted": 1, **money("USD", "0.40", None, None)},
+    ]
+    lines(client, 0, [{**row, "occurred_hour": hour} for row in rows])
+    sql = "SELECT currency, sum(charge), sum(margin_charge), sum(margin_cost), sum(margin), sum(calls), max(is_main)"
+    found = {row[0]: row[1:] for row in ask(client, f"{sql} FROM boards.money GROUP BY currency")}
+    assert found == {
+        "USD": (Decimal("0.8"), Decimal("0.3"), Decimal("0.2"), Decimal("0.1"), 5, 1),
+        "EUR": (Decimal("7.000000000001"), Decimal("7.000000000001"), 7, Decimal("0.000000000001"), 2, 0),
+    }
+    price = metrics.PRICE_PER_MILLION["sqlExpression"]
+    prices = dict(ask(client, f"SELECT currency, {price} FROM boards.money GROUP BY currency"))
+    assert float(prices["USD"]) == pytest.approx(0.8 / 3), "unpriced tokens are in no price"
+    assert ask(client, "SELECT sum(unpriced), sum(uncosted), sum(calls) FROM boards.models") == [(5, 1, 12)]
+
+
+def test_an_apps_share_is_of_all_tokens_of_the_week(client: Client) -> None:
+    rows = [("claw", "2026-03-02T00:00", 25), ("claw", "2026-03-08T23:00", 5), ("other", "2026-03-04T00:00", 20)]
+    rows += [(None, "2026-03-04T00:00", 50), ("claw", "2026-03-09T00:00", 1)]
+    lines(client, 0, [{"app_id": a, "occurred_hour": at(h), "input_tokens": n} for a, h, n in rows])
+    found = ask(client, "SELECT week, app, tokens, share FROM boards.app_shares ORDER BY week, app")
+    assert [(day(w), *rest) for w, *rest in found] == [
+        ("2026-03-02", "claw", 30, 0.3),
+        ("2026-03-02", "no app", 50, 0.5),
+        ("2026-03-02", "other", 20, 0.2),
+        ("2026-03-09", "claw", 1, 1.0),
+    ]
+
+
+def test_contexts_and_operations_keep_the_meters_buckets(client: Client) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
+    rows: list[dict[str, Any]] = [
+        {"context_bucket": "<1k", "events": 2},
+        {"context_bucket": ">=1m", "operation": "IMAGE"},
+    ]
+    lines(client, 0, [{**row, "occurred_hour": hour} for row in rows])
+    found = ask(client, "SELECT context, operation, calls FROM boards.contexts ORDER BY calls")
+    assert found == [(">=1m tokens", "image", 1), ("<1k tokens", "chat", 2)]
+
+
+def test_percentiles_are_of_single_calls_without_corrections(client: Client) -> None:
+    now = datetime.now(UTC)
+    common = {"occurred_at": now - timedelta(hours=1), "appended_at": now}
+    rows: list[dict[str, Any]] = [
+        {"event_id": f"e{n}", "latency_ms": n, "duration_ms": n + 2000, "output_tokens": 4 * n} for n in range(1, 102)
+    ]
+    rows += [{"event_id": "none", "latency_ms": None, "duration_ms": None, "output_tokens": 9}]
+    rows += [{"event_id": "instant", "latency_ms": 5, "duration_ms": 5, "output_tokens": 9}]
+    rows += [{"event_id": "fix", "kind": "CORRECTION", "latency_ms": 9999, "duration_ms": 99999, "output_tokens": -9}]
+    rows += [{"event_id": "old", "occurred_at": now - timedelta(days=31, minutes=1), "latency_ms": 1}]
+    calls(client, [{**common, "offset": n, **row} for n, row in enumerate(rows)])
+    asked = [metrics.percentile("latency_ms", percent, "x")["sqlExpression"] for percent in (50, 90, 99)]
+    asked += [metrics.percentile("tokens_per_s", 50, "x")["sqlExpression"]]
+    found = ask(client, f"SELECT count(), {', '.join(asked)} FROM boards.calls")
+    assert found == [(103, 51, 91, 100, 102.0)]
+
+
+def test_calls_per_minute_tell_errors_and_429_apart(client: Client) -> None:
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    offsets = [timedelta(0), timedelta(seconds=59, microseconds=999_999), timedelta(minutes=1), timedelta(minutes=1)]
+    statuses = [429, 500, 200, 200]
+    rows = [
+        {"event_id": f"e{n}", "offset": n, "occurred_at": minute + offset, "appended_at": minute, "status": status}
+        for n, (offset, status) in enumerate(zip(offsets, statuses, strict=True))
+    ]
+    rows[3]["error_class"] = "timeout"
+    for row in rows[:3]:
+        row["error_class"] = None
+    calls(client, rows)
+    sql = "SELECT calls, errors, rate_limited, author FROM boards.calls_by_minute ORDER BY minute"
+    assert ask(client, sql) == [(2, 2, 1, "openai"), (2, 1, 0, "openai")]
+
+
+def test_the_pipeline_says_how_old_its_newest_things_are_and_null_without_any(client: Client) -> None:
+    assert ask(client, "SELECT * FROM boards.pipeline") == [(None, None, None)]
+    now = datetime.now(UTC)
+    insert(client, "usage_events", [{"event_id": "e", "occurred_at": now, "appended_at": now - timedelta(minutes=2)}])
+    page = {"closed_at": now - timedelta(minutes=1), "latest_occurred_at": now - timedelta(minutes=1, seconds=3)}
+    insert(client, "usage_pages", [{**page, "events_in": 5, "events": 3, "duplicates": 1, "quarantined": 1}])
+    event, closed, reconcile = ask(client, "SELECT * FROM boards.pipeline")[0]
+    assert 120_000 <= event < 180_000
+    assert 60_000 <= closed < event
+    assert reconcile is None
+    sql = "SELECT pages, events_in, events, duplicates, quarantined, lost, lag_ms FROM boards.pages"
+    assert ask(client, sql) == [(1, 5, 3, 1, 1, 0, 3000)]
+
+
+def test_quarantine_is_counted_by_reason_and_day(client: Client) -> None:
+    rows = [(1, "late", "2026-03-02T23:59:59"), (2, "late", "2026-03-03T00:00"), (3, "malformed", "2026-03-03T09:00")]
+    insert(client, "quarantine", [{"offset": n, "reason": reason, "appended_at": at(t)} for n, reason, t in rows])
+    found = ask(client, "SELECT day, reason, events FROM boards.quarantine ORDER BY day, reason")
+    assert [(day(d), reason, n) for d, reason, n in found] == [
+        ("2026-03-02", "late", 1),
+        ("2026-03-03", "late", 1),
+        ("2026-03-03", "malformed", 1),
+    ]

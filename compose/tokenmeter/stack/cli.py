@@ -29,7 +29,7 @@ from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Misconfigured, TokenmeterError
-from tokenmeter.flow import load_app, meter_app
+from tokenmeter.flow import ledger_app, load_app, meter_app
 from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
@@ -37,6 +37,7 @@ from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.stack import (
     cli_accounts,
     cli_audit,
+    cli_ledger,
     cli_plans,
     cli_prices,
     cli_quarantine,
@@ -119,9 +120,10 @@ def up(
     brokers: Annotated[int | None, typer.Option(help="Kafka brokers; with 3 any one may fail (default 1)")] = None,
     meters: Annotated[int | None, typer.Option(help="meters, which share the partitions (default 1)")] = None,
     loaders: Annotated[int | None, typer.Option(help="loaders, which share the partitions (default 1)")] = None,
+    ledgers: Annotated[int | None, typer.Option(help="ledgers, which share the partitions (default 1)")] = None,
 ) -> None:
     """Run Kafka, ClickHouse, Superset and the workers here until Ctrl-C."""
-    counts = {"brokers": brokers, "meters": meters, "loaders": loaders}
+    counts = {"brokers": brokers, "meters": meters, "loaders": loaders, "ledgers": ledgers}
     settings = load(data=data, boards=False if no_boards else None, **counts)
     if detach:
         detached.start(settings, _say)
@@ -185,7 +187,12 @@ def _note_losses(stack: Stack) -> None:
     if kafka is None or kafka.url is None or kafka.state == "stopped":
         return
     client = {"bootstrap.servers": kafka.url}
-    for name, group, topics in (("meter", meter_app.APP_ID, (EVENTS,)), ("load", load_app.APP_ID, load_app.TOPICS)):
+    groups = {
+        "meter": (meter_app.APP_ID, (EVENTS,)),
+        "load": (load_app.APP_ID, load_app.TOPICS),
+        "ledger": (ledger_app.APP_ID, ledger_app.TOPICS),
+    }
+    for name, (group, topics) in groups.items():
         if name in stack.parts:
             stack.parts[name].lost_offsets = sum(lost_offsets(client, group, topics).values())
 
@@ -254,6 +261,9 @@ def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOpti
         limits=PageLimits(seconds=load_app.PAGE_SECONDS, events=load_app.PAGE_EVENTS),
     )
     load_app.run(load_app.LoadConfig(worker, *_clickhouse(settings)))
+
+
+app.command(epilog="Example: tokenmeter ledger --slot 1")(cli_ledger.ledger)
 
 
 @app.command(epilog="Example: TOKENMETER_GATEWAY_KEYS=key-1,key-2 tokenmeter gateway --host 0.0.0.0")

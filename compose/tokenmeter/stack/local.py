@@ -182,7 +182,7 @@ class LocalStack:
 
     def _slots(self) -> list[tuple[str, int]]:
         """Verb and slot of each worker."""
-        counts = {"meter": self._settings.meters, "load": self._settings.loaders}
+        counts = {"meter": self._settings.meters, "load": self._settings.loaders, "ledger": self._settings.ledgers}
         return [(verb, slot) for verb, count in counts.items() for slot in range(1, count + 1)]
 
     def _launch_gateway(self) -> tuple[str, str]:

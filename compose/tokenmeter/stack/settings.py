@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     brokers: Annotated[int, Field(ge=1, le=9)] = 1
     meters: Annotated[int, Field(ge=1, le=64)] = 1
     loaders: Annotated[int, Field(ge=1, le=64)] = 1
+    ledgers: Annotated[int, Field(ge=1, le=64)] = 1
     page_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_SECONDS
     page_min_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_MIN_SECONDS
     page_events: Annotated[int, Field(ge=1, le=5_000_000)] = PAGE_EVENTS

@@ -1,0 +1,39 @@
+"""The verb ``ledger``: the worker that keeps every balance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokenmeter.flow import ledger_app
+from tokenmeter.flow.page import PageLimits
+from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.settings import load
+
+
+def ledger(
+    port: Annotated[int, typer.Option(help="port of /health and /metrics")] = 6068,
+    slot: Annotated[
+        str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="directory of the local stack")] = None,
+) -> None:
+    """Run a ledger: ledger.entries into balances (account.state) and alerts."""
+    settings = load(data=data)
+    worker = WorkerConfig(
+        ledger_app.APP_ID,
+        bootstrap(settings),
+        ledger_app.TOPICS,
+        settings.data / "ledger",
+        web_port=port,
+        instance_id=slot and f"ledger-{slot}",
+        limits=PageLimits(
+            settings.page_seconds,
+            min(ledger_app.PAGE_MIN_SECONDS, settings.page_min_seconds),
+            events=settings.page_events,
+        ),
+    )
+    ledger_app.run(ledger_app.LedgerConfig(worker))

@@ -49,7 +49,7 @@ def slow_noise(
 def bursts(
     rng: np.random.Generator, buckets: int, streams: int, per_day: int, a_day: Doubles, shape: Doubles
 ) -> Doubles:
-    """Crowds: each begins at once, is Pareto in height (in means of the stream) and dies away within minutes to hours."""
+    """Crowds: each begins at once, is Pareto in height (in means of the stream) and dies away in minutes to hours."""
     found = np.zeros((buckets, streams))
     for j in range(streams):
         for start in np.flatnonzero(rng.random(buckets) < a_day[j] / per_day):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.episodes import ALERT, Told
 from tokenmeter.flow.watch.exact import Doubles, Longs
 from tokenmeter.flow.watch.settings import Measure, Sensitivity, Settings
-from tokenmeter.flow.watch.step import Bucket
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def backtest(
     measure: Measure | None = None,
     recorded: bool = False,
 ) -> tuple[list[str], NDArray[np.void]]:
-    """(subjects by row, their alerts as ALERT). A subject is born in its first bucket; ``recorded`` keeps what the gate held."""
+    """(subjects by row, their ALERT records). Born in its first bucket; ``recorded`` adds what was not told."""
     detector = Detector(Settings(bucket_s, sensitivity), measure)
     order = np.argsort(series.bucket, kind="stable")
     buckets = series.bucket[order]

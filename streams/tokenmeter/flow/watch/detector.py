@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenmeter.flow.watch import habit, level, settings, tail
+from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan
 from tokenmeter.flow.watch.episodes import ALERT
 from tokenmeter.flow.watch.exact import Longs
 from tokenmeter.flow.watch.groups import Groups
 from tokenmeter.flow.watch.newcomers import Newcomers
 from tokenmeter.flow.watch.settings import Measure, Settings
 from tokenmeter.flow.watch.state import BLOCK_ROWS, RECORD, Block, Columns, pack, parse, unpack
-from tokenmeter.flow.watch.step import Bucket, Found, Judged, Plan, step
+from tokenmeter.flow.watch.step import step
 
 
 class Detector:
@@ -72,6 +73,7 @@ class Detector:
         for number, block in enumerate(self.blocks):
             here = rows // BLOCK_ROWS == number
             unpack(block.columns, rows[here] % BLOCK_ROWS, records[here])
+            block.hourly = None
 
     def step(self, bucket: int, seen: Bucket) -> NDArray[np.void]:
         """Judge one bucket and learn from it; returns ALERT records, whole groups first, then by row."""
@@ -82,10 +84,10 @@ class Detector:
         judged: list[Judged] = []
         for block in self.blocks:
             part = slice(first, first + block.rows)
-            sides = step(block.columns, self.plan, self.newcomers, bucket, seen, part)
-            for side in (sides.rising, sides.falling):
+            found = step(block, self.plan, self.newcomers, bucket, seen, part)
+            for side in (found.rising, found.falling):
                 side.alerts["row"] += first
-            judged.append(sides)
+            judged.append(found)
             first += block.rows
         if seen.paid is not None and judged:
             self.newcomers.learn(np.concatenate([block.newcomers for block in judged]))

@@ -84,8 +84,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Seen:
-    """A block's bucket as the episodes of one direction need it (rows each)."""
+    """A block's bucket as the episodes of one direction need it; every column is of ``rows`` only."""
 
+    rows: NDArray[np.intp]
     score: Floats
     kind: Bytes
     calm: Mask
@@ -107,21 +108,22 @@ def accumulate(side: Side, bucket: int, running: Mask, excess: Floats) -> None:
 
 
 def advance(
-    side: Side, seen: Seen, bucket: int, measure: settings.Measure, plan: settings.Settings, rows: NDArray[np.intp]
+    side: Side, seen: Seen, bucket: int, measure: settings.Measure, plan: settings.Settings
 ) -> tuple[NDArray[np.void], NDArray[np.intp]]:
-    """Move the episodes of ``rows`` by one bucket; returns what is to be told and the rows of a new normal."""
-    score, state = seen.score[rows], side.state[rows]
-    excess, price = side.excess[rows], seen.price[rows]
-    pace = np.maximum(seen.excess[rows], 0) * plan.buckets_hour
+    """Move the episodes of the rows in ``seen`` by one bucket; returns what to tell and the rows of a new normal."""
+    rows, score, price = seen.rows, seen.score, seen.price
+    state = side.state[rows]
+    excess = side.excess[rows]
+    pace = np.maximum(seen.excess, 0) * plan.buckets_hour
     impact = np.maximum(excess, pace)
     priced = price > 0
-    gate = seen.day[rows] * settings.GATE_DAY_SHARE
+    gate = seen.day * settings.GATE_DAY_SHARE
     gate = np.where(
         priced, np.clip(gate * price, measure.gate_floor, measure.gate_enough), np.maximum(gate, measure.gate_values)
     )
     passes = impact * np.where(priced, price, 1) >= gate
     fires = score >= plan.score
-    moved = fires | ~seen.calm[rows]
+    moved = fires | ~seen.calm
 
     said: Bytes = np.zeros(len(rows), np.uint8)
     begins = (state == NONE) & fires
@@ -138,13 +140,13 @@ def advance(
     said[over] = np.where(state[over] == OPEN, Told.CLOSED, 0)
     said[shifted] = np.where(state[shifted] == OPEN, Told.NEW_NORMAL, 0)
 
-    kind = np.where(begins | (said == Told.OPENED) | worse, seen.kind[rows], side.kind[rows]).astype(np.uint8)
+    kind = np.where(begins | (said == Told.OPENED) | worse, seen.kind, side.kind[rows]).astype(np.uint8)
     tells = said > 0
     alerts = np.zeros(int(tells.sum()), ALERT)
     alerts["row"], alerts["bucket"] = rows[tells], bucket
     alerts["since"], alerts["told"], alerts["kind"] = side.begun[rows][tells], said[tells], kind[tells]
-    alerts["score"], alerts["expected"] = score[tells], seen.expected[rows][tells]
-    alerts["seen"], alerts["excess"] = seen.value[rows][tells], excess[tells]
+    alerts["score"], alerts["expected"] = score[tells], seen.expected[tells]
+    alerts["seen"], alerts["excess"] = seen.value[tells], excess[tells]
     amount: Doubles = excess.astype(np.float64) * price
     alerts["amount"] = amount[tells]
     alerts["pace"] = (amount + pace.astype(np.float64) * price)[tells]

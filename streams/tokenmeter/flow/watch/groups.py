@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.episodes import ALERT, NONE, OPEN, Told
-from tokenmeter.flow.watch.exact import Longs
+from tokenmeter.flow.watch.episodes import ALERT, NONE, OPEN, Seen, Told
+from tokenmeter.flow.watch.exact import Floats, Ints, Longs
 
 GROUP = np.dtype([("state", "u1"), ("since", "<i8"), ("last", "<i8"), ("told", "<f8")])
 
@@ -83,3 +83,15 @@ class Groups:
         own = ratio >= settings.GROUP_FACTOR * np.maximum(episode["told"], 1)
         opens = (alerts["told"] == Told.OPENED) | (alerts["told"] == Told.WORSE)
         alerts["told"][known & (episode["state"] == OPEN) & opens & ~own] = Told.GROUPED
+
+
+def votes_of(group: Ints, excess: Floats, seen: Seen, plan: settings.Settings) -> NDArray[np.void]:
+    """The votes of the rows in ``seen`` that have a group; ``excess`` (all rows) is their runs'."""
+    has = group[seen.rows] >= 0
+    rows = seen.rows[has]
+    votes = np.zeros(len(rows), VOTE)
+    votes["group"], votes["kind"], votes["score"] = group[rows], seen.kind[has], seen.score[has]
+    votes["expected"], votes["seen"], votes["excess"] = seen.expected[has], seen.value[has], excess[rows]
+    votes["amount"] = votes["excess"] * seen.price[has]
+    votes["pace"] = votes["amount"] + np.maximum(seen.excess[has], 0) * seen.price[has] * plan.buckets_hour
+    return votes

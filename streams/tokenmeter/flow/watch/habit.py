@@ -32,11 +32,16 @@ def start(c: Columns, buckets_day: int) -> None:
         peak[:] = settings.PEAK_PRIOR
 
 
-def calibrated(c: Columns, score: Floats, buckets_day: int) -> Floats:
+def scale(c: Columns, buckets_day: int) -> Floats:
+    """What the spikes' score is divided by (rows)."""
+    found: Floats = np.maximum(c.peak_spike * np.float32(1 / expected(buckets_day)), np.float32(SCALE_MIN))
+    return found
+
+
+def calibrated(c: Columns, score: Floats, scale: Floats) -> Floats:
     """The spikes' score on the subject's own scale (rows); notes the day's maximum."""
     np.maximum(c.top_spike, score, out=c.top_spike)
-    found: Floats = score / np.maximum(c.peak_spike * np.float32(1 / expected(buckets_day)), SCALE_MIN)
-    return found
+    return score / scale
 
 
 def learn_day(c: Columns, buckets_day: int) -> None:

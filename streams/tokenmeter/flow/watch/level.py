@@ -25,7 +25,7 @@ def start(c: Columns) -> None:
 
 def rate(c: Columns) -> Floats:
     """λ (rows), typical calls per bucket, or per unit of exposure."""
-    return c.level_sum / c.level_weight
+    return c.level_sum / np.maximum(c.level_weight, np.float32(1e-6))
 
 
 def learn(c: Columns, taught: Floats, y: Floats, exposure: Floats, discount: float, recent: float) -> None:
@@ -38,20 +38,17 @@ def learn(c: Columns, taught: Floats, y: Floats, exposure: Floats, discount: flo
     c.recent_sum += y
     c.recent_weight *= recent
     c.recent_weight += exposure
-    # Zero exposure for ever must not end in 0 / 0.
-    np.maximum(c.level_weight, 1e-6, out=c.level_weight)
-    np.maximum(c.recent_weight, 1e-6, out=c.recent_weight)
 
 
-def typical_day(c: Columns, discount: float, buckets_day: int) -> Floats:
+def typical_day(c: Columns, rows: NDArray[np.intp], discount: float, buckets_day: int) -> Floats:
     """Typical calls a day (rows), over the level's memory."""
-    memory = np.clip(c.age.astype(np.float32), 1, 1 / (1 - discount))
-    found: Floats = c.level_sum / memory * np.float32(buckets_day)
+    memory = np.clip(c.age[rows].astype(np.float32), 1, 1 / (1 - discount))
+    found: Floats = c.level_sum[rows] / memory * np.float32(buckets_day)
     return found
 
 
 def accept(c: Columns, rows: NDArray[np.intp], buckets_hour: int) -> None:
     """The recent level is the new normal of ``rows``, known as well as after six hours."""
     weight = np.minimum(c.level_weight[rows], np.float32(NEW_NORMAL_WEIGHT_HOURS * buckets_hour))
-    c.level_sum[rows] = c.recent_sum[rows] / c.recent_weight[rows] * weight
+    c.level_sum[rows] = c.recent_sum[rows] / np.maximum(c.recent_weight[rows], np.float32(1e-6)) * weight
     c.level_weight[rows] = weight

@@ -29,9 +29,12 @@ def hour_dispersion(c: Columns) -> Floats:
     return np.clip(found, 1e-4, settings.DISPERSION_MAX, out=found)
 
 
-def forgetting(age: Ints, discount: float) -> Floats:
-    """What is kept of the sums (rows): while young three ages' share less, as a first day's errors are those of learning."""
-    return np.minimum(1 - YOUNG_GAIN / (age.astype(np.float32) + YOUNG_GAIN), np.float32(discount))
+def forgetting(age: Ints, discount: float) -> Floats | float:
+    """What is kept of the sums (rows): while young the share 3 / age is lost, as early errors are those of learning."""
+    if int(age.min(initial=0)) * (1 - discount) > YOUNG_GAIN:
+        return discount
+    kept: Floats = np.minimum(1 - YOUNG_GAIN / (age.astype(np.float32) + np.float32(YOUNG_GAIN)), np.float32(discount))
+    return kept
 
 
 def deviations(y: Floats, mean: Floats, phi: Floats) -> Floats:
@@ -43,7 +46,7 @@ def deviations(y: Floats, mean: Floats, phi: Floats) -> Floats:
     return z
 
 
-def learn(c: Columns, y: Floats, mean: Floats, keep: Floats) -> None:
+def learn(c: Columns, y: Floats, mean: Floats, keep: Floats | float) -> None:
     """Fold one bucket; ``y`` is cut beforehand, so that an anomaly teaches little."""
     off = y - mean
     c.spread *= keep
@@ -52,7 +55,7 @@ def learn(c: Columns, y: Floats, mean: Floats, keep: Floats) -> None:
     c.spread_weight += mean * mean
 
 
-def learn_hour(c: Columns, mean: Floats, keep: Floats) -> None:
+def learn_hour(c: Columns, mean: Floats, keep: Floats | float) -> None:
     """Fold an hour's sum; ``mean`` (rows) is what was expected of the hour."""
     off = c.hour_y - mean
     c.hour_spread *= keep

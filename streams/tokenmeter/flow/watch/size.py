@@ -12,10 +12,14 @@ from tokenmeter.flow.watch.exact import Floats
 from tokenmeter.flow.watch.state import Columns
 
 
-def typical(c: Columns) -> Floats:
-    """u (rows), value units a call; 1 before there was any."""
+def typical(c: Columns, value: Floats, squares: Floats) -> Floats:
+    """u (rows), value units a call; of a subject without any before, that of this bucket; 1 without any at all."""
     known = c.size_sum > 0
-    return np.where(known, c.size_squares / np.where(known, c.size_sum, 1), 1).astype(np.float32)
+    if known.all():
+        return c.size_squares / c.size_sum
+    total, squared = np.where(known, c.size_sum, value), np.where(known, c.size_squares, squares)
+    found: Floats = np.where(total > 0, squared, 1) / np.where(total > 0, total, 1)
+    return found
 
 
 def price(c: Columns) -> Floats:

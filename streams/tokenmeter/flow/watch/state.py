@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tokenmeter.flow.watch.exact import Bytes, Floats, Ints
 
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 12_500
 VERSION = 1
 HOURS_WEEK = 168
 
@@ -100,6 +100,8 @@ class Block:
     def __init__(self) -> None:
         self._all = {name: np.zeros((*shape, BLOCK_ROWS), kind) for name, kind, shape in FIELDS}
         self.columns = self._view(0)
+        self.hourly: Any = None
+        """What ``hourly`` made of the columns for the present hour."""
 
     def _view(self, rows: int) -> Columns:
         return Columns({name: column[..., :rows] for name, column in self._all.items()})
@@ -110,7 +112,7 @@ class Block:
 
     def extend(self, rows: int) -> Columns:
         """Use ``rows`` more, zeroed; returns a view of the new ones."""
-        first = self.rows
+        first, self.hourly = self.rows, None
         self.columns = self._view(first + rows)
         return Columns({name: column[..., first : first + rows] for name, column in self._all.items()})
 

@@ -16,6 +16,8 @@ from tokenmeter.flow.watch.state import Columns
 RUN = 0.57735
 """√3 × the mean of three scores = (sum of the three) × this."""
 QUANTILE_GAIN = 0.5
+CURVE = 0.06
+"""Of the normal distribution beyond its 98 % quantile: x + 0.06 x² (0 would be an exponential tail)."""
 
 
 def start(c: Columns) -> None:
@@ -26,7 +28,8 @@ def start(c: Columns) -> None:
 
 def score(c: Columns, z: Floats) -> Floats:
     """−log10 p of z (rows), the run of three included; remembers it for the next two."""
-    beyond = (z - c.tail_start) / (c.tail_excess * LN_10)
+    x = (z - c.tail_start) / c.tail_excess
+    beyond = (x + CURVE * x * np.abs(x)) * (1 / LN_10)
     one = np.where(beyond > 0, settings.TAIL_SCORE + beyond, np.maximum(z / c.tail_start, 0) * settings.TAIL_SCORE)
     run = (one + c.score_1 + c.score_2) * RUN
     c.score_2[:] = c.score_1
@@ -37,11 +40,11 @@ def score(c: Columns, z: Floats) -> Floats:
 def learn(c: Columns, z: Floats, calm: Floats) -> None:
     """Fold one bucket's residuals of the rows in ``calm`` (1 or 0)."""
     over = z - c.tail_start
-    exceeds = (over > 0) * calm
-    step = c.tail_excess * QUANTILE_GAIN
+    exceeds = np.where(over > 0, calm, np.float32(0))
+    step = c.tail_excess * np.float32(QUANTILE_GAIN * settings.TAIL_SHARE)
     c.tail_count += exceeds
     weight = exceeds / np.minimum(c.tail_count, settings.TAIL_MEMORY)
     c.tail_excess += weight * (np.minimum(over, settings.TAIL_EXCESS_CUT * c.tail_excess) - c.tail_excess)
     np.maximum(c.tail_excess, settings.TAIL_EXCESS_MIN, out=c.tail_excess)
-    c.tail_start += step * (exceeds - settings.TAIL_SHARE * calm) * np.float32(settings.TAIL_SHARE)
+    c.tail_start += step * (exceeds - settings.TAIL_SHARE * calm)
     np.maximum(c.tail_start, settings.TAIL_START_MIN, out=c.tail_start)

@@ -18,7 +18,7 @@ from tokenmeter.flow.watch.exact import LN_10, Floats, Mask
 from tokenmeter.flow.watch.state import Columns
 
 LN_SHIFT = 0.40546511
-CAP = 40.0
+CAP = 20.0
 """A sum stops at so many nats of its own scale, so that it comes down again."""
 
 

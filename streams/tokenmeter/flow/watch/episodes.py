@@ -7,7 +7,8 @@
 | recorded | the impact passes the gate while it is not calm             | open     | opened     |
 | open     | excess, or its pace over an hour, is WORSE × what was told  | open     | worse      |
 | any      | calm for QUIET_MINUTES                                      | none     | closed     |
-| any      | NEW_NORMAL_HOURS old and not calm: the level becomes this   | none     | new normal |
+| open     | told NEW_NORMAL_HOURS ago, not calm: the level becomes this | none     | new normal |
+| recorded | UNTOLD_HOURS old and not calm: likewise                     | none     |            |
 
 Money gates what is told, never what is found. Impact is the excess (value over expectation since the run began, in the
 subject's currency) or one hour at the present pace; the gate is GATE_DAY_SHARE of its typical day, between a floor and
@@ -133,9 +134,10 @@ def advance(
     said[worse] = Told.WORSE
     running = begins | (state > NONE)
     last = np.where(moved, bucket, side.last[rows])
-    opened = np.where(begins, bucket, side.opened[rows])
+    opened = np.where(begins | (said == Told.OPENED), bucket, side.opened[rows])
     over = running & (bucket - last >= settings.QUIET_MINUTES * 60 / plan.bucket_s)
-    shifted = running & moved & (bucket - opened >= settings.NEW_NORMAL_HOURS * plan.buckets_hour)
+    hours = np.where(state == OPEN, settings.NEW_NORMAL_HOURS, settings.UNTOLD_HOURS)
+    shifted = running & moved & (bucket - opened >= hours * plan.buckets_hour)
     ends = over | shifted
     said[over] = np.where(state[over] == OPEN, Told.CLOSED, 0)
     said[shifted] = np.where(state[shifted] == OPEN, Told.NEW_NORMAL, 0)

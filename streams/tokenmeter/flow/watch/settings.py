@@ -97,8 +97,8 @@ LEVEL_DAYS = 3.0
 """Half-life of the level; a young subject's is its age."""
 DISPERSION_DAYS = 7.0
 SIZE_DAYS = 7.0
-RECENT_DAYS = 1 / 12
-"""Half-life of the level that becomes the new normal: two hours."""
+RECENT_DAYS = 1 / 24
+"""Half-life of the level that becomes the new normal: an hour."""
 DISPERSION_MIN, DISPERSION_MAX = 0.01, 100.0
 TAUGHT_DEVIATIONS = 4.0
 """What a bucket teaches is cut at so many deviations over its expectation."""
@@ -126,7 +126,7 @@ GATE_DAY_SHARE = 0.1
 """An alert's excess is a tenth of the subject's typical day at least."""
 QUIET_MINUTES = 30.0
 """An alert closes after so much calm; what begins sooner is the same alert."""
-NEW_NORMAL_HOURS = 6.0
+NEW_NORMAL_HOURS, UNTOLD_HOURS = 6.0, 24.0
 WORSE = 5.0
 """An open alert is told again when its excess is so many times what was told last."""
 LATE_SHARE = 0.2

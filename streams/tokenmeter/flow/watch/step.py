@@ -56,13 +56,16 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     mean = usual * h.factor + MEAN_MIN
     high, low = usual * h.highest + MEAN_MIN, usual * h.lowest + MEAN_MIN
     phi = residual.dispersion(c)
-    z = residual.deviations(y, high, phi)
-    taught = np.minimum(y, high + settings.TAUGHT_DEVIATIONS * np.sqrt(high + phi * high * high))
+    z = residual.deviations(np.where(judged, y, high), high, phi)
+    cut = high + settings.TAUGHT_DEVIATIONS * np.sqrt(high + phi * high * high)
+    taught = np.minimum(y, cut)
+    # What is not judged adds nothing up.
+    up_y, down_y = (taught, taught) if judged.all() else (np.where(judged, taught, high), np.where(judged, taught, low))
     inflation = np.maximum(phi, h.inflation)
 
     spike = habit.calibrated(c, tail.score(c, z), h.spike)
-    burn = cusum.up(c, taught, high, 1 + inflation * high, h.up)
-    drop = cusum.down(c, taught, low, 1 + inflation * low, h.down)
+    burn = cusum.up(c, up_y, high, 1 + inflation * high, h.up)
+    drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
     learning = c.age < settings.SEASON_DAYS * config.buckets_day
     if learning.any():
@@ -81,7 +84,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     results = []
     for side, points, expected, off in ((Side.up(c), score, high, y - high), (Side.down(c), lack, low, low - y)):
         rising = points is score
-        amount = off * unit
+        amount = off * unit * judged
         votes = points >= settings.GROUP_VOTE
         accumulate(side, bucket, (side.sum > 0) | votes, amount)
         rows = np.flatnonzero(votes | (side.state > NONE))

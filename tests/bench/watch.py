@@ -1,7 +1,7 @@
 """`make bench-watch`: what the watch finds and misses, its false alarms and its cost, beside usual detectors.
 
-Four parts, by ``--only labelled,cost,clean,injected``: the labelled series, CPU and memory of 100 000 keys × 4 measures, clean
-months, injected anomalies. The presets were chosen on ``watch_streams`` (simulated), not on the labelled series.
+Parts, by ``--only labelled,cost,clean,injected``: the labelled series, CPU and memory of 100 000 keys × 4 measures,
+clean months, injected anomalies. The presets were chosen on ``watch_streams`` (simulated), not on the labelled series.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def of_labelled(_: argparse.Namespace) -> dict[str, Any]:
     )
     best = results[f"watch, {Sensitivity.CLOSE.name}"]
     met = best.score >= LABELLED_SCORE_MIN and best.episodes <= LABELLED_EPISODES_MAX
-    print(
-        f"  asked: {LABELLED_SCORE_MIN} with at most {LABELLED_EPISODES_MAX} false episodes: {'met' if met else 'NOT met'}"
-    )
+    said = "met" if met else "NOT met"
+    print(f"  asked of CLOSE: {LABELLED_SCORE_MIN} with at most {LABELLED_EPISODES_MAX} false episodes: {said}")
     return {row[0]: dict(zip(("score", "found", "missed", "false_episodes"), row[1:], strict=True)) for row in rows}
 
 
@@ -96,9 +95,7 @@ def of_clean(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     for r in rates:
         if r.interval[0] > r.sensitivity.value:
-            print(
-                f"  NOT kept: {r.sensitivity.name} promises {r.sensitivity.value}, its interval begins at {r.interval[0]:.1f}"
-            )
+            print(f"  NOT kept: {r.sensitivity.name} promises {r.sensitivity.value}, measured over {r.interval[0]:.1f}")
     return {r.sensitivity.name: {"rate": r.rate, "interval": r.interval, "kinds": dict(r.kinds)} for r in rates}
 
 

@@ -1,4 +1,4 @@
-"""Anomalies put into clean traffic: found, how late, what they cost until then, by kind and size, beside the baselines."""
+"""Anomalies in clean traffic: found, how late, what they cost until then, by kind and size, beside the baselines."""
 
 from __future__ import annotations
 

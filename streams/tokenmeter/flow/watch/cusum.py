@@ -5,7 +5,7 @@ Down:    C ← max(0, C + ((1−1/c)·μ − y'·ln c) / D).
 Silence: C ← C + 2μ/(2+φμ) while y = 0, else 0: not more than ln(1+φμ)/φ, −ln of a negative binomial's zero.
 D = 1 + max(φμ, φₕ·Σμ of an hour) is variance over mean: of a bucket, or of an hour where its buckets move together.
 A sum whose model is right has daily maxima of about PEAK_CALIBRATED; that of a subject whose days reach higher is
-divided by how much: score = C / (s · ln 10), s = max(1, mean daily maximum / PEAK_CALIBRATED), of a fall
+divided by how much: score = C / (s · ln 10), s = max(SCALE_MIN, mean daily maximum / PEAK_CALIBRATED), of a fall
 PEAK_CALIBRATED_FALLS: days differ more in what is missing than in what is too much.
 """
 
@@ -18,6 +18,8 @@ from tokenmeter.flow.watch.exact import LN_10, Floats, Mask
 from tokenmeter.flow.watch.state import Columns
 
 LN_SHIFT = 0.40546511
+SCALE_MIN = 0.4
+"""A sum of a subject whose days never reach far counts for the inverse at most."""
 CAP = 20.0
 """A sum stops at so many nats of its own scale, so that it comes down again."""
 
@@ -29,7 +31,9 @@ def scales(c: Columns) -> tuple[Floats, Floats, Floats]:
         (c.peak_down, settings.PEAK_CALIBRATED_FALLS),
         (c.peak_quiet, settings.PEAK_CALIBRATED_FALLS),
     )
-    up, down, quiet = (np.maximum(peak * np.float32(1 / calibrated), np.float32(1)) for peak, calibrated in peaks)
+    up, down, quiet = (
+        np.maximum(peak * np.float32(1 / calibrated), np.float32(SCALE_MIN)) for peak, calibrated in peaks
+    )
     return up, down, quiet
 
 

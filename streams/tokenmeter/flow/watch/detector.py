@@ -14,7 +14,7 @@ from tokenmeter.flow.watch import habit, level, settings, tail
 from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan
 from tokenmeter.flow.watch.episodes import ALERT
 from tokenmeter.flow.watch.exact import Longs
-from tokenmeter.flow.watch.groups import Groups
+from tokenmeter.flow.watch.groups import GROUP, Groups
 from tokenmeter.flow.watch.newcomers import Newcomers
 from tokenmeter.flow.watch.settings import Measure, Settings
 from tokenmeter.flow.watch.state import BLOCK_ROWS, RECORD, Block, Columns, pack, parse, unpack
@@ -74,6 +74,22 @@ class Detector:
             here = rows // BLOCK_ROWS == number
             unpack(block.columns, rows[here] % BLOCK_ROWS, records[here])
             block.hourly = None
+
+    def pools(self) -> bytes:
+        """What belongs to no subject: newcomers, episodes of groups, the next bucket. One record of ``watch.state``."""
+        rising, falling = (groups.episodes for groups in self.groups)
+        numbers = np.array([-1 if self.next_bucket is None else self.next_bucket, len(rising)], "<i8")
+        return b"".join(x.tobytes() for x in (numbers, self.newcomers.figures, rising, falling))
+
+    def load_pools(self, values: bytes) -> None:
+        """Put back what ``pools`` gave."""
+        numbers, at = np.frombuffer(values, "<i8", 2), 16
+        self.next_bucket = int(numbers[0]) if numbers[0] >= 0 else None
+        self.newcomers.figures = np.frombuffer(values, "<f8", 3, at).copy()
+        at += 24
+        for groups, count in zip(self.groups, (int(numbers[1]), None), strict=True):
+            groups.episodes = np.frombuffer(values, GROUP, -1 if count is None else count, at).copy()
+            at += groups.episodes.nbytes
 
     def step(self, bucket: int, seen: Bucket) -> NDArray[np.void]:
         """Judge one bucket and learn from it; returns ALERT records, whole groups first, then by row."""

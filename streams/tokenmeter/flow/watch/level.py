@@ -15,7 +15,8 @@ from tokenmeter.flow.watch.state import Columns
 
 PRIOR = 0.05
 """Weight, in buckets, of the one call each bucket that a subject starts with."""
-NEW_NORMAL_WEIGHT_HOURS = 6
+NEW_NORMAL_WEIGHT = 4.0
+"""Weight of a new normal in memories of the recent level: about six hours."""
 
 
 def start(c: Columns) -> None:
@@ -47,8 +48,9 @@ def typical_day(c: Columns, rows: NDArray[np.intp], discount: float, buckets_day
     return found
 
 
-def accept(c: Columns, rows: NDArray[np.intp], buckets_hour: int) -> None:
-    """The recent level is the new normal of ``rows``, known as well as after six hours."""
-    weight = np.minimum(c.level_weight[rows], np.float32(NEW_NORMAL_WEIGHT_HOURS * buckets_hour))
-    c.level_sum[rows] = c.recent_sum[rows] / np.maximum(c.recent_weight[rows], np.float32(1e-6)) * weight
+def accept(c: Columns, rows: NDArray[np.intp]) -> None:
+    """The recent level is the new normal of ``rows``, and as sure as its memory is long."""
+    recent = np.maximum(c.recent_weight[rows], np.float32(1e-6))
+    weight = np.minimum(c.level_weight[rows], NEW_NORMAL_WEIGHT * recent)
+    c.level_sum[rows] = c.recent_sum[rows] / recent * weight
     c.level_weight[rows] = weight

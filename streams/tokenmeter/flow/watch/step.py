@@ -114,7 +114,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         alerts, shifted = advance(side, facts, bucket, plan.measure, config)
         alerts["group"] = c.group[alerts["row"]]
         results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
-        level.accept(c, shifted, config.buckets_hour)
+        level.accept(c, shifted)
 
     calm = ~young & (c.state_up == NONE) & (c.state_down == NONE)
     level.learn(c, taught, y, exposure * h.factor, plan.level, plan.recent)

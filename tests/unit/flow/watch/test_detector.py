@@ -45,7 +45,7 @@ def world() -> dict[str, Doubles]:
     series["spike"][AT] = 2000
     series["line"][AT : AT + 3 * HOUR] *= [2.2, 4, 2.2, 4, 2.2, 4]
     series["ends"][AT : AT + 4] *= 6
-    series["level"][AT:] *= 1.5
+    series["level"][AT:] *= 2
     series["silent"][AT:] = 0
     series["half"][AT:] //= 2.5
     hours = np.arange(DAYS * DAY) // HOUR
@@ -183,10 +183,9 @@ def test_without_any_newcomer_before_a_thousand_fires_as_well() -> None:
 
 def test_errors_surge_among_as_many_calls() -> None:
     calls, at = usual(days=20), 19 * DAY
+    calls[at - DAY] *= 10  # many calls with their errors are no surge
     errors = np.random.default_rng(4).binomial(calls.astype(int), 0.05).astype(np.float64)
     errors[at:] = np.round(calls[at:] * 0.6)
-    calls[at - DAY] *= 10  # many calls with their errors are no surge
-    errors[at - DAY] *= 10
     measure = Measure("errors", Form.RATIO, falls=False, gate_values=20)
     found = opened(alerts(errors, measure, exposure=calls))
     assert len(found) == 1 and 0 <= found["bucket"][0] - at <= 2

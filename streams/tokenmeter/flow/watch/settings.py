@@ -118,6 +118,8 @@ PEAK_CALIBRATED_FALLS = 2.5
 PEAK_PRIOR, PEAK_PRIOR_SPIKE, PEAK_GAIN_MIN = 8.0, 1.0, 1 / 20
 YOUNG_DAYS = 1.0
 """Under this age a subject is judged by what newcomers do."""
+WEEK_DAYS, WEEK_ALLOWANCE = 21.0, 1.6
+"""Until a subject has shown three weeks, its slow burn is measured against so many times the expectation."""
 SEASON_DAYS = 3.0
 """Under this age the hours of its day are not known well enough to add up what is over them."""
 NEWCOMER_START, NEWCOMER_EXCESS = 1.0, 0.5

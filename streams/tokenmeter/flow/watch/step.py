@@ -64,7 +64,10 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     inflation = np.maximum(phi, h.inflation)
 
     spike = habit.calibrated(c, tail.score(c, z), h.spike)
-    burn = cusum.up(c, up_y, high, 1 + inflation * high, h.up)
+    # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
+    unsure = c.age < settings.WEEK_DAYS * config.buckets_day
+    usual_up = np.where(unsure, high * np.float32(settings.WEEK_ALLOWANCE), high) if unsure.any() else high
+    burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
     drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
     learning = c.age < settings.SEASON_DAYS * config.buckets_day

@@ -15,9 +15,9 @@ class Sensitivity(Enum):
     """False alarms aimed at, per 100 000 key-days of clean traffic: choose by how many subjects one has to watch.
 
     The score an alert needs is −log10 of (that rate a day ÷ buckets a day): a minute's buckets make it 6.2 for HIGH,
-    7.2 for NORMAL, 8.2 for LOW. ``make bench-watch`` measures the rate on clean months and says where it is not kept. Measured
-    on 36 800 key-days with buckets of five minutes: CLOSE 310, HIGH 82, NORMAL 35, LOW 33. So NORMAL and LOW do not yet
-    keep what they aim at: what is left is keys in their first weeks whose week is not known.
+    7.2 for NORMAL, 8.2 for LOW. ``make bench-watch`` measures the rate on clean months and says where it is not kept.
+    Measured on 36 800 key-days with buckets of five minutes: CLOSE 310, HIGH 82, NORMAL 35, LOW 33. So NORMAL and LOW
+    do not yet keep what they aim at: what is left is mostly keys in their first weeks whose week is not known.
     """
 
     CLOSE = 3000

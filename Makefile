@@ -9,7 +9,7 @@ HOSTS := $(VENV)/.installed-hosts
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench bench-store faults soak clean
+.PHONY: help setup demo test check bench bench-store bench-watch faults soak clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -48,6 +48,9 @@ bench: setup ## measure the meter beside a plain loop (6 M events; ARGS="--event
 
 bench-store: setup ## measure the store: 40 M market lines and 20 M raw events (ARGS="--lines N --events N" for fewer)
 	@PYTHONPATH=tests $(BIN)/python -m bench.store $(ARGS)
+
+bench-watch: $(STAMP) ## what the watch finds, misses and cries wolf about (ARGS="--only labelled,cost,clean,injected --keys N")
+	@PYTHONPATH=tests $(BIN)/python -m bench.watch $(ARGS)
 
 faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)

@@ -1,0 +1,149 @@
+"""One bucket of one block: judge it by what was known before, then learn from it.
+
+The order is fixed: size, expectation, residual, scores, episodes of both directions, then everything that learns. What
+an open episode shows does not teach the dispersion, the tail and the season; the level sees it cut at
+TAUGHT_DEVIATIONS.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenmeter.flow.watch import cusum, habit, level, loss, residual, season, settings, size, tail
+from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan
+from tokenmeter.flow.watch.episodes import ALERT, NONE, Seen, Side, accumulate, advance
+from tokenmeter.flow.watch.exact import Doubles, Floats
+from tokenmeter.flow.watch.groups import VOTE, votes_of
+from tokenmeter.flow.watch.hourly import Hourly
+from tokenmeter.flow.watch.newcomers import Newcomers
+from tokenmeter.flow.watch.settings import Form, Kind
+from tokenmeter.flow.watch.state import HOURS_WEEK, Block, Columns
+
+MONDAY_HOURS = 72
+"""1970-01-01 was a Thursday: hour 0 of the week is Monday 00:00 UTC."""
+FALLS_DAYS = 14
+"""A weekend is no silence: too little is judged once a subject has shown two weekends."""
+MEAN_MIN = np.float32(1e-4)
+NOTHING = Found(np.zeros(0, ALERT), np.zeros(0, VOTE))
+
+
+def _part(column: Doubles | None, part: slice, otherwise: Floats) -> Floats:
+    return otherwise if column is None else column[part].astype(np.float32)
+
+
+def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Bucket, part: slice) -> Judged:
+    """Judge and learn the rows ``part`` of the bucket, which ``block`` holds."""
+    c = block.columns
+    config, counts = plan.settings, plan.measure.form is Form.COUNT
+    value = seen.value[part].astype(np.float32)
+    none = np.zeros(c.rows, np.float32)
+    squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
+    exposure = _part(seen.exposure, part, none + 1)
+    judged = np.ones(c.rows, bool) if seen.late is None else ~seen.late[part]
+    if plan.measure.form is Form.LOSS:
+        return loss.step(c, plan, bucket, value, exposure, judged)
+
+    hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
+    young = c.age < settings.YOUNG_DAYS * config.buckets_day
+    unit = size.typical(c, value, squares)
+    price = size.price(c)
+    y = value / unit
+
+    usual = level.rate(c) * exposure
+    if block.hourly is None or block.hourly.hour != hour:
+        block.hourly = Hourly.of(c, hour, counts, config)
+    h: Hourly = block.hourly
+    mean = usual * h.factor + MEAN_MIN
+    high, low = usual * h.highest + MEAN_MIN, usual * h.lowest + MEAN_MIN
+    phi = residual.dispersion(c)
+    z = residual.deviations(np.where(judged, y, high), high, phi)
+    cut = high + settings.TAUGHT_DEVIATIONS * np.sqrt(high + phi * high * high)
+    taught = np.minimum(y, cut)
+    # What is not judged adds nothing up.
+    up_y, down_y = (taught, taught) if judged.all() else (np.where(judged, taught, high), np.where(judged, taught, low))
+    inflation = np.maximum(phi, h.inflation)
+
+    spike = habit.calibrated(c, tail.score(c, z), h.spike)
+    # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
+    unsure = c.age < settings.WEEK_DAYS * config.buckets_day
+    usual_up = np.where(unsure, high * np.float32(settings.WEEK_ALLOWANCE), high) if unsure.any() else high
+    burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
+    drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
+    silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
+    learning = c.age < settings.SEASON_DAYS * config.buckets_day
+    if learning.any():
+        # Days without hours to expect would add up their own shape.
+        cusum.forget(c, learning)
+        burn = np.where(learning, np.float32(0), burn)
+    score = np.maximum(spike, burn)
+    if young.any():
+        score = np.where(young, newcomers.score(paid), score)
+    if not judged.all():
+        score *= judged
+    falls = judged & (c.age >= FALLS_DAYS * config.buckets_day) & plan.measure.falls
+    lack = np.maximum(drop, silence) * falls
+
+    half = np.float32(config.score / 2)
+    results = []
+    for side, points, expected, off in ((Side.up(c), score, high, y - high), (Side.down(c), lack, low, low - y)):
+        rising = points is score
+        amount = off * unit * judged
+        votes = points >= settings.GROUP_VOTE
+        accumulate(side, bucket, (side.sum > 0) | votes, amount)
+        rows = np.flatnonzero(votes | (side.state > NONE))
+        if not len(rows):
+            results.append(NOTHING)
+            continue
+        if rising:
+            kind = np.where(spike[rows] >= burn[rows], Kind.SPIKE, Kind.BURN)
+            kind = np.where(young[rows], Kind.NEWCOMER, kind)
+            calm = (z[rows] < 1) & (burn[rows] < half)
+        else:
+            kind = np.where(silence[rows] >= drop[rows], Kind.SILENCE, Kind.DROP)
+            calm = lack[rows] < half
+        scale = unit[rows]
+        day = level.typical_day(c, rows, plan.level, config.buckets_day) * scale
+        facts = Seen(
+            rows,
+            points[rows],
+            kind.astype(np.uint8),
+            calm,
+            expected[rows] * scale,
+            value[rows],
+            amount[rows],
+            day,
+            price[rows],
+        )
+        alerts, shifted = advance(side, facts, bucket, plan.measure, config)
+        alerts["group"] = c.group[alerts["row"]]
+        results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
+        level.accept(c, shifted)
+
+    calm = ~young & (c.state_up == NONE) & (c.state_down == NONE)
+    level.learn(c, taught, y, exposure * h.factor, plan.level, plan.recent)
+    residual.learn(c, taught, mean, residual.forgetting(c.age, plan.spread))
+    tail.learn(c, z, calm.astype(np.float32))
+    size.learn(c, value, squares, paid, plan.size)
+    c.hour_y += taught
+    c.hour_mean += usual
+    c.age += 1
+    c.idle += 1
+    c.idle[value > 0] = 0
+    end = (bucket + 1) * config.bucket_s
+    if end % 3600 == 0:
+        _learn_hour(c, plan, hour)
+        block.hourly = None
+    if end % 86400 == 0:
+        habit.learn_day(c, config.buckets_day)
+        block.hourly = None
+    return Judged(results[0], results[1], paid[young & judged])
+
+
+def _learn_hour(c: Columns, plan: Plan, hour: int) -> None:
+    counts = plan.measure.form is Form.COUNT
+    factor = season.factors(c, hour)[0] if counts else np.ones(c.rows, np.float32)
+    hours = c.age // plan.settings.buckets_hour
+    residual.learn_hour(c, c.hour_mean * factor, residual.forgetting(hours, plan.hour_spread))
+    if counts:
+        season.learn(c, hour, residual.hour_dispersion(c), plan.settings.buckets_day)
+    c.hour_y[:] = c.hour_mean[:] = 0

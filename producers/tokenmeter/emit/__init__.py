@@ -5,6 +5,7 @@ Promises: an event is validated before it is sent, and flush() says how many did
 Must never: drop an accepted event silently, restamp its time, or make its id anew on a retry.
 """
 
+from tokenmeter.emit.credit import CreditCache
 from tokenmeter.emit.emitter import Emitter
 
-__all__ = ["Emitter"]
+__all__ = ["CreditCache", "Emitter"]

@@ -1,0 +1,151 @@
+"""Reads account.state and the catalog from their beginnings, for ever, and knows how old what it has read is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
+
+from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG
+
+log = logging.getLogger("tokenmeter.credit")
+
+ASK_EVERY_S = 0.5
+"""How often the brokers are asked where the topics end: as old as that is what is known, if nothing is wrong."""
+ASK_TIMEOUT_S = 5.0
+POLL_S = 0.1
+AGAIN_S = 1.0
+READ_RECORDS_MAX = 10_000
+QUEUED_KB = 16_384
+"""Records of a start that wait to be folded; the client's default takes more memory than the accounts."""
+TOPICS = (ACCOUNT_STATE, CATALOG)
+
+Place = tuple[str, int]
+Take = Callable[[Message], None]
+
+
+class Follower(threading.Thread):
+    """Hands every committed record to ``take``. ``caught_up_at``: monotonic time at which the brokers were asked where
+    the topics end, of the last such question whose ends have been read; None before the first.
+
+    Whatever fails is tried again from the beginning: folding a record twice changes nothing.
+    """
+
+    def __init__(self, client: Mapping[str, Any], take: Take, tick: Callable[[], None]) -> None:
+        super().__init__(name="tokenmeter-credit", daemon=True)
+        self._client = dict(client)
+        self._take = take
+        self._tick = tick
+        self._done = threading.Event()
+        self.caught_up_at: float | None = None
+        self.caught_up = threading.Event()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._done.set()
+        if self.is_alive():
+            self.join(ASK_TIMEOUT_S + AGAIN_S)
+
+    def run(self) -> None:
+        while not self._done.is_set():
+            try:
+                self._follow()
+            except Exception as error:
+                log.warning("credit cache: %s; reading again in %g s", error, AGAIN_S)
+                self._done.wait(AGAIN_S)
+
+    def _follow(self) -> None:
+        consumer = Consumer(
+            {
+                **self._client,
+                "group.id": "tokenmeter-credit-cache",  # the client wants one; nothing is ever committed to it
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "queued.max.messages.kbytes": QUEUED_KB,
+                "log_level": 2,
+            }
+        )
+        try:
+            ends = _Ends(AdminClient({**self._client, "log_level": 2}), _partitions(consumer))
+            consumer.assign([TopicPartition(*place, 0) for place in ends.places])
+            self._read(consumer, ends)
+        finally:
+            consumer.close()
+
+    def _read(self, consumer: Consumer, ends: _Ends) -> None:
+        positions = dict.fromkeys(ends.places, 0)
+        while not self._done.is_set():
+            ends.ask()
+            first = consumer.poll(POLL_S)
+            for message in [first, *consumer.consume(READ_RECORDS_MAX, 0)] if first is not None else []:
+                self._note(message, positions)
+            self.caught_up_at = ends.reached(positions) or self.caught_up_at
+            self._tick()
+            if self.caught_up_at is not None:
+                self.caught_up.set()
+
+    def _note(self, message: Message, positions: dict[Place, int]) -> None:
+        error, offset = message.error(), message.offset()
+        place = str(message.topic()), message.partition() or 0
+        if error is None:
+            self._take(message)
+            positions[place] = (offset or 0) + 1
+        elif error.code() == KafkaError._PARTITION_EOF:
+            # Markers and aborted records are never handed out: only this says that they were passed.
+            positions[place] = max(positions[place], offset or 0)
+        elif error.fatal():
+            raise KafkaException(error)
+        # All else passes, as when a broker restarts; meanwhile what is known grows old, and says so.
+
+
+class _Ends:
+    """Asks in the background where the partitions end: their last stable offsets."""
+
+    def __init__(self, admin: AdminClient, places: list[Place]) -> None:
+        self._admin = admin
+        self.places = places
+        self._asked_at = 0.0
+        self._futures: Mapping[TopicPartition, Any] = {}
+
+    def ask(self) -> None:
+        """Unless a question is open or was just answered."""
+        now = time.monotonic()
+        if self._futures or now - self._asked_at < ASK_EVERY_S:
+            return
+        wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self.places}  # type: ignore[no-untyped-call]
+        self._asked_at = now
+        self._futures = self._admin.list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ASK_TIMEOUT_S
+        )
+
+    def reached(self, positions: Mapping[Place, int]) -> float | None:
+        """When the open question was asked, if ``positions`` are at all the ends that it found; which closes it."""
+        if not self._futures or not all(future.done() for future in self._futures.values()):
+            return None
+        with suppress(KafkaException):  # the next question may find them
+            for partition, future in self._futures.items():
+                if positions[str(partition.topic), partition.partition] < future.result().offset:
+                    return None
+            self._futures = {}
+            return self._asked_at
+        self._futures = {}
+        return None
+
+
+def _partitions(consumer: Consumer) -> list[Place]:
+    found: list[Place] = []
+    for topic in TOPICS:
+        about = consumer.list_topics(topic, ASK_TIMEOUT_S).topics[topic]
+        if about.error is not None or not about.partitions:
+            raise KafkaException(about.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        found += [(topic, partition) for partition in about.partitions]
+    return found

@@ -37,6 +37,7 @@ from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.stack import (
     cli_accounts,
     cli_audit,
+    cli_credit,
     cli_ledger,
     cli_plans,
     cli_prices,
@@ -64,6 +65,7 @@ app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_prices.app, name="prices")
 app.add_typer(cli_accounts.app, name="accounts")
 app.add_typer(cli_plans.app, name="plans")
+app.add_typer(cli_credit.app, name="credit")
 app.command(epilog="Example: tokenmeter rebuild --yes")(cli_rebuild.rebuild)
 console = Console()
 

@@ -53,12 +53,12 @@ def client(data: Path | None) -> dict[str, Any]:
 def catalog(data: Path | None) -> Catalog:
     """The catalog as it is now."""
     settings = client(data)
-    with _answering(settings):
+    with answering(settings):
         return read_catalog(KafkaLogReader(settings))
 
 
 @contextmanager
-def _answering(settings: Mapping[str, Any]) -> Iterator[None]:
+def answering(settings: Mapping[str, Any]) -> Iterator[None]:
     """A broker that does not answer is an error of ours, with what to do next."""
     try:
         yield
@@ -78,7 +78,7 @@ def write(
     listed = load(data=data).token_currencies.split(",")
     allowed = [code.strip().upper() for code in (*listed, *(tokens or ())) if code.strip()]
     settings = client(data)
-    with _answering(settings):
+    with answering(settings):
         return publish(settings, propose, allowed, write)
 
 

@@ -1,0 +1,100 @@
+"""Writes an entry and waits until the ledger has judged it: booked, known already, or refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from tokenmeter.events.contract import ALERTS, LEDGER
+from tokenmeter.events.errors import Fatal
+from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
+from tokenmeter.flow import ledger_app
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.stack.credit.read import alerts_since, state_in
+
+DELIVERY_S = 30.0
+LOOK_EVERY_S = 0.05
+KAFKA_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Booked:
+    """``state`` is the account's after the entry; ``refusal`` is the alert that names it, ``repeated``: it had counted
+    before."""
+
+    state: AccountState | None
+    refusal: Alert | None
+    repeated: bool
+
+
+def book(client: Mapping[str, Any], entry: LedgerEntry, wait_s: float) -> Booked:
+    """Write ``entry``; returns what the ledger made of it. Fatal when it has not within ``wait_s``: the entry is on the
+    topic then, and the same id may be written again without harm."""
+    log = KafkaLogReader(client)
+    ends = [log.end(ALERTS, partition) for partition in range(log.partitions(ALERTS))]
+    partition, offset, appended_at_ms = _write(client, entry)
+    _judged(client, partition, offset, wait_s, time.monotonic)
+    told = [alert for number, start in enumerate(ends) for alert in alerts_since(log, number, start)]
+    place = (LEDGER, partition, offset)
+    refusal = next(
+        (one for one in told if (one.topic, one.partition, one.first_offset) == place and _is_refusal(one)), None
+    )
+    state = state_in(log, partition, entry.account_id)
+    counted = () if state is None else [one for one in state.entries if one.entry_id == entry.entry_id]
+    repeated = refusal is None and any(round(one.at.timestamp() * 1_000) < appended_at_ms for one in counted)
+    return Booked(state, refusal, repeated)
+
+
+def _is_refusal(alert: Alert) -> bool:
+    return alert.kind in ("conflict", "invalid")
+
+
+def _write(client: Mapping[str, Any], entry: LedgerEntry) -> tuple[int, int, int]:
+    """(partition, offset, append time in ms) of the record."""
+    producer = Producer(
+        {
+            **client,
+            "partitioner": "murmur2_random",  # of the meter: all entries of an account are on one partition
+            "enable.idempotence": True,
+            "acks": "all",
+            "delivery.timeout.ms": int(DELIVERY_S * 1_000),
+            "log_level": 2,
+        }
+    )
+    done: list[tuple[Any, Any]] = []
+    producer.produce(LEDGER, entry.to_value(), entry.account_id.encode(), on_delivery=lambda *told: done.append(told))
+    producer.flush(DELIVERY_S + 5)
+    if not done or done[0][0] is not None:
+        why = done[0][0].str() if done else "Kafka does not answer"
+        raise Fatal(
+            f"entry {entry.entry_id} may not have been written: {why}", hint=f"run it again with --id {entry.entry_id}"
+        )
+    message = done[0][1]
+    return int(message.partition()), int(message.offset()), int(message.timestamp()[1])
+
+
+def _judged(client: Mapping[str, Any], partition: int, offset: int, wait_s: float, clock: Callable[[], float]) -> None:
+    """Wait until the ledger's position is behind ``offset``: it moves with state and alerts."""
+    group = {"group.id": ledger_app.APP_ID, "enable.auto.commit": False, "isolation.level": "read_committed"}
+    consumer = Consumer({**client, **group, "log_level": 2})
+    deadline = clock() + wait_s
+    try:
+        while True:
+            try:
+                if consumer.committed([TopicPartition(LEDGER, partition)], KAFKA_TIMEOUT_S)[0].offset > offset:
+                    return
+            except KafkaException as error:
+                if clock() > deadline:
+                    raise Fatal(f"the ledger's position cannot be read: {error.args[0].str()}") from error
+            if clock() > deadline:
+                raise Fatal(
+                    f"the entry is on {LEDGER}/{partition}@{offset}, but the ledger has not booked it in {wait_s:g} s",
+                    hint="tokenmeter status: a ledger must run",
+                )
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        consumer.close()

@@ -16,11 +16,14 @@ from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.synthetic import calls as generated
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog import Account, CatalogRow
+from tokenmeter.events.rating import amount
 from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.stack import ledger_proof
+from tokenmeter.stack.demo_credit import use_up
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.owed import Owed
-from tokenmeter.stack.prices.demo import demo_rows
+from tokenmeter.stack.prices.demo import PREPAID_CUSTOMER, demo_rows
 from tokenmeter.stack.prices.proposed import Place, Proposed
 from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.writer import publish
@@ -50,14 +53,27 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
     sources = [(trace.name, None, partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
     client = {"bootstrap.servers": stack.bootstrap}
-    sent, owed = Sent(), Owed(price_book(client, console))
+    rows = price_book(client, console)
+    sent, owed = Sent(), Owed(rows)
     with Emitter(stack.bootstrap) as emitter:
         for number in range(1, ROUNDS + 1):
             for name, total, events in sources or [("generated calls", calls, generate)]:
                 with bar(f"{name}, round {number} of {ROUNDS}", total) as advance:
                     send(owed.counted(events(), sent), emitter, sent, None, advance)
+        refused = True
+        if any(isinstance(row, Account) and row.account_id == PREPAID_CUSTOMER for row in rows):
+
+            def send_one(event: UsageEvent) -> None:
+                send(owed.counted([event], sent), emitter, sent)
+
+            refused = use_up(stack.bootstrap, client, send_one, console, stack.watch)
     console.print("waiting until the last event is metered and stored ...", highlight=False)
     clickhouse = connect(stack.clickhouse_url, settings.clickhouse_user, stack.clickhouse_password)
     proof = settle(sent, owed.amounts, client, clickhouse, stack.watch)
     console.print(proof.table())
-    return proof.holds
+    booked = ledger_proof.settle(owed.amounts, client, stack.watch)
+    for currency, *places in booked:
+        shown = " = ".join(f"{amount(place):,.6f}" for place in places)
+        what = f"{currency}: owed = on ledger.entries = in account.state: {shown}"
+        console.print(what, style="" if len(set(places)) == 1 else "red", highlight=False, soft_wrap=True)
+    return proof.holds and refused and ledger_proof.holds(booked)

@@ -14,6 +14,8 @@ IN_FORCE_FROM = datetime(2023, 1, 1, tzinfo=UTC)
 """Before every call that a demo sends."""
 RETAIL, RESELLER = "retail", "reseller"
 DISTRIBUTOR = "dist_0000"
+PREPAID_CUSTOMER = "cus_prepaid"
+"""Gets its credit in the demo, and uses it up."""
 ITS_CUSTOMERS = ("cus_0000", "cus_0001")
 RETAIL_CUSTOMERS = tuple(f"cus_{number:04d}" for number in range(2, 12))
 """Customers of ours who pay what a call costs and a fee; whoever has no account pays the list price."""
@@ -65,4 +67,7 @@ def _accounts() -> list[CatalogRow]:
         for name in ITS_CUSTOMERS
     ]
     retail = [Account(account_id=name, plan_id=RETAIL, effective_from=IN_FORCE_FROM) for name in RETAIL_CUSTOMERS]
-    return [distributor, *below, *retail]
+    prepaid = Account(
+        account_id=PREPAID_CUSTOMER, plan_id=RETAIL, mode=AccountMode.PREPAID, effective_from=IN_FORCE_FROM
+    )
+    return [distributor, *below, *retail, prepaid]

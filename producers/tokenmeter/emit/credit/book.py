@@ -53,8 +53,11 @@ class CreditBook:
 
     def fold_state(self, account_id: str, value: bytes | None) -> None:
         """Take a record of account.state; None: there is no such account any more. Poison for what is no state."""
-        standing = None if value is None else standing_of(value)
-        self._accounts[account_id] = _known(standing, self._terms_of(account_id))
+        terms = self._terms_of(account_id)
+        if value is None and terms == NO_ROW:
+            self._accounts.pop(account_id, None)
+        else:
+            self._accounts[account_id] = _known(None if value is None else standing_of(value), terms)
 
     def fold_row(self, offset: int, value: bytes | None, now: float) -> None:
         """Take a record of the catalog. Poison for what is no row."""
@@ -125,7 +128,7 @@ def _known(standing: Standing | None, terms: Terms) -> Known:
 def _reason(known: Known, now: float, parts: tuple[Part, ...], free: bool) -> str | None:
     """Why the account alone does not allow the call, in the ledger's order; None: it does."""
     standing, terms = known.standing or CLEAR, known.terms
-    if known.standing is None and terms == NO_ROW:
+    if known is _NOTHING:
         return UNKNOWN
     # The row is newer than the state: the ledger writes that only after it has read the row.
     stopped = terms.stopped if terms.has_row else standing.stopped

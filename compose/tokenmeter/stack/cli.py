@@ -272,13 +272,17 @@ app.command(epilog="Example: tokenmeter ledger --slot 1")(cli_ledger.ledger)
 def gateway(
     host: Annotated[str, typer.Option(help="address to serve; without keys only this machine's own")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port of POST /v1/events and GET /health")] = 8090,
+    credit: Annotated[
+        bool | None, typer.Option("--credit/--no-credit", help="answer GET /v1/allowed/CUSTOMER: 200, or 402 and why")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Take events over HTTP; answer once Kafka has them. Keys: TOKENMETER_GATEWAY_KEYS, comma-separated."""
-    settings = load(data=data)
+    settings = load(data=data, gateway_credit=credit)
     secret = settings.gateway_keys.get_secret_value() if settings.gateway_keys else ""
     keys = tuple(filter(None, (key.strip() for key in secret.split(","))))
-    serve_gateway(GatewayConfig(_bootstrap(settings), host, port, keys))
+    config = GatewayConfig(_bootstrap(settings), host, port, keys, credit={} if settings.gateway_credit else None)
+    serve_gateway(config)
 
 
 @app.command(epilog="Example: tokenmeter replay calls.csv --speed max")

@@ -188,7 +188,9 @@ class LocalStack:
     def _launch_gateway(self) -> tuple[str, str]:
         port = free_port()
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
-        return self._launch("gateway", command, {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}, port)
+        env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
+        env["TOKENMETER_GATEWAY_CREDIT"] = str(self._settings.gateway_credit)
+        return self._launch("gateway", command, env, port)
 
     def _start_superset(self) -> None:
         settings = self._settings

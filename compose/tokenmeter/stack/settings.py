@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     superset_password: SecretStr | None = None
     boards: bool = True
     gateway_keys: SecretStr | None = None
+    gateway_credit: bool = False
     token_currencies: str = ""
     disk_free_min_mb: Annotated[int, Field(ge=0)] = 1_024
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4

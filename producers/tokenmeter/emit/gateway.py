@@ -2,6 +2,10 @@
 
 Nothing of a request with a bad event is sent. Without keys it serves this machine alone, and takes only JSON content
 types, which a web page cannot post here unasked.
+
+With a CreditCache, ``GET /v1/allowed/CUSTOMER`` answers whoever is about to call a model: 200 if the call may be made,
+402 Payment Required if not, with the reason, the account and the age of the answer. ``POST /v1/events`` asks nobody:
+what it takes has happened; refused, it would be used all the same and charged to nobody.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tokenmeter.emit.credit import CreditCache
+from tokenmeter.emit.credit.http import answer_to
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.intake import Intake, take
 from tokenmeter.events import UsageEvent
@@ -38,13 +44,15 @@ LINES_TYPES = ("application/x-ndjson", "application/jsonl")
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """``keys`` are what callers send as ``Authorization: Bearer KEY``; none means loopback only."""
+    """``keys`` are what callers send as ``Authorization: Bearer KEY``; none means loopback only. ``credit``: serve
+    ``GET /v1/allowed``, with these fail modes; None: do not."""
 
     bootstrap_servers: str
     host: str = "127.0.0.1"
     port: int = 8090
     keys: tuple[str, ...] = ()
     client: Mapping[str, Any] = field(default_factory=dict)
+    credit: Mapping[str, str] | None = None
 
 
 def deliver(emitter: Emitter, events: tuple[UsageEvent, ...], within_s: float = ACKNOWLEDGED_WITHIN_S) -> int:
@@ -70,8 +78,8 @@ def deliver(emitter: Emitter, events: tuple[UsageEvent, ...], within_s: float = 
         return counts["acknowledged"]
 
 
-def make_app(emitter: Emitter, keys: tuple[str, ...] = ()) -> Starlette:
-    """The application, apart from how it is served."""
+def make_app(emitter: Emitter, keys: tuple[str, ...] = (), credit: CreditCache | None = None) -> Starlette:
+    """The application, apart from how it is served. It closes the emitter and the cache when it ends."""
     known = [hashlib.sha256(key.encode()).digest() for key in keys]
 
     async def post(request: Request) -> Response:
@@ -97,6 +105,13 @@ def make_app(emitter: Emitter, keys: tuple[str, ...] = ()) -> Starlette:
             )
         return JSONResponse({"accepted": acknowledged}, 202)
 
+    async def allowed(request: Request) -> Response:
+        if not _allowed(request.headers.get("authorization", ""), known):
+            return _refuse(401, "send a valid key as: Authorization: Bearer KEY")
+        if credit is None:
+            return _refuse(404, "credit is not followed here; start the gateway with --credit")
+        return answer_to(credit, request)
+
     async def health(request: Request) -> Response:
         return JSONResponse({"ok": True, **vars(emitter.stats)})
 
@@ -104,8 +119,14 @@ def make_app(emitter: Emitter, keys: tuple[str, ...] = ()) -> Starlette:
     async def lifespan(app: Starlette) -> Any:
         yield
         await run_in_threadpool(emitter.close)
+        if credit is not None:
+            await run_in_threadpool(credit.close)
 
-    routes = [Route("/v1/events", post, methods=["POST"]), Route("/health", health)]
+    routes = [
+        Route("/v1/events", post, methods=["POST"]),
+        Route("/v1/allowed/{customer:path}", allowed),
+        Route("/health", health),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -123,7 +144,11 @@ def run(config: GatewayConfig) -> None:
             f"cannot serve on {config.host}:{config.port}: {error.strerror}", hint="choose another --port"
         ) from error
     emitter = Emitter(config.bootstrap_servers, on_full="raise", client_config=config.client)
-    server = uvicorn.Server(uvicorn.Config(make_app(emitter, config.keys), log_level="warning", access_log=False))
+    credit = None
+    if config.credit is not None:
+        credit = CreditCache(config.bootstrap_servers, fail=config.credit, client=config.client)
+    app = make_app(emitter, config.keys, credit)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     server.run(sockets=[listener])
 
 

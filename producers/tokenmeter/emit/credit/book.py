@@ -1,11 +1,13 @@
 """The accounts as the cache knows them, and the question it answers of them. Pure: records and the time come in.
 
-One thread folds, any number ask: an account's standing and terms are replaced whole, never changed.
+One thread folds, any number ask: an account's standing and terms are replaced together, never changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
 
 from tokenmeter.emit.credit.answer import OK, UNKNOWN, Answer, refusing_reasons
 from tokenmeter.emit.credit.standing import CLEAR, NEVER, Part, Standing, standing_of
@@ -13,7 +15,19 @@ from tokenmeter.emit.credit.terms import NO_ROW, Terms, TermsInForce
 from tokenmeter.events.catalog import CHAIN_ACCOUNTS_MAX, BudgetScope, row_of
 from tokenmeter.events.ledger import Reason
 
-_NO_STATE = CLEAR._replace(clear_until=NEVER)
+_KINDS_MAX = 100_000
+
+
+class Known(NamedTuple):
+    """All that is known of an account, and first what is asked first: until when nothing of it refuses anything."""
+
+    clear_until: float
+    parent_id: str | None
+    standing: Standing | None
+    terms: Terms
+
+
+_NOTHING = Known(NEVER, None, None, NO_ROW)
 _LEVELS = range(CHAIN_ACCOUNTS_MAX)
 _BUDGET, _EXPIRED = Reason.BUDGET.value, Reason.EXPIRED.value
 
@@ -23,27 +37,35 @@ class CreditBook:
 
     def __init__(self, fail: Mapping[str, str] | None = None) -> None:
         self._refusing = refusing_reasons(fail or {})
-        self._standings: dict[str, Standing] = {}
-        self._terms = TermsInForce()
+        # One look-up a level: with a million accounts each costs some waits for memory, and little else costs anything.
+        self._accounts: dict[str, Known] = {}
+        self._rows = TermsInForce(self._terms_of, self._put_terms)
 
     def __len__(self) -> int:
-        """Accounts that have a state."""
-        return len(self._standings)
+        """Accounts of which anything is known."""
+        return len(self._accounts)
+
+    def _terms_of(self, account_id: str) -> Terms:
+        return self._accounts.get(account_id, _NOTHING).terms
+
+    def _put_terms(self, account_id: str, terms: Terms) -> None:
+        self._accounts[account_id] = _known(self._accounts.get(account_id, _NOTHING).standing, terms)
 
     def fold_state(self, account_id: str, value: bytes | None) -> None:
         """Take a record of account.state; None: there is no such account any more. Poison for what is no state."""
-        if value is None:
-            self._standings.pop(account_id, None)
+        terms = self._terms_of(account_id)
+        if value is None and terms == NO_ROW:
+            self._accounts.pop(account_id, None)
         else:
-            self._standings[account_id] = standing_of(value)
+            self._accounts[account_id] = _known(None if value is None else standing_of(value), terms)
 
     def fold_row(self, offset: int, value: bytes | None, now: float) -> None:
         """Take a record of the catalog. Poison for what is no row."""
-        self._terms.add(offset, row_of(value), now)
+        self._rows.add(offset, row_of(value), now)
 
     def advance(self, now: float) -> None:
         """Put rows into force whose time has come."""
-        self._terms.advance(now)
+        self._rows.advance(now)
 
     def answer(
         self,
@@ -57,25 +79,26 @@ class CreditBook:
     ) -> Answer:
         """Whether every account from the customer up allows the call; the lowest that refuses is named."""
         # The usual case, a microsecond's worth: nothing in the whole chain refuses anything before some later time.
-        standings, terms_of = self._standings, self._terms.by_account
-        account: str | None = customer
-        for _ in _LEVELS:
-            if account is None:
+        accounts = self._accounts
+        account = customer
+        try:
+            for _ in _LEVELS:
+                known = accounts[account]
+                if known[0] <= now:
+                    break
+                if (parent := known[1]) is None:
+                    return OK
+                account = parent
+            else:
                 return OK
-            if standings.get(account, _NO_STATE)[0] <= now:
-                break
-            terms = terms_of.get(account, NO_ROW)
-            if not terms[1]:
-                break
-            account = terms[0]
-        else:
-            return OK
+        except KeyError:
+            pass  # nobody has heard of it; what that means is said below
         return self._judge(customer, now, _parts(api_key, project, model, end_user), free)
 
     def _judge(self, customer: str, now: float, parts: tuple[Part, ...], free: bool) -> Answer:
         overruled: Answer | None = None
-        for account, terms in self._chain(customer):
-            reason = self._reason(account, terms, now, parts, free)
+        for account, known in self._chain(customer):
+            reason = _reason(known, now, parts, free)
             if reason in self._refusing:
                 return Answer(False, str(reason), account)
             if reason is not None and overruled is None:
@@ -84,40 +107,47 @@ class CreditBook:
             parts = tuple(part for part in parts if part[0] == BudgetScope.MODEL)
         return overruled or OK
 
-    def _chain(self, customer: str) -> Iterator[tuple[str, Terms]]:
+    def _chain(self, customer: str) -> Iterator[tuple[str, Known]]:
         """The accounts from the customer up, as the meter charges them; a loop ends where it closes."""
         account: str | None = customer
         seen: list[str] = []
         while account is not None and account not in seen and len(seen) < CHAIN_ACCOUNTS_MAX:
             seen.append(account)
-            terms = self._terms.by_account.get(account, NO_ROW)
-            yield account, terms
-            account = terms.parent_id
+            known = self._accounts.get(account, _NOTHING)
+            yield account, known
+            account = known.parent_id
 
-    def _reason(self, account: str, terms: Terms, now: float, parts: tuple[Part, ...], free: bool) -> str | None:
-        """Why the account alone does not allow the call, in the ledger's order; None: it does."""
-        standing = self._standings.get(account)
-        if standing is None and terms is NO_ROW:
-            return UNKNOWN
-        known = _NO_STATE if standing is None else standing
-        # The row is newer than the state: the ledger writes that only after it has read the row.
-        stopped = terms.stopped if terms.has_row else known.stopped
-        if stopped is not None:
-            return stopped
-        if free:
-            return None
-        refused = terms.opening if standing is None else known.refused
-        if refused is not None:
-            return refused
-        if known.runs_out_at <= now:
-            return _EXPIRED
-        if known.budget_until > now or terms.blocks(BudgetScope.ACCOUNT, None):
-            return _BUDGET
-        if any(part in parts and until > now for part, until in known.parts):
-            return _BUDGET
-        if terms.blocked and any(terms.blocks(*part) for part in parts):
-            return _BUDGET
+
+@lru_cache(_KINDS_MAX)
+def _known(standing: Standing | None, terms: Terms) -> Known:
+    """Shared among all accounts of which the same is known."""
+    clear_until = standing.clear_until if terms.clear and standing is not None else NEVER
+    return Known(clear_until, terms.parent_id, standing, terms)
+
+
+def _reason(known: Known, now: float, parts: tuple[Part, ...], free: bool) -> str | None:
+    """Why the account alone does not allow the call, in the ledger's order; None: it does."""
+    standing, terms = known.standing or CLEAR, known.terms
+    if known is _NOTHING:
+        return UNKNOWN
+    # The row is newer than the state: the ledger writes that only after it has read the row.
+    stopped = terms.stopped if terms.has_row else standing.stopped
+    if stopped is not None:
+        return stopped
+    if free:
         return None
+    refused = terms.opening if known.standing is None else standing.refused
+    if refused is not None:
+        return refused
+    if standing.runs_out_at <= now:
+        return _EXPIRED
+    if standing.budget_until > now or terms.blocks(BudgetScope.ACCOUNT, None):
+        return _BUDGET
+    if any(part in parts and until > now for part, until in standing.parts):
+        return _BUDGET
+    if terms.blocked and any(terms.blocks(*part) for part in parts):
+        return _BUDGET
+    return None
 
 
 def _parts(api_key: str | None, project: str | None, model: str | None, end_user: str | None) -> tuple[Part, ...]:

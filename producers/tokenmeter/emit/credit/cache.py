@@ -99,7 +99,7 @@ class CreditCache:
         return self._unreadable
 
     def __len__(self) -> int:
-        """Accounts that have a state."""
+        """Accounts of which anything is known."""
         return len(self._book)
 
     def wait_ready(self, timeout_s: float) -> bool:

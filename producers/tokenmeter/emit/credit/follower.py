@@ -53,11 +53,14 @@ class Follower(threading.Thread):
             self.join(ASK_TIMEOUT_S + AGAIN_S)
 
     def run(self) -> None:
+        told = ""
         while not self._done.is_set():
             try:
                 self._follow()
             except Exception as error:
-                log.warning("credit cache: %s; reading again in %g s", error, AGAIN_S)
+                if str(error) != told:  # the same once, or an outage fills the log
+                    told = str(error)
+                    log.warning("credit cache: %s; reading again every %g s", error, AGAIN_S)
                 self._done.wait(AGAIN_S)
 
     def _follow(self) -> None:

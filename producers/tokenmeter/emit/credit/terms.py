@@ -34,13 +34,15 @@ _Key = tuple[str, ...]
 
 
 class TermsInForce:
-    """Rows come in the order of the topic; ``advance`` tells the time, which may also stand still."""
+    """Rows come in the order of the topic; ``advance`` tells the time, which may also stand still.
 
-    def __init__(self) -> None:
-        self.by_account: dict[str, Terms] = {}
+    ``get`` and ``put`` reach the accounts' terms, which somebody else keeps.
+    """
+
+    def __init__(self, get: Callable[[str], Terms], put: Callable[[str, Terms], None]) -> None:
+        self._get, self._put = get, put
         self._since: dict[str | _Key, float] = {}
-        self._later: list[tuple[float, int, CatalogRow]] = []
-        self._shared: dict[Terms, Terms] = {}
+        self._later: list[tuple[float, int, Account | Budget]] = []
 
     def add(self, offset: int, row: CatalogRow, now: float) -> None:
         """Take one row; those of other kinds are passed over."""
@@ -58,22 +60,15 @@ class TermsInForce:
             since, _, row = heappop(self._later)
             self._enforce(row, since)
 
-    def _enforce(self, row: CatalogRow, since: float) -> None:
+    def _enforce(self, row: Account | Budget, since: float) -> None:
         """Unless one with a later time is in force. At the same time the later row counts, so ties are taken."""
         key = row.account_id if isinstance(row, Account) else row.key
         if self._since.get(key, since) > since:
             return
         self._since[key] = since
-        if isinstance(row, Account):
-            self._change(row.account_id, lambda terms: _with_account(terms, row))
-        elif isinstance(row, Budget):
-            self._change(row.account_id, lambda terms: _with_budget(terms, row))
-
-    def _change(self, account_id: str, change: Callable[[Terms], Terms]) -> None:
-        made = change(self.by_account.get(account_id, NO_ROW))
-        clear = made.stopped is None and not made.blocked
-        made = made._replace(clear=clear)
-        self.by_account[account_id] = self._shared.setdefault(made, made)
+        terms = self._get(row.account_id)
+        made = _with_account(terms, row) if isinstance(row, Account) else _with_budget(terms, row)
+        self._put(row.account_id, made._replace(clear=made.stopped is None and not made.blocked))
 
 
 def _with_account(terms: Terms, row: Account) -> Terms:

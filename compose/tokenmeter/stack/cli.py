@@ -36,6 +36,7 @@ from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.stack import (
     cli_accounts,
+    cli_alerts,
     cli_audit,
     cli_credit,
     cli_ledger,
@@ -74,6 +75,7 @@ DOWN_TIMEOUT_S = 90.0
 
 app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
 app.command(epilog=cli_audit.EXAMPLES)(cli_audit.audit)
+app.command(epilog=cli_alerts.EXAMPLES)(cli_alerts.alerts)
 app.command(name="rerate", epilog=cli_rerate.EXAMPLES)(cli_rerate.rerate_usage)
 app.command(name="reconcile-supplier", epilog=cli_supplier.EXAMPLES)(cli_supplier.reconcile_supplier)
 

@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[1]
 
 
 class WorkerProcess:
-    """One meter or loader; ``spec`` as in support.worker_main, without port and folder."""
+    """One meter, loader or ledger; ``spec`` as in support.worker_main, without port and folder."""
 
     def __init__(self, folder: Path, name: str, kind: str, bootstrap: str, **spec: Any) -> None:
         self.name = name

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE, RESALE
+from tokenmeter.events.contract import (
+    ACCOUNT_STATE,
+    ALERTS,
+    BILLING,
+    EVENTS,
+    LEDGER,
+    MARKET,
+    PAGES,
+    QUARANTINE,
+    RESALE,
+)
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import INDEX, decode
@@ -25,6 +35,9 @@ TABLES: dict[str, tuple[str, str]] = {
     RESALE: ("resale_line", "usage_resale"),
     PAGES: ("page", "usage_pages"),
     QUARANTINE: ("quarantined_event", "quarantine"),
+    LEDGER: ("ledger_entry", "ledger_entries"),
+    ACCOUNT_STATE: ("account_state", "account_states"),
+    ALERTS: ("alert", "alerts"),
 }
 """Topic: (record, table)."""
 

@@ -1,0 +1,122 @@
+"""The journal, the states and the alerts as ClickHouse has them: loaded twice is once, and balances are their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from support.clickhouse import Server
+from support.ledger_desk import Desk, budget, prepaid
+from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
+from tokenmeter.events.ledger import Alert
+from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.flow.load import TABLES, Loader
+from tokenmeter.flow.load_totals import touched
+from tokenmeter.flow.page import PageBounds
+from tokenmeter.store.client import connect
+from tokenmeter.store.derived import digests
+from tokenmeter.store.insert import insert_arrow
+from tokenmeter.store.migrate import migrate
+
+GRANT = Decimal("1000.000000000001")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    server = Server(tmp_path_factory.mktemp("store"))
+    server.start()
+    try:
+        migrate(connect(server.url, "writer", "secret"))
+        yield connect(server.url, "writer", "secret", database="tokenmeter")
+    finally:
+        server.child.stop()
+
+
+def load(client: Client, topic: str, values: Sequence[bytes]) -> None:
+    """One page, as the loader loads it."""
+
+    def insert(table: str, frame: pl.DataFrame) -> None:
+        assert touched(table, frame, 0.0) == set()  # no total is made of it
+        insert_arrow(client, table, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+    loader = Loader(topic, 0, insert)
+    loader.add(RecordBatch(topic, 0, 0, len(values), list(values), [Run(0, len(values), 0)], 0))
+    loader.close(PageBounds(topic, 0, 0, len(values)))
+
+
+def busy() -> tuple[Desk, list[Alert]]:
+    """Accounts with everything that a state can hold, a repeated entry and a refused one among the entries."""
+    desk = Desk(prepaid("a"), prepaid("b"), budget("a", "MODEL", "m", "DAY", 5))
+    told = []
+    for name in ("a", "b"):
+        told += desk.post(desk.entry("GRANT", GRANT, name, entry_id=f"g-{name}", expires_at=None, promotional=True))
+        told += desk.post(desk.entry("GRANT", GRANT, name, entry_id=f"g-{name}", note="again", promotional=True))
+        for _ in range(12):
+            told += desk.spend(90, name)
+            told += desk.spend(1, name, scope="MODEL", scope_id="m", line=1)
+        told += desk.post(desk.entry("INVOICE", None, name, billed_amount=Decimal(3)))
+    return desk, told
+
+
+def test_a_journal_loaded_twice_adds_up_to_the_states(store: Client) -> None:
+    desk, told = busy()
+    states = {name: desk.state(name) for name in ("a", "b")}
+    pages = {
+        LEDGER: [one.to_value() for one in desk.entries],
+        ACCOUNT_STATE: list(desk.states.values()),
+        ALERTS: [one.to_value() for one in told],
+    }
+    loaded = {TABLES[topic][1] for topic in pages}
+    found = []
+    for _ in range(2):
+        for topic, values in pages.items():
+            load(store, topic, values)
+        found.append(digests(store, loaded))
+    assert found[0] == found[1] and all(rows for rows, _ in found[0].values())
+    sums = store.query(
+        "SELECT account_id, sum(amount) FROM ledger_entries FINAL WHERE scope IS NULL GROUP BY account_id"
+    )
+    stored = store.query("SELECT account_id, balance FROM account_states FINAL")
+    assert dict(sums.result_rows) == dict(stored.result_rows) == {name: states[name]["balance"] for name in states}
+    assert store.query("SELECT count(), uniqExact(alert_id) FROM alerts FINAL").result_rows == [(len(told), len(told))]
+
+
+def _plain(one: dict[str, Any]) -> list[Any]:
+    """Times within tuples come back without their zone, which is UTC."""
+    return [value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in one.values()]
+
+
+def test_the_arrays_of_a_state_are_stored_whole(store: Client) -> None:
+    desk, _ = busy()
+    state = desk.state("a")
+    load(store, ACCOUNT_STATE, [desk.states["a"]])
+    row = next(store.query("SELECT * FROM account_states FINAL WHERE account_id = 'a'").named_results())
+    assert (state["credit"], state["alarms"] != [], len(state["windows"])) == (row["credit"], True, 1)
+    for name in ("grants", "windows", "alarms", "burn", "positions", "entries"):
+        assert [_plain(one) for one in row[name]] == [_plain(one) for one in state[name]], name
+
+
+def test_an_older_state_does_not_replace_a_newer(store: Client) -> None:
+    desk = Desk(prepaid("z"))
+    desk.post(desk.entry("GRANT", 5, "z"))
+    old = desk.state("z")
+    values = [desk.states["z"]]
+    desk.spend(2, "z")
+    assert desk.state("z")["next_offset"] > old["next_offset"]
+    for value in (desk.states["z"], *values):
+        load(store, ACCOUNT_STATE, [value])
+    assert store.query("SELECT balance FROM account_states FINAL WHERE account_id = 'z'").result_rows == [(Decimal(3),)]
+
+
+def test_another_entry_under_a_used_id_does_not_replace_the_first(store: Client) -> None:
+    desk = Desk(prepaid("y"))
+    first, other = (desk.entry("GRANT", amount, "y", entry_id="g") for amount in (5, 6))
+    load(store, LEDGER, [first.to_value(), other.to_value(), first.to_value()])
+    rows = store.query("SELECT amount FROM ledger_entries FINAL WHERE account_id = 'y' ORDER BY amount").result_rows
+    assert rows == [(Decimal(5),), (Decimal(6),)]

@@ -14,6 +14,8 @@ import pytest
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or its import asks the internet for prices
 litellm = pytest.importorskip("litellm", reason="make test installs it: pip install 'tokenmeter[litellm]'")
 
+from litellm.proxy._types import UserAPIKeyAuth  # noqa: E402
+
 from support.provider_server import (  # noqa: E402
     CHAT_TOKENS,
     MESSAGE_TOKENS,
@@ -23,8 +25,10 @@ from support.provider_server import (  # noqa: E402
     provider_server,
 )
 from support.sinks import Failing, Kept  # noqa: E402
+from tokenmeter.emit.credit.answer import OK, Answer  # noqa: E402
 from tokenmeter.emit.hosts import Meter  # noqa: E402
 from tokenmeter.emit.hosts.litellm import from_virtual_key, logger  # noqa: E402
+from tokenmeter.emit.hosts.litellm_credit import CreditRefused  # noqa: E402
 from tokenmeter.events.errors import Misconfigured  # noqa: E402
 
 # LiteLLM's own warnings are its own.
@@ -242,6 +246,36 @@ def test_a_caller_of_the_proxy_cannot_say_of_himself_that_he_hung_up(sink: Kept,
     assert (event.model, event.requested_model) == ("anthropic/claude-sonnet-5", "claude"), (
         "who served, not who was asked"
     )
+
+
+class Broke:
+    """A CreditCache of customers without credit."""
+
+    def allowed(self, customer: str, *named: Any, free: bool) -> Answer:
+        assert customer == "team"
+        return OK if free else Answer(False, "exhausted", "team")
+
+
+def test_the_proxy_refuses_a_call_without_credit_before_it_makes_it(sink: Kept, meter: Meter) -> None:
+    credit: Any = Broke()
+    key = UserAPIKeyAuth(api_key="hash", team_id="team")
+
+    def ask(model: str, **settings: Any) -> Any:
+        """As the proxy does, which looks for the hook in the class itself."""
+        litellm.callbacks = [logger(meter, from_virtual_key, **settings)]
+        assert "async_pre_call_hook" in vars(type(litellm.callbacks[0]))
+        data = {"metadata": {"user_api_key_team_id": "somebody-else"}, "model": model, "messages": []}
+        hook = litellm.callbacks[0].async_pre_call_hook
+        return asyncio.run(hook(user_api_key_dict=key, cache=None, data=data, call_type="acompletion"))
+
+    with pytest.raises(CreditRefused, match="exhausted"):
+        ask("gpt-4o", credit=credit)
+    assert ask("deepseek/deepseek-r1:free", credit=credit) is None
+    assert ask("gpt-4o") is None, "without a cache nobody is asked"
+    now = datetime.now()
+    kwargs = {**told(), "exception": CreditRefused("exhausted", "team")}
+    litellm.callbacks[0].log_failure_event(kwargs, None, now, now)
+    assert sink.events == [], "a call that was not made is none"
 
 
 def test_the_proxys_logger_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,15 @@ LiteLLM counts tokens itself where a stream tells none, and does not say so. Asy
 their usage (the caller does not see it); a synchronous stream from an address that is not OpenAI's is counted as lost
 (``usage_estimated``) unless it has stream_options={"include_usage": True}. A stream that was cut tells no usage at all,
 whatever LiteLLM makes of it. An answer from LiteLLM's cache is no call.
+
+With a CreditCache (``logger(meter, credit=...)``, or TOKENMETER_CREDIT=true in the proxy's environment) the proxy asks
+before each call, and refuses with 402 and the reason. In the library ask CreditCache.allowed() before you call.
 https://docs.litellm.ai/docs/observability/custom_callback
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -23,9 +27,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tokenmeter.emit.credit import CreditCache
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.hosts.call import OK, UNSEEN, error_class, status_of
 from tokenmeter.emit.hosts.ids import event_id
+from tokenmeter.emit.hosts.litellm_credit import CreditGate, CreditRefused, key_metadata
+from tokenmeter.emit.hosts.litellm_kwargs import (
+    TELL_USAGE,
+    asks_for_usage,
+    hung_up,
+    metadata_of,
+    name_of,
+    provider_of,
+    served_model,
+)
 from tokenmeter.emit.hosts.meter import ATTRIBUTES, Ended, Meter
 from tokenmeter.emit.usage import Usage, normalise
 from tokenmeter.events.errors import Misconfigured, Poison
@@ -36,10 +51,12 @@ try:
 except ImportError as missing:
     raise Misconfigured("LiteLLM is not installed", hint="pip install 'tokenmeter[litellm]'") from missing
 
+log = logging.getLogger("tokenmeter.meter")
+
 _CUT = {"status": OK, "cancelled": True, "error_class": UNSEEN}
 CALLS_MAX = 10_000
 """Calls under way, and ended ones, that are remembered."""
-BOOTSTRAP, SPOOL = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL"
+BOOTSTRAP, SPOOL, CREDIT = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL", "TOKENMETER_CREDIT"
 
 Identify = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -56,13 +73,19 @@ _OPERATIONS = {
     "transcription": Operation.AUDIO,
     "speech": Operation.AUDIO,
 }
-_TELL_USAGE = ("anthropic", "bedrock", "vertex_ai", "gemini", "cohere", "cohere_chat", "ollama", "ollama_chat")
-"""Whose streams have usage without being asked."""
 
 
-def logger(meter: Meter, identify: Identify | None = None) -> MeterLogger:
-    """A custom logger. ``identify`` tells a call's attributes from LiteLLM's metadata of it; default: the library's."""
-    return MeterLogger(meter, identify or from_metadata)
+def logger(
+    meter: Meter,
+    identify: Identify | None = None,
+    *,
+    credit: CreditCache | None = None,
+    free_models_allowed: bool = True,
+) -> MeterLogger:
+    """A custom logger. ``identify`` tells a call's attributes from LiteLLM's metadata of it; default: the library's.
+    ``credit``: see the module; ``free_models_allowed``: see CreditGate."""
+    gate = None if credit is None else CreditGate(credit, free_models_allowed)
+    return MeterLogger(meter, identify or from_metadata, gate)
 
 
 def from_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,10 +107,11 @@ def from_virtual_key(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class MeterLogger(CustomLogger):  # type: ignore[misc]
-    """See the module. Called from LiteLLM's threads and tasks; never raises into them."""
+    """See the module. Called from LiteLLM's threads and tasks; raises nothing into them but CreditRefused."""
 
-    def __init__(self, meter: Meter, identify: Identify) -> None:
+    def __init__(self, meter: Meter, identify: Identify, gate: CreditGate | None = None) -> None:
         super().__init__()
+        self._gate = gate
         self._meter = meter
         self._identify = identify
         self._lock = threading.RLock()  # see Meter
@@ -99,7 +123,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: dict[str, Any]) -> None:
         self._begin(kwargs.get("litellm_call_id"))
         # Afterwards LiteLLM keeps what was sent for some providers only.
-        if _asks(kwargs):
+        if asks_for_usage(kwargs):
             with self._lock:
                 self._asked[kwargs.get("litellm_call_id")] = None
                 _trim(self._asked)
@@ -111,13 +135,29 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             if not kwargs.get("stream"):
                 return None
             self._watch(kwargs)
-            if kwargs.get("stream_options") is not None or _provider(kwargs) in (None, *_TELL_USAGE):
+            if kwargs.get("stream_options") is not None or provider_of(kwargs) in (None, *TELL_USAGE):
                 return None
             body = kwargs.get("extra_body") or {}
             return {**kwargs, "extra_body": {"stream_options": {"include_usage": True}, **body}}
         except Exception as error:
             self._meter.lose(error)
             return None
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any
+    ) -> None:
+        """Runs in the proxy before a request is routed; CreditRefused ends the request."""
+        if self._gate is None:
+            return
+        try:
+            # What the proxy found of the key goes before what the caller may have written.
+            told = self._identify({**(data.get("metadata") or {}), **key_metadata(user_api_key_dict)})
+            self._gate.check({**self._meter.attributes(), **told}, data.get("model"))
+        except CreditRefused:
+            raise
+        except Exception as error:
+            # As everywhere here, what fails of ours fails no call.
+            log.warning("credit was not asked: %s", type(error).__name__)
 
     def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         self._succeeded(kwargs, response_obj, start_time, end_time)
@@ -149,7 +189,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
         try:
             fields = self._fields(kwargs, began, datetime.now())
             if fields is not None and self._claim(kwargs, None):
-                self._meter.record(Ended({**fields, **_CUT}, Usage, _name(kwargs)), collected=True)
+                self._meter.record(Ended({**fields, **_CUT}, Usage, name_of(kwargs)), collected=True)
         except Exception as error:
             self._meter.lose(error)
 
@@ -160,11 +200,11 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             fields = self._fields(kwargs, start_time, end_time)
             if fields is None:
                 return
-            if _hung_up(kwargs):
+            if hung_up(kwargs):
                 # The proxy bills what it guesses of the rest.
-                self._meter.record(Ended({**fields, **_CUT}, Usage, _name(kwargs)))
+                self._meter.record(Ended({**fields, **_CUT}, Usage, name_of(kwargs)))
                 return
-            if fields["streamed"] and not (_asks(kwargs) or kwargs.get("litellm_call_id") in self._asked):
+            if fields["streamed"] and not (asks_for_usage(kwargs) or kwargs.get("litellm_call_id") in self._asked):
                 raise Poison(
                     "usage_estimated",
                     "LiteLLM counted the tokens of a stream itself, for it did not ask its provider for them",
@@ -172,20 +212,22 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
                 )
             # Read at once: LiteLLM goes on changing what it hands out.
             usage = normalise("litellm", response)
-            usage = replace(usage, model=_served_model(kwargs, response) or usage.model)
-            self._meter.record(Ended({**fields, "status": OK}, lambda: usage, _name(kwargs)))
+            usage = replace(usage, model=served_model(kwargs, response) or usage.model)
+            self._meter.record(Ended({**fields, "status": OK}, lambda: usage, name_of(kwargs)))
         except Exception as error:
             self._meter.lose(error)
 
     def _failed(self, kwargs: Any, start_time: Any, end_time: Any) -> None:
         try:
+            error = kwargs.get("exception")
+            if isinstance(error, CreditRefused):
+                return  # no call was made
             fields = self._fields(kwargs, start_time, end_time)
             if fields is None or not self._claim(kwargs, start_time):
                 return
-            error = kwargs.get("exception")
             status = status_of(error) if isinstance(error, BaseException) else 500
             told = {"status": status, "error_class": error_class(status) or "upstream"}
-            self._meter.record(Ended({**fields, **told}, lambda: Usage(model=kwargs.get("model")), _name(kwargs)))
+            self._meter.record(Ended({**fields, **told}, lambda: Usage(model=kwargs.get("model")), name_of(kwargs)))
         except Exception as lost:
             self._meter.lose(lost)
 
@@ -208,7 +250,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
         if operation is None:
             return None
         call_id = kwargs.get("litellm_call_id")
-        metadata = _metadata(kwargs)
+        metadata = metadata_of(kwargs)
         with self._lock:
             begun = self._begun.get(call_id) if isinstance(call_id, str) else None
         told = self._identify(metadata)
@@ -238,7 +280,8 @@ def proxy() -> MeterLogger:
         raise Misconfigured(
             f"{BOOTSTRAP} is not set", hint=f"export {BOOTSTRAP}=HOST:9092, and {SPOOL}=DIR to lose none"
         )
-    return logger(Meter(Emitter(bootstrap, spool=spool), router="litellm"), from_virtual_key)
+    credit = CreditCache(bootstrap) if os.environ.get(CREDIT, "").lower() in ("1", "true") else None
+    return logger(Meter(Emitter(bootstrap, spool=spool), router="litellm"), from_virtual_key, credit=credit)
 
 
 def __getattr__(name: str) -> Any:
@@ -247,50 +290,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     made = globals()["proxy_logger"] = proxy()
     return made
-
-
-def _provider(kwargs: Mapping[str, Any]) -> str | None:
-    """Who will be called, as LiteLLM names it: said, or the first part of the model's name."""
-    said = kwargs.get("custom_llm_provider")
-    head, slash, _ = str(kwargs.get("model") or "").partition("/")
-    return said or (head if slash else None)
-
-
-def _name(kwargs: Mapping[str, Any]) -> str:
-    return str(kwargs.get("custom_llm_provider") or "unknown")
-
-
-def _metadata(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = kwargs.get("litellm_params") or {}
-    return {**(parameters.get("litellm_metadata") or {}), **(parameters.get("metadata") or {})}
-
-
-def _hung_up(kwargs: Mapping[str, Any]) -> bool:
-    """Whether the proxy saw its caller go. A caller who says so of himself is not believed: it would be free."""
-    metadata = _metadata(kwargs)
-    return bool(metadata.get("client_disconnected")) and "client_disconnected" not in (
-        metadata.get("requester_metadata") or {}
-    )
-
-
-def _served_model(kwargs: Mapping[str, Any], response: Any) -> str | None:
-    """Who answered. The proxy and the router write the name of the group that was asked for over the answer's own."""
-    hidden = getattr(response, "_hidden_params", None)
-    told = hidden.get("provider_response_model") if isinstance(hidden, Mapping) else None
-    if told:
-        return str(told)
-    return kwargs.get("model") if _metadata(kwargs).get("model_group") else None
-
-
-def _asks(kwargs: Mapping[str, Any]) -> bool:
-    """Whether a stream's usage is the provider's own: it tells it unasked, or was asked in what was sent."""
-    if kwargs.get("custom_llm_provider") in _TELL_USAGE or kwargs.get("call_type") in ("responses", "aresponses"):
-        return True
-    sent = (kwargs.get("additional_args") or {}).get("complete_input_dict")
-    if not isinstance(sent, Mapping):
-        return False
-    asked = (sent.get("stream_options"), (sent.get("extra_body") or {}).get("stream_options"))
-    return any(isinstance(options, Mapping) and options.get("include_usage") for options in asked)
 
 
 def _trim(remembered: OrderedDict[Any, Any]) -> None:

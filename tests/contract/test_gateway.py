@@ -31,7 +31,7 @@ class Gateway:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}/v1/events"
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOKENMETER_GATEWAY_KEYS": "k-1,k-2"}
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
+        command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port), "--credit"]
         self.child = Child("gateway", command, folder / "gateway.log", env)
         self.child.start()
 
@@ -75,6 +75,18 @@ def test_what_is_answered_202_is_on_the_topic(gateway: Gateway) -> None:
     assert httpx.post(gateway.url, content=text, headers=lines, timeout=30).json() == {"accepted": 3}
     assert httpx.post(gateway.url, json=rows(503, 1)[0], headers=KEY, timeout=30).json() == {"accepted": 1}
     assert gateway.ids() >= {f"event-{n:08d}" for n in range(504)}
+
+
+def test_before_a_call_it_says_whether_the_customer_may(gateway: Gateway) -> None:
+    url = gateway.url.replace("events", "allowed/nobody")
+    assert httpx.get(url).status_code == 401
+    answer = eventually("it has caught up", lambda: _caught_up(httpx.get(url, headers=KEY)))
+    assert answer.status_code == 200
+    assert answer.json() | {"age_s": 0} == {"allowed": True, "reason": "unknown", "account": "nobody", "age_s": 0}
+
+
+def _caught_up(answer: httpx.Response) -> httpx.Response | None:
+    return None if answer.json()["reason"] == "stale" else answer
 
 
 def test_one_bad_event_is_named_and_nothing_of_its_request_is_sent(gateway: Gateway) -> None:

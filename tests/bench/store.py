@@ -136,7 +136,7 @@ def main(
     """Fill a store, ask what the boards ask, load beside readers; print and keep the figures."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="tokenmeter-bench-") as folder:
-        server = Server(Path(folder))
+        server = Server(Path(folder), reads=("tokenmeter",))
         server.start()
         try:
             client = connect(server.url, "writer", "secret")

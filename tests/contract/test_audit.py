@@ -58,7 +58,7 @@ def bad_values() -> dict[bytes, str]:
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     folder: Path = tmp_path_factory.mktemp("audit")
-    server = Server(folder)
+    server = Server(folder, reads=("tokenmeter",))
     server.start()
     try:
         with broker(folder) as kafka:

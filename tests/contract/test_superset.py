@@ -47,7 +47,7 @@ print("dialect agrees")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("superset-clickhouse"))
+    server = Server(tmp_path_factory.mktemp("superset-clickhouse"), reads=("boards", "shelf"))
     server.start()
     client = connect(server.url, "writer", "secret")
     client.command("CREATE DATABASE shelf")

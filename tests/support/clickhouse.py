@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -18,11 +18,14 @@ START_TIMEOUT_S = 30.0
 
 
 class Server:
-    """Users: ``writer`` / ``secret`` and the read-only ``reader`` / ``look``."""
+    """Users: ``writer`` / ``secret`` and ``reader`` / ``look``, who reads the databases ``reads``."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None, reads: Sequence[str] = ("boards",)) -> None:
         users = folder / "users.json"
-        writer, reader = {"password_sha256": sha256("secret")}, {"password_sha256": sha256("look"), "readonly": True}
+        writer, reader = (
+            {"password_sha256": sha256("secret")},
+            {"password_sha256": sha256("look"), "readonly": True, "databases": list(reads)},
+        )
         users.write_text(json.dumps({"writer": writer, "reader": reader}))
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"

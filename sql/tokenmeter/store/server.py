@@ -2,244 +2,254 @@
 
     python -m tokenmeter.store.server --data DIR --port 8123 --users users.json
 
-A 200 for an insert means that it is on disk: ``kill -9`` after it loses nothing.
+A 200 for an insert means that it is on disk: ``kill -9`` after it loses nothing. Starlette and uvicorn speak HTTP; here
+is what ClickHouse adds to it.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
-import re
-import signal
 import socket
 import sys
-import threading
+import tempfile
 import time
 import uuid
-import zlib
-from collections.abc import Mapping
-from email.parser import BytesParser
-from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import IO, Any
+from urllib.parse import unquote_to_bytes
 
-import lz4.frame
-import zstandard
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import iterate_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from tokenmeter.events.errors import TokenmeterError
-from tokenmeter.store.embedded import Answer, EmbeddedClickHouse, EngineError, Query
+from tokenmeter.store.body import BODY_BYTES_MAX, BodyError, compressed, decompressed, form_fields
+from tokenmeter.store.embedded import SESSION_SECONDS, EmbeddedClickHouse, Query
+from tokenmeter.store.engine_error import EngineError
+from tokenmeter.store.parsed import QUERY_BYTES_MAX
 from tokenmeter.store.users import User, authenticate, load
 
-BODY_BYTES_MAX = 1 << 30
-"""A request body, as sent and as decompressed."""
-AUTHENTICATION_FAILED = 516
+REQUESTS_MAX = 128
+"""Requests that run at once; further ones wait."""
+MEMORY_BYTES_MAX = 16 << 20
+"""A larger body waits in a file that has no name."""
+WHOLE_BYTES_MAX = 1 << 20
+"""An answer up to here is sent with its length, and its error with a status; a larger one is streamed."""
+READ_BYTES_MAX = 1 << 20
 _NOT_SETTINGS = frozenset(
     (
         *("query", "query_id", "database", "default_format", "user", "password", "quota_key", "role"),
         *("session_id", "session_timeout", "session_check", "client_protocol_version"),
-        *("compress", "decompress", "enable_http_compression", "http_zlib_compression_level"),
+        *("compress", "decompress", "enable_http_compression", "http_zlib_compression_level", "readonly"),
         *("buffer_size", "wait_end_of_query", "send_progress_in_http_headers", "http_headers_progress_interval_ms"),
     )
 )
 """URL parameters that speak to the HTTP server, not to the engine."""
+_ALWAYS = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Server-Display-Name": "tokenmeter"}
+_TRUE = ("1", "true")
 
 
-def decompressed(body: bytes, encoding: str) -> bytes:
-    """A request body as it was before ``Content-Encoding``. Raises ValueError for damage or an unknown encoding."""
-    try:
-        match encoding:
-            case "" | "identity":
-                return body
-            case "gzip":
-                return gzip.decompress(body)
-            case "deflate":
-                return zlib.decompress(body)
-            case "lz4":
-                return bytes(lz4.frame.decompress(body))
-            case "zstd":
-                return zstandard.ZstdDecompressor().decompressobj().decompress(body)
-    except (OSError, zlib.error, RuntimeError, zstandard.ZstdError, EOFError) as error:
-        raise ValueError(f"the body is not {encoding}: {error}") from error
-    raise ValueError(f"Content-Encoding {encoding!r} is not supported: use gzip, deflate, lz4 or zstd")
+class Service:
+    """Answers requests; see ``app``."""
 
+    def __init__(self, engine: EmbeddedClickHouse, users: Mapping[str, User]) -> None:
+        self._engine = engine
+        self._users = users
+        self._running = anyio.CapacityLimiter(REQUESTS_MAX)
 
-def compressed(body: bytes, accepted: str) -> tuple[bytes, str]:
-    """(body, Content-Encoding) in the best encoding the client accepts."""
-    offered = {part.split(";")[0].strip() for part in accepted.split(",")}
-    if "lz4" in offered:
-        return bytes(lz4.frame.compress(body)), "lz4"
-    if "zstd" in offered:
-        return zstandard.compress(body), "zstd"
-    if "gzip" in offered:
-        return gzip.compress(body, 3), "gzip"
-    return body, ""
+    async def ping(self, request: Request) -> Response:
+        return PlainTextResponse("Ok.\n", headers=_ALWAYS)
 
-
-_INSERT_HEAD = re.compile(rb"^\s*INSERT\s+INTO\s.{0,65536}?\sFORMAT\s+\w+[ \t]*;?\r?\n", re.IGNORECASE | re.DOTALL)
-
-
-def _split_insert(body: bytes) -> tuple[str, bytes]:
-    """(query, data) of a body that carries both: the data of an insert begins on the line after FORMAT."""
-    head = _INSERT_HEAD.match(body)
-    if head is None:
-        return body.decode(), b""
-    return head.group().decode(), body[head.end() :]
-
-
-def form_fields(body: bytes, content_type: str) -> dict[str, str]:
-    """The fields of a ``multipart/form-data`` body: what clients put there when a URL would be too long.
-
-    Raises ValueError when it is no form, or carries a file (external tables are not supported).
-    """
-    message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
-    if not message.is_multipart():
-        raise ValueError("the body is not multipart/form-data")
-    fields = {}
-    for part in message.iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        if part.get_filename() is not None or not isinstance(name, str):
-            raise ValueError("a form may carry the query and its parameters, and no files")
-        payload = part.get_payload(decode=True)
-        assert isinstance(payload, bytes)
-        fields[name] = payload.decode()
-    return fields
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection; ``engine`` and ``users`` are set on the class by ``serve``."""
-
-    protocol_version = "HTTP/1.1"
-    engine: EmbeddedClickHouse
-    users: Mapping[str, User]
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged: a query may carry values."""
-
-    def do_GET(self) -> None:
-        if urlsplit(self.path).path in ("/ping", "/replicas_status"):
-            self._send(200, b"Ok.\n")
-        else:
-            self.do_POST()
-
-    def do_POST(self) -> None:
-        url = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+    async def query(self, request: Request) -> Response:
+        """One query. The user is known before the body is read."""
         try:
-            body = decompressed(self._body(), self.headers.get("Content-Encoding", ""))
-            content_type = self.headers.get("Content-Type", "")
-            if content_type.lower().startswith("multipart/form-data"):
-                url, body = {**url, **form_fields(body, content_type)}, b""
-        except ValueError as error:
-            self.close_connection = True
-            self._fail(400, 27, f"Code: 27. DB::Exception: {error} (CANNOT_PARSE_INPUT_ASSERTION_FAILED)")
-            return
-        user = authenticate(self.users, dict(self.headers.items()), url)
-        if user is None:
-            self._fail(
-                403,
-                AUTHENTICATION_FAILED,
-                "Code: 516. DB::Exception: Authentication failed: password is incorrect, or there is no user with such "
-                "name. (AUTHENTICATION_FAILED)",
-            )
-            return
-        started = time.monotonic()
-        try:
-            answer = self.engine.run(self._query(url, body, user))
+            url = _parameters(request.scope["query_string"])
+            user = authenticate(self._users, request.headers, url)
+            if user is None:
+                raise EngineError(
+                    516,
+                    "Code: 516. DB::Exception: Authentication failed: password is incorrect, or there is no user with "
+                    "such name. (AUTHENTICATION_FAILED)",
+                )
+            if request.method == "GET" and not url.get("query", "").strip():
+                return PlainTextResponse("Ok.\n", headers=_ALWAYS)
+            with ExitStack() as held:
+                sent = held.enter_context(_spool())
+                await _receive(request, sent)
+                response = await anyio.to_thread.run_sync(
+                    self._answer, request, url, user, sent, held, limiter=self._running
+                )
+                if isinstance(response, StreamingResponse):
+                    response.body_iterator = _closing(response.body_iterator, held.pop_all())
+                return response
         except EngineError as error:
-            self._fail(404 if error.code in (60, 81) else 500, error.code, error.message)
-            return
-        except UnicodeDecodeError as error:
-            self._fail(400, 27, f"Code: 27. DB::Exception: the query is not UTF-8: {error} (BAD_ARGUMENTS)")
-            return
-        self._answer(url, answer, int((time.monotonic() - started) * 1e9))
+            return _failed(error)
+        except (BodyError, UnicodeDecodeError) as error:
+            return _failed(EngineError(27, f"Code: 27. DB::Exception: {error} (CANNOT_PARSE_INPUT_ASSERTION_FAILED)"))
 
-    def _query(self, url: Mapping[str, str], body: bytes, user: User) -> Query:
-        text = url.get("query", "")
-        if not text.strip():
-            text, body = _split_insert(body)
-        elif body and text.lstrip()[:6].upper() != "INSERT":
-            text, body = text + "\n" + body.decode(), b""
-        return Query(
-            text=text,
-            body=body,
-            database=url.get("database") or self.headers.get("X-ClickHouse-Database") or "default",
-            settings={k: v for k, v in url.items() if k not in _NOT_SETTINGS and not k.startswith("param_")},
-            params={k[len("param_") :]: v for k, v in url.items() if k.startswith("param_")},
-            default_format=url.get("default_format") or self.headers.get("X-ClickHouse-Format") or "TabSeparated",
-            readonly=user.readonly or self.command == "GET",
-        )
-
-    def _body(self) -> bytes:
-        """The whole body, chunked or not. Raises ValueError beyond BODY_BYTES_MAX."""
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            parts = bytearray()
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                if len(parts) + size > BODY_BYTES_MAX:
-                    raise ValueError(f"the body is larger than {BODY_BYTES_MAX} bytes")
-                parts += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return bytes(parts)
-        size = int(self.headers.get("Content-Length") or 0)
-        if size > BODY_BYTES_MAX:
-            raise ValueError(f"the body is larger than {BODY_BYTES_MAX} bytes")
-        return self.rfile.read(size) if size else b""
-
-    def _answer(self, url: Mapping[str, str], answer: Answer, elapsed_ns: int) -> None:
-        summary = {
-            "read_rows": str(answer.rows_read),
-            "written_rows": str(answer.rows_written),
-            "result_rows": "0",
-            "elapsed_ns": str(elapsed_ns),
-        }
+    def _answer(self, request: Request, url: dict[str, str], user: User, sent: IO[bytes], held: ExitStack) -> Response:
+        """Runs in a thread. What an answer that is streamed still needs is left to ``held``."""
+        began = time.monotonic()
+        body = held.enter_context(_spool())
+        size = 0
+        for piece in decompressed(_pieces(sent), request.headers.get("Content-Encoding", "")):
+            size += len(piece)
+            if size > BODY_BYTES_MAX:
+                raise BodyError(f"the body is larger than {BODY_BYTES_MAX} bytes")
+            body.write(piece)
+        body.seek(0)
+        content_type = request.headers.get("Content-Type", "")
+        if content_type.lower().startswith("multipart/form-data"):
+            url = {**url, **form_fields(body.read(), content_type)}
+        answer = held.enter_context(self._engine.run(_query(request, url, user, body)))
+        pieces, first = answer.pieces, bytearray()
+        for piece in pieces:
+            first += piece
+            if len(first) > WHOLE_BYTES_MAX:
+                break
+        else:
+            pieces = iter(())
         headers = {
+            **_ALWAYS,
             "X-ClickHouse-Format": answer.format,
             "X-ClickHouse-Query-Id": url.get("query_id") or str(uuid.uuid4()),
-            "X-ClickHouse-Summary": json.dumps(summary),
+            "X-ClickHouse-Summary": _summary(answer.rows_written, began),
             "Content-Type": "application/octet-stream",
         }
-        data = answer.data
-        if url.get("enable_http_compression") in ("1", "true") and data:
-            data, encoding = compressed(data, self.headers.get("Accept-Encoding", ""))
-            if encoding:
-                headers["Content-Encoding"] = encoding
-        self._send(200, data, headers)
-
-    def _fail(self, status: int, code: int, message: str) -> None:
-        self._send(status, message.encode(), {"X-ClickHouse-Exception-Code": str(code)})
-
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("X-ClickHouse-Timezone", "UTC")
-        self.send_header("X-ClickHouse-Server-Display-Name", "tokenmeter")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        streamed = len(first) > WHOLE_BYTES_MAX
+        if url.get("enable_http_compression") in _TRUE and first and not streamed:
+            data, encoding = compressed(bytes(first), request.headers.get("Accept-Encoding", ""))
+            return Response(data, headers={**headers, **({"Content-Encoding": encoding} if encoding else {})})
+        if not streamed:
+            return Response(bytes(first), headers=headers)
+        return StreamingResponse(iterate_in_threadpool(_joined(bytes(first), pieces)), headers=headers)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+@contextmanager
+def _spool() -> Iterator[IO[bytes]]:
+    with tempfile.SpooledTemporaryFile(MEMORY_BYTES_MAX) as spool:
+        yield spool
+
+
+def _summary(rows_written: int, began: float) -> str:
+    figures = {"read_rows": 0, "written_rows": rows_written, "result_rows": 0}
+    elapsed_ns = int((time.monotonic() - began) * 1e9)
+    return json.dumps({name: str(value) for name, value in {**figures, "elapsed_ns": elapsed_ns}.items()})
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+async def _closing(pieces: Any, held: ExitStack) -> AsyncIterator[bytes]:
+    """The rest of an answer; also when the client goes away, what it held is given back and the query cancelled."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(held.close)
+
+
+def _parameters(query_string: bytes) -> dict[str, str]:
+    """Raises UnicodeDecodeError for what is not UTF-8: it would be stored as something else."""
+    found = {}
+    for part in filter(None, query_string.split(b"&")):
+        name, _, value = part.replace(b"+", b" ").partition(b"=")
+        text = unquote_to_bytes(value).decode("utf-8")
+        found[unquote_to_bytes(name).decode("utf-8")] = text
+    if any(character in found.get("query_id", "") for character in "\r\n\0"):
+        raise BodyError("query_id must be one line")
+    return found
+
+
+async def _receive(request: Request, sent: IO[bytes]) -> None:
+    """The body as it is on the wire; raises ClientDisconnect when it is shorter than it said."""
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > BODY_BYTES_MAX:
+            raise BodyError(f"the body is larger than {BODY_BYTES_MAX} bytes")
+        await anyio.to_thread.run_sync(sent.write, piece) if size > MEMORY_BYTES_MAX else sent.write(piece)
+    sent.seek(0)
+
+
+def _pieces(sent: IO[bytes]) -> Iterator[bytes]:
+    while piece := sent.read(READ_BYTES_MAX):
+        yield piece
+
+
+def _query(request: Request, url: Mapping[str, str], user: User, body: IO[bytes]) -> Query:
+    """The statement is in the URL, in the body, or begins in the one and ends in the other."""
+    text = url.get("query", "").encode()
+    if text.strip() and not text.endswith(b"\n"):
+        text += b"\n"
+    text += body.read(QUERY_BYTES_MAX)
+    return Query(
+        text=text,
+        data=body,
+        user=user,
+        database=url.get("database") or request.headers.get("X-ClickHouse-Database") or "default",
+        settings={k: v for k, v in url.items() if k not in _NOT_SETTINGS and not k.startswith("param_")},
+        params={k[len("param_") :]: v for k, v in url.items() if k.startswith("param_")},
+        default_format=url.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated",
+        readonly=request.method == "GET" or url.get("readonly", "0") not in ("", "0"),
+        session_id=url.get("session_id", ""),
+        session_seconds=float(url.get("session_timeout") or SESSION_SECONDS),
+        session_check=url.get("session_check") in _TRUE,
+    )
+
+
+def _failed(error: EngineError) -> Response:
+    headers = {**_ALWAYS, "X-ClickHouse-Exception-Code": str(error.code)}
+    return PlainTextResponse(error.message, error.status, headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client went away within its body: nothing was run and nobody reads this."""
+    return PlainTextResponse("", 400)
+
+
+def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
+    """The ASGI application."""
+    service = Service(engine, users)
+    return Starlette(
+        routes=[
+            Route("/ping", service.ping, methods=["GET", "HEAD"]),
+            Route("/replicas_status", service.ping, methods=["GET", "HEAD"]),
+            Route("/", service.query, methods=["GET", "HEAD", "POST"]),
+        ],
+        exception_handlers={ClientDisconnect: _gone},
+    )
 
 
 def serve(data: Path, host: str, port: int, users_file: Path) -> None:
     """Serve until SIGTERM or SIGINT."""
     known = load(users_file)
-    handler = type("BoundHandler", (Handler,), {"engine": EmbeddedClickHouse(data), "users": known})
-    server = _Server((host, port), handler)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(f"ClickHouse {host}:{server.server_address[1]} over {data}", flush=True)
-    server.serve_forever()
+    application = app(EmbeddedClickHouse(data), known)
+    listener = socket.create_server((host, port), backlog=512)
+    # Given on to each connection: an answer must not wait for the acknowledgement of the one before.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    config = uvicorn.Config(
+        application,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    print(f"ClickHouse {host}:{listener.getsockname()[1]} over {data}", flush=True)
+    server.run([listener])
     # The engine's own threads outlive the interpreter's shutdown and can hang it; every acknowledged insert is on disk.
     sys.stdout.flush()
     os._exit(0)

@@ -59,7 +59,7 @@ from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
 from tokenmeter.stack.topics import ensure_topics, register_schemas
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
+from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Meter LLM token usage, exactly once.")
 app.add_typer(cli_quarantine.app, name="quarantine")
@@ -231,7 +231,8 @@ def topics(data: DataOption = None) -> None:
 @app.command(name="migrate", epilog="Example: tokenmeter migrate")
 def migrate_tables(data: DataOption = None) -> None:
     """Bring ClickHouse's tables to this version."""
-    _say(f"applied: {', '.join(migrate(connect(*_clickhouse(load(data=data))))) or 'nothing new'}")
+    client = connect(*_clickhouse(load(data=data)), query_timeout_s=MIGRATE_TIMEOUT_S)
+    _say(f"applied: {', '.join(migrate(client, say=_say)) or 'nothing new'}")
 
 
 @app.command(epilog="Example: tokenmeter meter --slot 1")

@@ -24,7 +24,7 @@ from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
 from tokenmeter.stack.topics import ensure_topics, register_schemas
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
+from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
 
 HEALTH_TIMEOUT_S = 60.0
@@ -152,7 +152,8 @@ class LocalStack:
             reader = self._settings.clickhouse_boards_user
             self._note("clickhouse_boards", self.clickhouse_url, reader, self._boards_password)
             self._stack.parts["clickhouse_boards"].state = self._stack.parts["clickhouse"].state
-        migrate(connect(self.clickhouse_url, user, self.clickhouse_password))
+        client = connect(self.clickhouse_url, user, self.clickhouse_password, query_timeout_s=MIGRATE_TIMEOUT_S)
+        migrate(client, say=self._say)
 
     def _start_workers(self) -> None:
         """All at once: most of a start is waiting."""

@@ -15,7 +15,15 @@ CONNECT_TIMEOUT_S = 10
 QUERY_TIMEOUT_S = 300
 
 
-def connect(url: str, user: str, password: str, *, database: str = "default", **settings: Any) -> Client:
+def connect(
+    url: str,
+    user: str,
+    password: str,
+    *,
+    database: str = "default",
+    query_timeout_s: int = QUERY_TIMEOUT_S,
+    **settings: Any,
+) -> Client:
     """A client for ``http(s)://host:port``; it serves one thread at a time.
 
     Raises Misconfigured naming the URL when the server cannot be reached or refuses the user.
@@ -35,7 +43,7 @@ def connect(url: str, user: str, password: str, *, database: str = "default", **
             password=password,
             database=database,
             connect_timeout=CONNECT_TIMEOUT_S,
-            send_receive_timeout=QUERY_TIMEOUT_S,
+            send_receive_timeout=query_timeout_s,
             autogenerate_session_id=False,
             settings=settings,
         )

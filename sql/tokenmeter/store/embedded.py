@@ -56,10 +56,11 @@ class Query:
 
 @dataclass
 class Answer:
-    """Bytes in ``format``, piece by piece; ``rows_written`` of an insert."""
+    """Bytes in ``format``, piece by piece; ``rows_read`` is known of an answer in one piece."""
 
     pieces: Iterator[bytes]
     format: str
+    rows_read: int = 0
     rows_written: int = 0
 
 
@@ -208,7 +209,7 @@ def _select(connection: Any, statement: Statement, query: Query) -> Iterator[Ans
     output = _format(statement) or query.default_format
     if output.lower() not in STREAMED or query.params or statement.verb not in ("SELECT", "WITH"):
         result = connection.query(text, output, params=dict(query.params) or None)
-        yield Answer(iter([result.bytes() or b""]), output)
+        yield Answer(iter([result.bytes() or b""]), output, rows_read=int(result.rows_read()))
         return
     result = connection.send_query(text, output)
     try:

@@ -35,6 +35,6 @@ class EngineError(Exception):
 
 def engine_error(error: RuntimeError) -> EngineError:
     """The engine's own error, which chDB raises as text."""
-    text = str(error)
+    text = str(error).removeprefix("Streaming query failed: ")
     found = re.search(r"Code: (\d+)", text)
     return EngineError(int(found.group(1)) if found else UNKNOWN, text)

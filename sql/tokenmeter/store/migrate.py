@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -12,7 +15,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.store.queries import sql
 
+MIGRATE_TIMEOUT_S = 86_400
+"""A table that is copied may be large."""
+COPIED_ROWS_PER_SECOND = 200_000
+"""On two cores that do nothing else; for the announcement alone."""
 _DATABASE = "0001_database"
+_COPY = re.compile(r"^\d+_(\w+)_copy$")
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,13 @@ def bundled() -> list[Migration]:
     return sorted((Migration(f.name[:-4], f.read_text("utf-8")) for f in found), key=lambda m: m.name)
 
 
-def migrate(client: Client, migrations: list[Migration] | None = None) -> list[str]:
+def migrate(
+    client: Client, migrations: list[Migration] | None = None, say: Callable[[str], None] = lambda line: None
+) -> list[str]:
     """Apply what is new; returns its names. Running it again does nothing.
+
+    ``say`` is told of each table that is copied: how many rows, how long about, and how long it took. Give the client a
+    query_timeout_s of MIGRATE_TIMEOUT_S for that.
 
     Raises Misconfigured when an applied migration was edited since, Fatal when a statement fails.
     """
@@ -52,7 +65,12 @@ def migrate(client: Client, migrations: list[Migration] | None = None) -> list[s
                         hint="restore the file and put the change into a new migration",
                     )
                 continue
+            began, rows = time.monotonic(), _rows_to_copy(client, migration)
+            if rows:
+                say(f"{migration.name}: copying {rows:,} rows, about {rows / COPIED_ROWS_PER_SECOND:,.0f} s")
             client.command(migration.statement)
+            if rows:
+                say(f"{migration.name}: copied in {time.monotonic() - began:,.0f} s")
             row = [[migration.name, migration.checksum]]
             client.insert("tokenmeter.schema_migrations", row, column_names=["name", "checksum"])
             applied.append(migration.name)
@@ -60,6 +78,15 @@ def migrate(client: Client, migrations: list[Migration] | None = None) -> list[s
         after = applied[-1] if applied else "the start"
         raise Fatal(f"migrating ClickHouse failed after {after}: {str(error).splitlines()[0][:500]}") from error
     return applied
+
+
+def _rows_to_copy(client: Client, migration: Migration) -> int:
+    """0 for what is no copy: copies are named TABLE_copy and read TABLE_uncut."""
+    found = _COPY.match(migration.name)
+    if found is None:
+        return 0
+    parameters = {"database": "tokenmeter", "table": f"{found.group(1)}_uncut"}
+    return int(client.query(sql("table_rows"), parameters=parameters).result_rows[0][0])
 
 
 def _prepare(client: Client, migrations: list[Migration]) -> None:

@@ -32,7 +32,7 @@ from starlette.routing import Route
 
 from tokenmeter.events.errors import TokenmeterError
 from tokenmeter.store.body import BODY_BYTES_MAX, BodyError, compressed, decompressed, form_fields
-from tokenmeter.store.embedded import SESSION_SECONDS, EmbeddedClickHouse, Query
+from tokenmeter.store.embedded import SESSION_SECONDS, Answer, EmbeddedClickHouse, Query
 from tokenmeter.store.engine_error import EngineError
 from tokenmeter.store.parsed import QUERY_BYTES_MAX
 from tokenmeter.store.users import User, authenticate, load
@@ -121,7 +121,7 @@ class Service:
             **_ALWAYS,
             "X-ClickHouse-Format": answer.format,
             "X-ClickHouse-Query-Id": url.get("query_id") or str(uuid.uuid4()),
-            "X-ClickHouse-Summary": _summary(answer.rows_written, began),
+            "X-ClickHouse-Summary": _summary(answer, began),
             "Content-Type": "application/octet-stream",
         }
         streamed = len(first) > WHOLE_BYTES_MAX
@@ -139,8 +139,8 @@ def _spool() -> Iterator[IO[bytes]]:
         yield spool
 
 
-def _summary(rows_written: int, began: float) -> str:
-    figures = {"read_rows": 0, "written_rows": rows_written, "result_rows": 0}
+def _summary(answer: Answer, began: float) -> str:
+    figures = {"read_rows": answer.rows_read, "written_rows": answer.rows_written, "result_rows": 0}
     elapsed_ns = int((time.monotonic() - began) * 1e9)
     return json.dumps({name: str(value) for name, value in {**figures, "elapsed_ns": elapsed_ns}.items()})
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from bench import latency
 from bench.book import publish
 from bench.kept import keep
 from bench.measure import Figures, measure
@@ -30,6 +32,7 @@ from tokenmeter.stack.kafka import free_port
 
 RUN_TIMEOUT_S = 900.0
 PARTITIONS = 4
+LATENCY_S = 30.0
 
 
 class Progressed:
@@ -104,8 +107,11 @@ def show(console: Console, rows: dict[str, Figures]) -> None:
     console.print(table)
 
 
-def main(events: Annotated[int, typer.Option(help="events to preload", min=10_000)] = 6_000_000) -> None:
-    """Measure the meter against a plain loop on one preloaded topic."""
+def main(
+    events: Annotated[int, typer.Option(help="events to preload", min=10_000)] = 6_000_000,
+    rate: Annotated[int, typer.Option(help="events a second while latency is measured", min=1)] = 20_000,
+) -> None:
+    """Measure the meter against a plain loop on one preloaded topic, then event to line and to alert under load."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="tokenmeter-bench-") as name, broker(Path(name), PARTITIONS) as kafka:
         folder = Path(name)
@@ -120,6 +126,9 @@ def main(events: Annotated[int, typer.Option(help="events to preload", min=10_00
             rows["plain loop"] = run_plain(kafka.bootstrap, events)
     show(console, rows)
     kept = keep("meter", {name.replace(" ", "_"): row.as_dict() for name, row in rows.items()})
+    found = latency.measure(rate, LATENCY_S)
+    latency.show(console, found)
+    keep("latency", {one.topic: asdict(one) for one in found})
     console.print(f"kept in {kept}")
 
 

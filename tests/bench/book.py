@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -56,10 +56,10 @@ def rows() -> Iterator[CatalogRow]:
         )
 
 
-def publish(bootstrap: str) -> int:
-    """Put the rows on the catalog; returns how many there are."""
+def publish(bootstrap: str, more: Iterable[CatalogRow] = ()) -> int:
+    """Put the rows, and more, on the catalog; returns how many there are."""
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True})
-    made = list(rows())
+    made = [*rows(), *more]
     for row in made:
         producer.produce(CATALOG, row.to_value(), row.row_id.encode(), 0)
     assert producer.flush(60) == 0

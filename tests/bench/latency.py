@@ -1,6 +1,7 @@
-"""``python -m bench.latency``: from an event's send to its line on usage.billing, read committed, under steady load.
+"""``python -m bench.latency``: from an event's send to its line on usage.billing and to the alert it causes, loaded.
 
-Ten marked events a second travel with the load; meter and loader run beside it as a user runs them.
+Ten marked events a second travel with the load, each the first call of a prepaid customer that has next to no credit;
+meter, ledger and loader run beside it as a user runs them. Both topics are read committed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +22,13 @@ import typer
 from confluent_kafka import Consumer, Producer
 from rich.console import Console
 
-from bench.book import publish
+from bench.book import EPOCH, publish
 from bench.kept import keep
 from bench.preload import POOL_EVENTS, ids, pool
 from support.broker import broker, eventually
 from support.clickhouse import Server
-from tokenmeter.events.contract import BILLING, EVENTS
+from tokenmeter.events.catalog import Account, AccountMode, CatalogRow
+from tokenmeter.events.contract import ALERTS, BILLING, EVENTS
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.client import connect
@@ -34,6 +37,9 @@ from tokenmeter.store.migrate import migrate
 PARTITIONS = 4
 MARK = b"m-"
 MARKS_PER_S = 10
+MARKS_MAX = 600
+CREDIT = Decimal("0.000001")
+TOPICS = (BILLING, ALERTS)
 READ_WAIT_S = 0.02
 ARRIVE_S = 30.0
 WARM_UP, MEASURED = 1, 2
@@ -42,8 +48,9 @@ WARM_UP, MEASURED = 1, 2
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from send to read, of ``marks`` events among ``events``."""
+    """Milliseconds from send to read on a topic, of ``marks`` events among ``events``."""
 
+    topic: str
     rate: int
     events: int
     marks: int
@@ -60,12 +67,12 @@ class Reader(threading.Thread):
         super().__init__(daemon=True)
         settings = {"group.id": f"latency-{topic}", "auto.offset.reset": "latest", "enable.auto.commit": False}
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "isolation.level": "read_committed", **settings})
-        self._topic = topic
+        self.topic = topic
         self.ready, self.done = threading.Event(), threading.Event()
         self.seen: dict[bytes, float] = {}
 
     def run(self) -> None:
-        self._consumer.subscribe([self._topic], on_assign=lambda consumer, partitions: self.ready.set())
+        self._consumer.subscribe([self.topic], on_assign=lambda consumer, partitions: self.ready.set())
         while not self.done.is_set():
             for message in self._consumer.consume(5_000, READ_WAIT_S):
                 key = message.key() or b""
@@ -95,15 +102,30 @@ def send(bootstrap: str, rate: int, seconds: float, seed: int) -> tuple[int, dic
             key, before, after = templates[sent % POOL_EVENTS]
             producer.produce(EVENTS, before + next(names) + after, key)
             sent += 1
-        if len(marks) < passed * MARKS_PER_S:
+        if len(marks) < min(passed * MARKS_PER_S, MARKS_MAX):
             # A customer of its own, of the same length, so that the rest of the value stays as it is.
-            name = MARK + f"{seed}{len(marks):0{len(customer) - len(MARK) - 1}d}".encode()
+            name = mark(seed, len(marks)).encode()
+            assert len(name) == len(customer)
             _, before, after = templates[0]
             marks[name] = time.monotonic()
             producer.produce(EVENTS, before + next(names) + after.replace(customer, name, 1), name)
         producer.poll(0.001)
     assert producer.flush(60) == 0
     return sent, marks
+
+
+def mark(seed: int, number: int) -> str:
+    """The name of a marked customer."""
+    return f"{MARK.decode()}{seed}{number:06d}"
+
+
+def poor() -> Iterator[CatalogRow]:
+    """The marked customers' accounts."""
+    for seed in (WARM_UP, MEASURED):
+        for number in range(MARKS_MAX):
+            yield Account(
+                effective_from=EPOCH, account_id=mark(seed, number), mode=AccountMode.PREPAID, credit_limit=CREDIT
+            )
 
 
 @contextmanager
@@ -115,10 +137,10 @@ def stack(folder: Path) -> Iterator[str]:
         try:
             server.start()
             migrate(connect(server.url, "writer", "secret"))
-            publish(kafka.bootstrap)
+            publish(kafka.bootstrap, poor())
             env = {"TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOKENMETER_CLICKHOUSE_URL": server.url}
             env |= {"TOKENMETER_CLICKHOUSE_USER": "writer", "TOKENMETER_CLICKHOUSE_PASSWORD": "secret"}
-            for verb in ("meter", "load"):
+            for verb in ("meter", "ledger", "load"):
                 command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(free_port())]
                 child = Child(verb, [*command, "--data", str(folder / verb)], folder / f"{verb}.log", env)
                 child.start()
@@ -129,24 +151,41 @@ def stack(folder: Path) -> Iterator[str]:
                 child.kill()
 
 
-def measure(rate: int, seconds: float, topic: str = BILLING) -> Latency:
-    """Warm up for five seconds at the same rate, then measure."""
+def measure(rate: int, seconds: float) -> list[Latency]:
+    """Warm up for five seconds at the same rate, then measure, for each of TOPICS."""
     with tempfile.TemporaryDirectory(prefix="tokenmeter-latency-") as name, stack(Path(name)) as bootstrap:
-        reader = Reader(bootstrap, topic)
-        reader.start()
-        assert reader.ready.wait(60)
+        readers = [Reader(bootstrap, topic) for topic in TOPICS]
+        for reader in readers:
+            reader.start()
+            assert reader.ready.wait(60)
         command = [sys.executable, "-m", "bench.latency", "--only-send", bootstrap, "--rate", str(rate)]
         subprocess.run([*command, "--seconds", "5"], check=True)
         sent, marks = send(bootstrap, rate, seconds, MEASURED)
-        eventually("every mark arrives", lambda: marks.keys() <= reader.seen.keys(), ARRIVE_S)
-        reader.done.set()
-        reader.join()
+        for reader in readers:
+            seen = reader.seen
+            eventually(f"every mark arrives on {reader.topic}", lambda seen=seen: marks.keys() <= seen.keys(), ARRIVE_S)
+            reader.done.set()
+            reader.join()
+    return [_figures(reader, rate, sent, marks) for reader in readers]
+
+
+def _figures(reader: Reader, rate: int, sent: int, marks: dict[bytes, float]) -> Latency:
     waits = sorted(round(1_000 * (reader.seen[mark] - at)) for mark, at in marks.items())
 
     def share(part: float) -> int:
         return waits[min(len(waits) - 1, int(len(waits) * part))]
 
-    return Latency(rate, sent, len(waits), share(0.5), share(0.9), share(0.99), waits[-1])
+    return Latency(reader.topic, rate, sent, len(waits), share(0.5), share(0.9), share(0.99), waits[-1])
+
+
+def show(console: Console, found: list[Latency]) -> None:
+    for one in found:
+        console.print(
+            f"event to {one.topic} at {one.rate:,} events/s: p50 {one.p50_ms} ms, p90 {one.p90_ms}, p99 {one.p99_ms}, "
+            f"worst {one.max_ms} ({one.marks} marks among {one.events:,} events)",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def main(
@@ -159,11 +198,8 @@ def main(
         send(only_send, rate, seconds, WARM_UP)
         return
     found = measure(rate, seconds)
-    Console().print(
-        f"event to usage.billing at {found.rate:,} events/s: p50 {found.p50_ms} ms, p90 {found.p90_ms}, "
-        f"p99 {found.p99_ms}, worst {found.max_ms} ({found.marks} marks among {found.events:,} events)"
-    )
-    Console().print(f"kept in {keep('latency', asdict(found))}")
+    show(Console(), found)
+    Console().print(f"kept in {keep('latency', {one.topic: asdict(one) for one in found})}")
 
 
 if __name__ == "__main__":

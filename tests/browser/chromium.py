@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,14 +30,19 @@ def logged_in(url: str, user: str, password: str, size: tuple[int, int] = (1440,
         try:
             page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="light")
             page.set_default_timeout(CHART_TIMEOUT_MS)
-            page.goto(f"{url}/login/")
-            page.locator("#username").first.fill(user)
-            page.locator("#password").first.fill(password)
-            page.keyboard.press("Enter")
-            page.wait_for_url(lambda address: "/login" not in address)
+            log_in(page, url, user, password)
             yield page
         finally:
             browser.close()
+
+
+def log_in(page: Page, url: str, user: str, password: str) -> None:
+    """Give the browser a session as the login form does; typing into the form is lost while its script loads."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.request.get(f"{url}/login/").text())
+    assert found, "the login page hands out a CSRF token"
+    form = {"username": user, "password": password, "csrf_token": found.group(1)}
+    answer = page.request.post(f"{url}/login/", form=form, headers={"Referer": url})
+    assert "/login" not in answer.url, f"{user} is not logged in"
 
 
 def open_board(page: Page, url: str, slug: str) -> list[str]:
@@ -54,7 +60,11 @@ def open_tab(page: Page, number: int, charts: int) -> list[Locator]:
     for holder in page.locator(HOLDER).all():  # charts below the fold are asked for when they come into view
         holder.scroll_into_view_if_needed()
     drawn = page.locator(HOLDER).filter(has=page.locator(f"canvas, table, .header-line, {BROKEN}"))
-    expect(drawn).to_have_count(charts, timeout=CHART_TIMEOUT_MS)
+    try:
+        expect(drawn).to_have_count(charts, timeout=CHART_TIMEOUT_MS)
+    except AssertionError as error:
+        error.add_note("charts: " + "; ".join(repr(text[:60]) for text in page.locator(HOLDER).all_inner_texts()))
+        raise
     expect(page.locator(LOADING)).to_have_count(0, timeout=CHART_TIMEOUT_MS)
     return page.locator(HOLDER).all()
 

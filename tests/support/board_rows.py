@@ -12,12 +12,16 @@ MODELS = [f"author{number % 11}/model-{number:02d}" for number in range(12)]
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def tokens_of(number: int) -> int:
-    """The n-th model's tokens: beyond what a JavaScript number holds for the first."""
-    return 2**53 + 1 if number == 0 else 1_000 * (20 - number)
+LARGEST = 2**53 + 1
+"""Beyond what a JavaScript number holds."""
 
 
-def fill(client: Client) -> None:
+def tokens_of(number: int, largest: int = LARGEST) -> int:
+    """The n-th model's tokens."""
+    return largest if number == 0 else 1_000 * (20 - number)
+
+
+def fill(client: Client, largest: int = LARGEST) -> None:
     """Twelve models yesterday, ten calls each, all priced but one in euros and one not at all; 20 raw calls, two pages,
     three events in quarantine and a run of reconcile."""
     prices = {10: money("EUR", "5", "EUR", "4"), 11: {**money(None, None, None, None), "unpriced": 10}}
@@ -35,7 +39,7 @@ def fill(client: Client) -> None:
                 "errors": number % 3,
                 "rate_limited": number % 3 // 2,
                 "streamed": 9,
-                "input_tokens": tokens_of(number) - 1,
+                "input_tokens": tokens_of(number, largest) - 1,
                 "output_tokens": 1,
                 "tool_calls": 5,
                 "generation_tokens": 500,
@@ -55,4 +59,4 @@ def fill(client: Client) -> None:
     )
     insert(client, "quarantine", [{"offset": n, "reason": "late", "appended_at": NOW} for n in range(3)])
     run = {"run_id": "r1", "finished_at": NOW, "applied": True, "corrections": 3}
-    insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 2**53 + 1, "wrong_output_tokens": 2}])
+    insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 5, "wrong_output_tokens": 2}])

@@ -140,9 +140,11 @@ def table(
     width: int = 6,
     height: int = 50,
     bars: bool = True,
+    ascending: bool = False,
     **more: Any,
 ) -> Chart:
-    """Figures by ``groups``, most of the first metric first and ties alphabetical. A metric comes with its format."""
+    """Figures by ``groups``, most of the first metric first (``ascending``: least), ties alphabetical. A metric comes
+    with its format."""
     figures = tuple(metric for metric, _ in metrics)
     formats = {metric["label"]: {"d3NumberFormat": text, "d3SmallNumberFormat": text} for metric, text in metrics}
     return Chart(
@@ -157,14 +159,14 @@ def table(
         columns=groups,
         time_column=time[0] if time else None,
         time_range=time[1] if time else "No filter",
-        order_by=((figures[0], False), *((group, True) for group in groups)),
+        order_by=((figures[0], ascending), *((group, True) for group in groups)),
         row_limit=rows,
         options={
             "query_mode": "aggregate",
             "groupby": list(groups),
             "metrics": list(figures),
             "timeseries_limit_metric": figures[0],
-            "order_desc": True,
+            "order_desc": not ascending,
             "server_pagination": False,
             "page_length": 0,
             "show_cell_bars": bars,

@@ -17,7 +17,6 @@ from tokenmeter.boards.forms import (
     TOKENS_FORMAT,
     bubbles,
     over_time,
-    rows,
     table,
     tile,
 )
@@ -112,15 +111,19 @@ LEADERS = (
         ),
         having="sum(tokens_week) > 0",
     ),
-    rows(
+    table(
         "ranking-yesterday",
         "Ranking of yesterday",
         "The last full UTC day: 50 models by tokens, ties alphabetical, variants on their own, all others as other.",
         "rankings",
-        (("rank", COUNT_FORMAT), ("model", None), ("tokens", TOKENS_FORMAT), ("share", PERCENT_FORMAT)),
-        ("rank", True),
-        width=6,
-        height=50,
+        ("model",),
+        (
+            (m.formula("min(rank)", "Rank"), COUNT_FORMAT),
+            (m.TOKENS, TOKENS_FORMAT),
+            (m.formula("max(share)", "Share"), PERCENT_FORMAT),
+        ),
+        ascending=True,
+        bars=False,
         where_sql="day = toStartOfDay(now('UTC')) - INTERVAL 1 DAY",
     ),
 )

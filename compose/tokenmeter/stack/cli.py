@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenmeter.boards import Database, publish
+from tokenmeter.emit.credit import fail_modes
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.gateway import GatewayConfig
 from tokenmeter.emit.gateway import run as serve_gateway
@@ -280,12 +281,16 @@ def gateway(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Take events over HTTP; answer once Kafka has them. Keys: TOKENMETER_GATEWAY_KEYS, comma-separated."""
+    """Take events over HTTP; answer once Kafka has them. Keys: TOKENMETER_GATEWAY_KEYS, comma-separated.
+
+    With --credit also say before a call whether it may be made; TOKENMETER_GATEWAY_CREDIT_FAIL=stale=refuse changes
+    what a reason does. Events are taken whatever the credit: they tell of calls that were made.
+    """
     settings = load(data=data, gateway_credit=credit)
     secret = settings.gateway_keys.get_secret_value() if settings.gateway_keys else ""
     keys = tuple(filter(None, (key.strip() for key in secret.split(","))))
-    config = GatewayConfig(_bootstrap(settings), host, port, keys, credit={} if settings.gateway_credit else None)
-    serve_gateway(config)
+    fail = fail_modes(settings.gateway_credit_fail) if settings.gateway_credit else None
+    serve_gateway(GatewayConfig(_bootstrap(settings), host, port, keys, credit=fail))
 
 
 @app.command(epilog="Example: tokenmeter replay calls.csv --speed max")

@@ -191,6 +191,7 @@ class LocalStack:
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
         env["TOKENMETER_GATEWAY_CREDIT"] = str(self._settings.gateway_credit)
+        env["TOKENMETER_GATEWAY_CREDIT_FAIL"] = self._settings.gateway_credit_fail
         return self._launch("gateway", command, env, port)
 
     def _start_superset(self) -> None:

@@ -53,3 +53,13 @@ def refusing_reasons(fail: Mapping[str, str]) -> frozenset[str]:
                 hint=f"set {ALLOW} or {REFUSE} for any of {', '.join(sorted(FAIL_MODES))}",
             )
     return frozenset(reason for reason, mode in {**FAIL_MODES, **fail}.items() if mode == REFUSE)
+
+
+def fail_modes(text: str) -> dict[str, str]:
+    """``stale=refuse,unknown=refuse`` as settings say it. Misconfigured for what is no reason or mode."""
+    found = {}
+    for one in filter(None, map(str.strip, text.split(","))):
+        reason, _, mode = one.partition("=")
+        found[reason.strip()] = mode.strip()
+    refusing_reasons(found)
+    return found

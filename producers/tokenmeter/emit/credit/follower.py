@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
 
 from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG
+from tokenmeter.events.errors import Transient
 
 log = logging.getLogger("tokenmeter.credit")
 
@@ -25,6 +26,8 @@ READ_RECORDS_MAX = 10_000
 QUEUED_KB = 16_384
 """Records of a start that wait to be folded; the client's default takes more memory than the accounts."""
 TOPICS = (ACCOUNT_STATE, CATALOG)
+LOOK_EVERY_S = 30.0
+"""How often it is looked whether the topics have grown partitions."""
 
 Place = tuple[str, int]
 Take = Callable[[Message], None]
@@ -86,7 +89,12 @@ class Follower(threading.Thread):
 
     def _read(self, consumer: Consumer, ends: _Ends) -> None:
         positions = dict.fromkeys(ends.places, 0)
+        looked_at = time.monotonic()
         while not self._done.is_set():
+            if time.monotonic() - looked_at > LOOK_EVERY_S:
+                looked_at = time.monotonic()
+                if _have_grown(consumer, ends.places):
+                    return  # to begin again with all of them
             ends.ask()
             first = consumer.poll(POLL_S)
             for message in [first, *consumer.consume(READ_RECORDS_MAX, 0)] if first is not None else []:
@@ -118,6 +126,7 @@ class _Ends:
         self.places = places
         self._asked_at = 0.0
         self._futures: Mapping[TopicPartition, Any] = {}
+        self._last: dict[Place, int] = {}
 
     def ask(self) -> None:
         """Unless a question is open or was just answered."""
@@ -134,14 +143,25 @@ class _Ends:
         """When the open question was asked, if ``positions`` are at all the ends that it found; which closes it."""
         if not self._futures or not all(future.done() for future in self._futures.values()):
             return None
-        with suppress(KafkaException):  # the next question may find them
-            for partition, future in self._futures.items():
-                if positions[str(partition.topic), partition.partition] < future.result().offset:
-                    return None
-            self._futures = {}
-            return self._asked_at
+        try:
+            found = {(str(one.topic), one.partition): future.result().offset for one, future in self._futures.items()}
+        except KafkaException:
+            self._futures = {}  # the next question may find them
+            return None
+        for place, end in found.items():
+            if end < self._last.get(place, 0):
+                raise Transient(f"{place[0]}/{place[1]} ends at {end}, before {self._last[place]}: it was made anew")
+        self._last = found
+        if any(positions[place] < end for place, end in found.items()):
+            return None
         self._futures = {}
-        return None
+        return self._asked_at
+
+
+def _have_grown(consumer: Consumer, places: list[Place]) -> bool:
+    with suppress(KafkaException):
+        return set(_partitions(consumer)) != set(places)
+    return False
 
 
 def _partitions(consumer: Consumer) -> list[Place]:

@@ -27,7 +27,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tokenmeter.emit.credit import CreditCache
+from tokenmeter.emit.credit import CreditCache, fail_modes
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.hosts.call import OK, UNSEEN, error_class, status_of
 from tokenmeter.emit.hosts.ids import event_id
@@ -56,7 +56,8 @@ log = logging.getLogger("tokenmeter.meter")
 _CUT = {"status": OK, "cancelled": True, "error_class": UNSEEN}
 CALLS_MAX = 10_000
 """Calls under way, and ended ones, that are remembered."""
-BOOTSTRAP, SPOOL, CREDIT = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL", "TOKENMETER_CREDIT"
+BOOTSTRAP, SPOOL = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL"
+CREDIT, CREDIT_FAIL = "TOKENMETER_CREDIT", "TOKENMETER_CREDIT_FAIL"
 
 Identify = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -280,7 +281,9 @@ def proxy() -> MeterLogger:
         raise Misconfigured(
             f"{BOOTSTRAP} is not set", hint=f"export {BOOTSTRAP}=HOST:9092, and {SPOOL}=DIR to lose none"
         )
-    credit = CreditCache(bootstrap) if os.environ.get(CREDIT, "").lower() in ("1", "true") else None
+    credit = None
+    if os.environ.get(CREDIT, "").lower() in ("1", "true"):
+        credit = CreditCache(bootstrap, fail=fail_modes(os.environ.get(CREDIT_FAIL, "")))
     return logger(Meter(Emitter(bootstrap, spool=spool), router="litellm"), from_virtual_key, credit=credit)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from support.catalog_rows import account
 from support.ledger_desk import NOON, Desk, budget, prepaid
-from tokenmeter.emit.credit.answer import OK, Answer
+from tokenmeter.emit.credit.answer import OK, Answer, fail_modes
 from tokenmeter.emit.credit.book import CreditBook
 from tokenmeter.events.catalog import Account, Budget, CatalogRow, row_of
 from tokenmeter.events.errors import Misconfigured, Poison
@@ -231,6 +231,10 @@ def test_fail_modes() -> None:
     for wrong in ({"exhausted": "maybe"}, {"no_such": "allow"}):
         with pytest.raises(Misconfigured, match="fail mode"):
             CreditBook(wrong)
+    assert fail_modes(" stale=refuse, unknown = allow,") == {"stale": "refuse", "unknown": "allow"}
+    assert fail_modes("") == {}
+    with pytest.raises(Misconfigured, match="fail mode"):
+        fail_modes("stale")
 
 
 def test_an_account_that_is_gone_and_what_is_no_state() -> None:

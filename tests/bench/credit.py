@@ -43,6 +43,8 @@ CALL_USD = INPUT_TOKENS * TOKEN_USD
 STILL_REFUSED_S = 1.0
 """How long the customer goes on trying after the first refusal."""
 STOPPED_WITHIN_S = 60.0
+TURN_S = 20.0
+"""What a customer takes beside using its credit up: for so long there is load."""
 READ_WAIT_S = 0.01
 
 
@@ -190,7 +192,7 @@ def measure(rate: int, seconds: float, times: int, load: int) -> list[Overspend]
         alerts = Alerts(bootstrap)
         alerts.start()
         command = [sys.executable, "-m", "bench.latency", "--only-send", bootstrap, "--rate", str(load)]
-        lasting = str(times * (seconds + 2 * STOPPED_WITHIN_S))
+        lasting = str(times * (seconds + TURN_S))
         others = subprocess.Popen([*command, "--seconds", lasting]) if load else None
         try:
             with CreditCache(bootstrap) as cache:

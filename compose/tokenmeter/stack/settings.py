@@ -38,8 +38,8 @@ class Settings(BaseSettings):
     boards: bool = True
     gateway_keys: SecretStr | None = None
     gateway_credit: bool = False
-    webhook_secret: SecretStr | None = None
     gateway_credit_fail: str = ""
+    webhook_secret: SecretStr | None = None
     token_currencies: str = ""
     disk_free_min_mb: Annotated[int, Field(ge=0)] = 1_024
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4

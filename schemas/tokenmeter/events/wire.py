@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from tokenmeter.events.contract import Schema, by_id, latest
 from tokenmeter.events.errors import Poison
@@ -56,6 +56,15 @@ def encode_as(schema: Schema, record: Mapping[str, Any]) -> bytes:
         schemaless_writer(out, schema.parsed, record, strict_allow_default=True)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise Poison("unencodable", f"{name}: {error}") from error
+    return out.getvalue()
+
+
+@cache
+def default_bytes(name: str, field: str) -> bytes:
+    """The default of a field of the latest version of ``name``, as it stands in a record."""
+    found = next(one for one in latest(name).document["fields"] if one["name"] == field)
+    out = io.BytesIO()
+    schemaless_writer(out, parse_schema(found["type"]), found["default"])
     return out.getvalue()
 
 

@@ -1,142 +1,97 @@
 """Encodes a frame of lines to Avro values, column by column.
 
 Lines are the meter's own output, tens of thousands a page; fastavro takes 15 us for each, this a few hundred
-nanoseconds. A contract test holds every value against ``tokenmeter.events.wire``.
+nanoseconds. What polars must do is asked of it in two calls: a page of two hundred lines has as many columns as one of
+two hundred thousand. A contract test holds every value against ``tokenmeter.events.wire``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.errors import Fatal
+from tokenmeter.flow.avro_pieces import Piece, Rows, decimals, strings, varints
 
-U8 = npt.NDArray[np.uint8]
-I64 = npt.NDArray[np.int64]
-VARINT_BYTES_MAX = 10
-_WORD = pl.Series([2**64], dtype=pl.Int128)
-
-
-class _Rows:
-    """The output being laid out: pieces of every row, one column after the other."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.pieces: list[tuple[I64, U8]] = []
-
-    def add(self, lengths: I64, data: U8) -> None:
-        """``data`` holds each row's bytes one after the other, ``lengths`` how many each row has."""
-        self.pieces.append((lengths, data))
-
-    def values(self) -> list[bytes]:
-        lengths = np.sum([piece for piece, _ in self.pieces], axis=0, dtype=np.int64)
-        ends = np.cumsum(lengths)
-        at = ends - lengths
-        out = np.empty(int(ends[-1]) if self.rows else 0, np.uint8)
-        for piece, data in self.pieces:
-            out[_spread(at, piece)] = data
-            at = at + piece
-        text = out.tobytes()
-        begins = (ends - lengths).tolist()
-        return [text[begin:end] for begin, end in zip(begins, ends.tolist(), strict=True)]
+_ABSENT, _PRESENT = b"\x00", b"\x02"
+"""The branches of ["null", X]."""
+_WORD = 2**64
+_HIGH, _LOW, _THERE = "high.", "low.", "there."
+_PLANS_CACHED_MAX = 64
 
 
-def _spread(starts: I64, lengths: I64) -> I64:
-    """For each row the positions starts, starts + 1, … (lengths of them), all rows in one array."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    positions: I64 = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
-    return positions
+@dataclass(frozen=True)
+class _Column:
+    """One field that the frame has: the form of its values, and whether they may be null."""
+
+    name: str
+    form: str
+    nullable: bool
 
 
-def _varints(numbers: I64) -> tuple[I64, U8]:
-    """Zigzag varints: (bytes of each, all bytes)."""
-    zigzag = ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
-    lengths = np.ones(len(numbers), np.int64)
-    for size in range(1, VARINT_BYTES_MAX):
-        more = zigzag >= np.uint64(1) << np.uint64(7 * size)
-        if not more.any():
-            break
-        lengths += more
-    begins = np.cumsum(lengths) - lengths
-    data = np.empty(int(lengths.sum()), np.uint8)
-    for place in range(int(lengths.max(initial=0))):
-        rows = np.flatnonzero(lengths > place)
-        part = (zigzag[rows] >> np.uint64(7 * place)) & np.uint64(0x7F)
-        last = lengths[rows] == place + 1
-        data[begins[rows] + place] = part | np.where(last, np.uint64(0), np.uint64(0x80))
-    return lengths, data
-
-
-def _strings(column: pl.Series) -> tuple[I64, U8]:
-    """Length-prefixed UTF-8 of a column without nulls: (bytes of each, all bytes)."""
-    sizes = column.str.len_bytes().to_numpy().astype(np.int64)
-    text = np.frombuffer(column.str.join("").item().encode() if len(column) else b"", np.uint8)
-    prefix_lengths, prefix = _varints(sizes)
-    lengths = prefix_lengths + sizes
-    begins = np.cumsum(lengths) - lengths
-    data = np.empty(int(lengths.sum()), np.uint8)
-    data[_spread(begins, prefix_lengths)] = prefix
-    data[_spread(begins + prefix_lengths, sizes)] = text
-    return lengths, data
-
-
-def _decimals(column: pl.Series) -> tuple[I64, U8]:
-    """Decimals, or their unscaled 128-bit numbers: length-prefixed big-endian two's complement.
-
-    As long as the magnitude and a sign bit need: the record encoder gives -128 two bytes, and so does this.
-    """
-    numbers = column.to_physical().cast(pl.Int128)
-    magnitude = _words(numbers.abs())
-    idle = (magnitude[:, :-1] == 0) & (magnitude[:, 1:] < 0x80)
-    sizes = 16 - np.logical_and.accumulate(idle, axis=1).sum(axis=1, dtype=np.int64)
-    text = _words(numbers)[np.arange(16) >= (16 - sizes)[:, None]]
-    lengths = sizes + 1
-    data = np.empty(int(lengths.sum()), np.uint8)
-    begins = np.cumsum(lengths) - lengths
-    data[begins] = (sizes << 1).astype(np.uint8)  # the varint of at most 16
-    data[_spread(begins + 1, sizes)] = text
-    return lengths, data
-
-
-def _words(numbers: pl.Series) -> U8:
-    """Each 128-bit number as a row of 16 bytes, the highest first."""
-    high = (numbers // _WORD).cast(pl.Int64).to_numpy()  # rounds down, so the low word is never negative
-    low = (numbers % _WORD).cast(pl.UInt64).to_numpy()
-    both = np.stack([high.view(np.uint64), low], axis=1)
-    return both.byteswap().view(np.uint8).reshape(len(numbers), 16)
-
-
-def _encoded(column: pl.Series) -> tuple[I64, U8]:
-    """Values that are their own Avro bytes already."""
-    values = column.to_list()
-    return np.fromiter(map(len, values), np.int64, len(values)), np.frombuffer(b"".join(values), np.uint8)
-
-
-def _plain(column: pl.Series, kind: Any, name: str) -> tuple[I64, U8]:
+def _form(kind: Any, dtype: pl.DataType, name: str) -> str:
     base = kind["type"] if isinstance(kind, dict) else kind
-    if base in ("int", "long"):
-        return _varints(column.to_physical().cast(pl.Int64).to_numpy())
-    if base == "string":
-        return _strings(column)
-    if base == "enum":
-        symbols = {symbol: number for number, symbol in enumerate(kind["symbols"])}
-        return _varints(column.replace_strict(symbols, return_dtype=pl.Int64).to_numpy())
-    if base == "boolean":
-        return np.ones(len(column), np.int64), column.to_numpy().astype(np.uint8)
+    if base in ("int", "long", "string", "enum", "boolean"):
+        return str(base)
     if base == "bytes" and kind.get("logicalType") == "decimal":
-        return _decimals(column)
-    if base == "enum":
-        symbols = {symbol: number for number, symbol in enumerate(kind["symbols"])}
-        return _varints(column.replace_strict(symbols, return_dtype=pl.Int64).to_numpy())
-    if base == "array" and column.dtype == pl.Binary:
-        return _encoded(column)
+        return "decimal"
+    if base == "array" and dtype == pl.Binary:
+        return "encoded"
     raise Fatal(f"column {name}: the columnar encoder has no form for Avro type {kind!r}")
+
+
+def _asked(column: _Column, kind: Any) -> Iterator[pl.Expr]:
+    """What of a column is asked of polars, in numbers that numpy takes."""
+    value = pl.col(column.name)
+    if column.nullable:
+        yield value.is_not_null().alias(_THERE + column.name)
+    match column.form:
+        case "int" | "long":
+            yield value.to_physical().cast(pl.Int64).fill_null(0)
+        case "enum":
+            symbols = {symbol: number for number, symbol in enumerate(kind["symbols"])}
+            yield value.replace_strict(symbols, return_dtype=pl.Int64).fill_null(0)
+        case "boolean":
+            yield value.cast(pl.Int64).fill_null(0)
+        case "string":
+            yield value.str.len_bytes().cast(pl.Int64).fill_null(0)
+        case "decimal":
+            number = value.to_physical().cast(pl.Int128).fill_null(0)
+            word = pl.lit(_WORD, pl.Int128)
+            high = number // word  # rounds down, so the low word is never negative
+            yield high.cast(pl.Int64).alias(_HIGH + column.name)
+            yield (number - high * word).cast(pl.UInt64).alias(_LOW + column.name)
+
+
+@lru_cache(_PLANS_CACHED_MAX)
+def _plan(name: str, dtypes: tuple[tuple[str, pl.DataType], ...]) -> tuple[list[_Column | bytes], list[pl.Expr]]:
+    """The fields of a record in their order, each a column or the bytes that every row has, and what is asked."""
+    there = dict(dtypes)
+    fields: list[_Column | bytes] = []
+    asked: list[pl.Expr] = []
+    for field in latest(name).document["fields"]:
+        kind, nullable = field["type"], isinstance(field["type"], list)
+        inner = kind[1] if nullable else kind
+        dtype = there.get(field["name"])
+        if dtype is not None and dtype != pl.Null:
+            column = _Column(field["name"], _form(inner, dtype, field["name"]), nullable)
+            fields.append(column)
+            asked += _asked(column, inner)
+        elif nullable:
+            fields.append(_ABSENT)
+        elif dtype is None and "default" in field:
+            default = wire.default_bytes(name, field["name"])
+            fields.append(default)
+        else:
+            raise Fatal(f"{name}.{field['name']}: a value is missing in a field that cannot be null")
+    return fields, asked
 
 
 def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
@@ -146,24 +101,72 @@ def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
     if not frame.height:
         return []  # a page of nothing but repeats has no lines, and its columns no types
     schema = latest(name)
-    rows = _Rows(frame.height)
-    prefix = np.frombuffer(wire.prefix(schema), np.uint8)
-    rows.add(np.full(frame.height, len(prefix)), np.tile(prefix, frame.height))
-    for field in schema.document["fields"]:
-        kind = field["type"]
-        column = frame.get_column(field["name"]) if field["name"] in frame.columns else None
-        if column is None and field.get("default") is not None:
-            column = pl.repeat(field["default"], frame.height, eager=True)
-        if not isinstance(kind, list):
-            if column is None or column.null_count():
-                raise Fatal(f"{name}.{field['name']}: a value is missing in a field that cannot be null")
-            rows.add(*_plain(column, kind, field["name"]))
-            continue
-        present = np.zeros(frame.height, bool) if column is None else column.is_not_null().to_numpy()
-        rows.add(np.ones(frame.height, np.int64), np.where(present, 2, 0).astype(np.uint8))
-        if column is not None and present.any():
-            lengths, data = _plain(column.drop_nulls(), kind[1], field["name"])
-            all_lengths = np.zeros(frame.height, np.int64)
-            all_lengths[present] = lengths
-            rows.add(all_lengths, data)
+    known = tuple((column, dtype) for column, dtype in frame.schema.items() if column in schema.field_names)
+    fields, asked = _plan(name, known)
+    numbers = frame.select(asked)
+    texts = [field.name for field in fields if isinstance(field, _Column) and field.form == "string"]
+    joined = frame.select(pl.col(texts).fill_null("").str.join("")).row(0, named=True) if texts else {}
+    rows = Rows(frame.height)
+    rows.add_same(wire.prefix(schema))
+    for field in fields:
+        if isinstance(field, bytes):
+            rows.add_same(field)
+        else:
+            _add(rows, field, frame, numbers, joined, name)
     return rows.values()
+
+
+def _add(
+    rows: Rows, column: _Column, frame: pl.DataFrame, numbers: pl.DataFrame, joined: dict[str, Any], name: str
+) -> None:
+    nulls = frame.get_column(column.name).null_count()
+    if not column.nullable:
+        if nulls:
+            raise Fatal(f"{name}.{column.name}: a value is missing in a field that cannot be null")
+        _add_values(rows, _piece(column, frame, numbers, joined, None))
+    elif nulls == rows.rows:
+        rows.add_same(_ABSENT)
+    elif not nulls:
+        rows.add_same(_PRESENT)
+        _add_values(rows, _piece(column, frame, numbers, joined, None))
+    else:
+        present = numbers.get_column(_THERE + column.name).to_numpy()
+        rows.add((np.ones(rows.rows, np.int64), np.where(present, _PRESENT[0], _ABSENT[0]).astype(np.uint8)))
+        lengths, data = _piece(column, frame, numbers, joined, present)
+        all_lengths = np.zeros(rows.rows, np.int64)
+        all_lengths[present] = lengths
+        rows.add((all_lengths, data))
+
+
+def _add_values(rows: Rows, piece: Piece) -> None:
+    """A column in which every row has the same bytes is no column of its own."""
+    lengths, data = piece
+    first = int(lengths[0])
+    if (lengths == first).all() and (data.reshape(rows.rows, first) == data[:first]).all():
+        rows.add_same(data[:first].tobytes())
+    else:
+        rows.add(piece)
+
+
+def _piece(
+    column: _Column, frame: pl.DataFrame, numbers: pl.DataFrame, joined: dict[str, Any], present: Any | None
+) -> Piece:
+    """The values of a column, of the rows that are ``present``; None: of all."""
+
+    def of(name: str) -> Any:
+        found = numbers.get_column(name).to_numpy()
+        return found if present is None else found[present]
+
+    match column.form:
+        case "string":
+            return strings(of(column.name), joined[column.name].encode())
+        case "decimal":
+            return decimals(of(_HIGH + column.name), of(_LOW + column.name))
+        case "boolean":
+            values = of(column.name).astype(np.uint8)
+            return np.ones(len(values), np.int64), values
+        case "encoded":
+            encoded = frame.get_column(column.name).drop_nulls().to_list()
+            return np.fromiter(map(len, encoded), np.int64, len(encoded)), np.frombuffer(b"".join(encoded), np.uint8)
+        case _:
+            return varints(of(column.name))

@@ -80,7 +80,9 @@ def test_the_receiver_takes_an_alert_once_however_often_it_is_sent(receiver: Mod
 
 @pytest.mark.usefixtures("once")
 @pytest.mark.parametrize(
-    "wrong", [{"secret": b"other"}, {"secret": None}, {"clock": lambda: time.time() - 1_000}], ids=str
+    "wrong",
+    [{"secret": b"other"}, {"secret": None}, {"clock": lambda: time.time() - 1_000}],
+    ids=["another secret", "no signature", "signed long ago"],
 )
 def test_the_receiver_refuses_what_is_not_ours_or_old(receiver: ModuleType, wrong: dict[str, Any]) -> None:
     with pytest.raises(Transient, match="HTTP 401"):

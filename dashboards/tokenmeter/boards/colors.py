@@ -53,7 +53,7 @@ WORDS = {
     "Mean": "#3C5AA6",
     "Median": "#2E9E6B",
 }
-TINTS = 5
+TINTS = 12
 
 
 def author_color(author: str) -> str:

@@ -13,8 +13,9 @@ NOTE_HEIGHT = 6
 PHONE_CSS = """
 @media (max-width: 700px) {
   .dashboard-content .grid-container { overflow-x: hidden; }
-  .dashboard-content .grid-content { min-width: 760px; }
-  .dashboard-content .grid-row { flex-wrap: wrap; max-width: calc(100vw - 16px); overflow-x: auto; height: auto; }
+  .dashboard-content .grid-container > div { min-width: 760px; }
+  .dashboard-content .dashboard-component-tabs .ant-tabs-nav { max-width: calc(100vw - 32px); }
+  .dashboard-content .grid-row { flex-wrap: wrap; max-width: calc(100vw - 24px); overflow-x: auto; height: auto; }
 }
 """
 """On a phone the grid keeps a readable width and its rows wrap: half-width charts fill the screen one by one, wider

@@ -73,6 +73,14 @@ def test_what_one_reads_is_what_was_stored_and_a_filter_changes_it(page: Page) -
     assert (tile(page, "Calls"), tile(page, "Models")) == ("20", "2")
 
 
+def test_on_a_phone_charts_stand_below_each_other(page: Page) -> None:
+    page.set_viewport_size({"width": 400, "height": 900})
+    open_board(page, shared_node().url, "tokenmeter-market")
+    open_tab(page, 1, len(BOARDS[0].tabs[1].charts))
+    boxes = [titled(page, title).bounding_box() for title in ("Authors, week", "Ranking of yesterday")]
+    assert all(box is not None and 300 <= box["width"] <= 400 and box["x"] < 50 for box in boxes), boxes
+
+
 def tile(page: Page, title: str) -> str:
     return titled(page, title).locator(".header-line").inner_text().strip()
 

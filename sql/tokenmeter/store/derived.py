@@ -17,13 +17,22 @@ Name = tuple[str, str]
 """(database, table or view)"""
 
 HISTORY: Name = ("tokenmeter", "schema_migrations")
-_CREATED = re.compile(r"^CREATE\s+(?:MATERIALIZED\s+)?(TABLE|VIEW)\s+IF NOT EXISTS\s+(\w+)\.(\w+)", re.I | re.M)
+_CREATED = re.compile(
+    r"^(CREATE|DROP)\s+(?:OR REPLACE\s+)?(?:MATERIALIZED\s+)?(TABLE|VIEW)\s+(?:IF (?:NOT )?EXISTS\s+)?(\w+)\.(\w+)",
+    re.I | re.M,
+)
 
 
 def created(migrations: Iterable[Migration] | None = None) -> list[tuple[Name, bool]]:
-    """What the migrations create, in their order, and whether it is a table."""
-    found = [_CREATED.findall(m.statement) for m in (bundled() if migrations is None else migrations)]
-    return [((database, name), kind.upper() == "TABLE") for each in found for kind, database, name in each]
+    """What the migrations leave behind, in the order in which they first create it, and whether it is a table."""
+    there: dict[Name, bool] = {}
+    for migration in bundled() if migrations is None else migrations:
+        for what, kind, database, name in _CREATED.findall(migration.statement):
+            if what.upper() == "DROP":
+                there.pop((database, name), None)
+            else:
+                there.setdefault((database, name), kind.upper() == "TABLE")
+    return list(there.items())
 
 
 def tables(loaded: Collection[str]) -> list[Name]:

@@ -169,9 +169,13 @@ def client_rows(client: Client, table: str) -> tuple[list[str], list[Any]]:
     return list(found.column_names), [list(row) for row in found.result_rows]
 
 
+AGES = ("boards", "pipeline")
+"""A view of nothing but ages, which grow while one looks."""
+
+
 def dump(client: Client) -> dict[str, bytes]:
     """Every table of ours, byte for byte in order, and what every view answers."""
-    views = [name for name, is_table in created() if not is_table]
+    views = [name for name, is_table in created() if not is_table and name != AGES]
     found = {
         ".".join(name): client.raw_query(f"SELECT * FROM {'.'.join(name)} FINAL ORDER BY ALL FORMAT RowBinary")
         for name in tables(LOADED)

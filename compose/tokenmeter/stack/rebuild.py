@@ -31,6 +31,7 @@ from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.derived import Name, digests, drop_derived, raw_rows_below
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.topics import loaded_topics, made_anew
+from tokenmeter.store.totals import Totals
 
 KAFKA_TIMEOUT_S = 30.0
 STALL_S = 120.0
@@ -141,6 +142,7 @@ class Rebuild:
         loader = self._start_loader()
         try:
             self._wait(loader, starts, progress)
+            self._wait_for_totals(loader)
         finally:
             loader.stop()
         return Rebuilt(before, digests(self._clickhouse, LOADED))
@@ -186,6 +188,22 @@ class Rebuild:
                 )
             if done < total:
                 time.sleep(POLL_S)
+
+    def _wait_for_totals(self, loader: Child) -> None:
+        """Until the totals of what was loaded are made."""
+        totals, moved_at = Totals(self._clickhouse), time.monotonic()
+        left = len(totals.pending())
+        while left:
+            time.sleep(POLL_S)
+            now_left = len(totals.pending())
+            if now_left < left:
+                moved_at = time.monotonic()
+            left = now_left
+            if not loader.is_alive() or time.monotonic() - moved_at > STALL_S:
+                raise Fatal(
+                    f"{left} totals are still due; the loader's log ends with: {loader.log_tail()}",
+                    hint="everything else is loaded; start a loader and look at its /health",
+                )
 
 
 def loader_process(bootstrap: str, clickhouse: tuple[str, str, str], data: Path) -> Callable[[], Child]:

@@ -52,6 +52,7 @@ class Owner:
     ready: bool = False
     revoked: bool = False
     closed_at: float = 0.0
+    close_seconds: float = 0.0
     progressed_at: float = 0.0
 
     @property
@@ -182,7 +183,9 @@ class Engine:
                 await self._guard(lambda: self._close(owner))
 
     def _is_due(self, owner: Owner, now: float) -> bool:
-        return owner.page is not None and owner.page.is_due(now, owner.closed_at, owner.behind, self._limits)
+        return owner.page is not None and owner.page.is_due(
+            now, owner.closed_at, owner.behind, self._limits, owner.close_seconds
+        )
 
     async def _close(self, owner: Owner) -> None:
         page = owner.page
@@ -195,6 +198,7 @@ class Engine:
         owner.page = None
         owner.committed = owner.position
         owner.closed_at = owner.progressed_at = now = self._clock()
+        owner.close_seconds = now - began
         self._on_closed(Closed(bounds, page.events, now - began, now - page.opened_at))
 
     async def _drop(self, key: Key) -> None:

@@ -17,7 +17,9 @@ PAGE_SECONDS = 5.0
 PAGE_MIN_SECONDS = 0.2
 """A meter's page closes at this age when its partition is nearly caught up, so it is as large as the backlog."""
 PAGE_BEHIND_MAX = 2_000
-"""A partition is nearly caught up when at most this many offsets are not folded yet."""
+"""A partition is nearly caught up when at most this many offsets are not folded yet, or as many as the page holds."""
+CLOSE_SHARE_MAX = 0.2
+"""... and no more than this share of its time goes into closing its pages: each costs milliseconds, however small."""
 PAGE_EVENTS = 500_000
 PAGE_BYTES_MAX = 256 << 20
 """A page closes when it holds this many bytes of values, whatever its age and count."""
@@ -29,7 +31,8 @@ DEMAND_INTERVAL_S = 0.2
 class PageLimits:
     """When a page closes: after ``seconds`` (age), ``events`` or ``bytes``; on demand after ``demand_interval_s``.
 
-    While its partition is at most ``behind_max`` offsets behind, ``min_seconds`` of age are enough; None: ``seconds``.
+    While its partition is at most ``behind_max`` offsets behind, or as many as the page holds, ``min_seconds`` of age
+    are enough; None: ``seconds``.
     """
 
     seconds: float = PAGE_SECONDS
@@ -140,15 +143,19 @@ class OpenPage:
     lost: int = 0
     demanded: bool = False
 
-    def is_due(self, now: float, last_closed_at: float, behind: int, limits: PageLimits) -> bool:
+    def is_due(
+        self, now: float, last_closed_at: float, behind: int, limits: PageLimits, close_seconds: float = 0.0
+    ) -> bool:
         """Whether the page must close; ``now``, ``opened_at`` and ``last_closed_at`` are monotonic seconds.
 
-        ``behind``: how many offsets of the partition are not in the page yet.
+        ``behind``: how many offsets of the partition are not in the page yet. ``close_seconds``: what closing the last
+        page took.
         """
         if self.events >= limits.events or self.bytes >= limits.bytes:
             return True
         if self.demanded and now - last_closed_at >= limits.demand_interval_s:
             return True
-        if limits.min_seconds is not None and behind <= limits.behind_max:
-            return now - self.opened_at >= min(limits.min_seconds, limits.seconds)
+        if limits.min_seconds is not None and behind <= max(limits.behind_max, self.events):
+            enough = max(limits.min_seconds, close_seconds / CLOSE_SHARE_MAX)
+            return now - self.opened_at >= min(enough, limits.seconds)
         return now - self.opened_at >= limits.seconds

@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: make setup")
 
-from browser.chromium import BROKEN, chromium, logged_in, open_board, open_tab, table_rows, titled
+from playwright.sync_api import expect
+
+from browser.chromium import BROKEN, CHART_TIMEOUT_MS, chromium, logged_in, open_board, open_tab, table_rows, titled
 from support.board_rows import MODELS, fill
 from support.clickhouse import Server
 from support.superset import shared_node
@@ -71,6 +73,14 @@ def test_what_one_reads_is_what_was_stored_and_a_filter_changes_it(page: Page) -
     assert {row["model"] for row in table_rows(titled(page, "Models, week"))} == {MODELS[0], MODELS[11]}
     open_tab(page, 0, len(BOARDS[0].tabs[0].charts))
     assert (tile(page, "Calls"), tile(page, "Models")) == ("20", "2")
+
+
+def test_a_click_on_an_author_filters_the_other_charts(page: Page) -> None:
+    open_board(page, shared_node().url, "tokenmeter-market")
+    open_tab(page, 1, len(BOARDS[0].tabs[1].charts))
+    titled(page, "Authors, week").locator("tbody td").get_by_text("author0", exact=True).click()
+    expect(titled(page, "Models, week").locator("tbody tr")).to_have_count(2, timeout=CHART_TIMEOUT_MS)
+    assert {row["model"] for row in table_rows(titled(page, "Models, week"))} == {MODELS[0], MODELS[11]}
 
 
 def test_on_a_phone_charts_stand_below_each_other(page: Page) -> None:

@@ -7,23 +7,20 @@ counts is said in its description. Money is never added across currencies.
 from __future__ import annotations
 
 from tokenmeter.boards import metrics as m
+from tokenmeter.boards.apps import APPS
 from tokenmeter.boards.board import Board, Filter, Tab, TimeFilter
-from tokenmeter.boards.chart import Chart, Where
+from tokenmeter.boards.chart import Chart
 from tokenmeter.boards.events import MARKET_WEEKS
 from tokenmeter.boards.forms import (
     COUNT_FORMAT,
-    MONEY_FORMAT,
     PERCENT_FORMAT,
     TOKENS_FORMAT,
-    bubbles,
     over_time,
     table,
     tile,
 )
-
-HISTORY = 'DATEADD(DATETIME("now"), -18, month) : now'
-DAYS, WEEKS = ("day", HISTORY), ("week", HISTORY)
-NAMED_APPS = (Where("app", "!=", "no app"),)
+from tokenmeter.boards.money import MONEY
+from tokenmeter.boards.ranges import DAYS, HISTORY, WEEKS
 
 OVERVIEW = (
     tile("tokens", "Tokens", "Input and output tokens.", "models", m.TOKENS, TOKENS_FORMAT, time=DAYS),
@@ -178,62 +175,6 @@ WHO = (
     ),
 )
 
-APPS = (
-    table(
-        "apps-popular",
-        "Popular apps",
-        "Apps by tokens of the last seven full UTC days; share of the tokens of all apps that give a name.",
-        "recent_apps",
-        ("app",),
-        (
-            (m.total("tokens_week", "Tokens"), TOKENS_FORMAT),
-            (m.share("tokens_week", "Share"), PERCENT_FORMAT),
-            (m.change("tokens_week", "tokens_week_before"), "+.1%"),
-        ),
-        where=NAMED_APPS,
-        having="sum(tokens_week) > 0",
-    ),
-    table(
-        "apps-trending",
-        "Trending apps",
-        "Tokens of the last seven full UTC days above the mean of the three weeks before; only apps above it.",
-        "recent_apps",
-        ("app",),
-        ((m.TRENDING, TOKENS_FORMAT), (m.total("tokens_week", "Tokens"), TOKENS_FORMAT)),
-        where=NAMED_APPS,
-        having=f"{m.TRENDING_SQL} > 0",
-    ),
-    over_time(
-        "apps-by-day",
-        "Tokens per day by app",
-        "Input and output tokens per UTC day: the nine largest apps of the range, all others as Others.",
-        "apps",
-        (m.TOKENS,),
-        "day",
-        by="app",
-        time=DAYS,
-        top=9,
-        stack=True,
-        where=NAMED_APPS,
-    ),
-    over_time(
-        "app-share",
-        "Share of all tokens by app",
-        "Each app's share of all tokens of the ISO week, named app or none: the five largest of the range, no others.",
-        "app_shares",
-        (m.formula("max(share)", "Share"),),
-        "week",
-        by="app",
-        time=WEEKS,
-        kind="line",
-        top=5,
-        number_format=PERCENT_FORMAT,
-        fill=("W-MON", "zerofill"),
-        where=NAMED_APPS,
-        others=False,
-    ),
-)
-
 USE = (
     over_time(
         "contexts",
@@ -296,106 +237,6 @@ USE = (
         number_format=PERCENT_FORMAT,
         fill=("1D", "asfreq"),
         width=12,
-    ),
-)
-
-_CHARGE, _IN_MAIN = m.total("charge", "Charge"), (Where("is_main", "==", 1),)
-MONEY = (
-    tile(
-        "priced-share",
-        "Calls with a price",
-        "Share of all calls that have a price.",
-        "models",
-        m.formula("1 - sum(unpriced) / nullIf(sum(calls), 0)", "Priced"),
-        PERCENT_FORMAT,
-        time=DAYS,
-        width=4,
-    ),
-    tile(
-        "unpriced",
-        "Calls without a price",
-        "Calls that no price applies to: they are in no figure of money.",
-        "models",
-        m.total("unpriced", "Unpriced"),
-        TOKENS_FORMAT,
-        time=DAYS,
-        width=4,
-    ),
-    tile(
-        "uncosted",
-        "Calls without a cost",
-        "Calls of which no upstream price is known: they are in no margin.",
-        "models",
-        m.total("uncosted", "Uncosted"),
-        TOKENS_FORMAT,
-        time=DAYS,
-        width=4,
-    ),
-    over_time(
-        "spend-by-day",
-        "Spend per day",
-        "What customers owe for the calls of each UTC day, a bar per currency: currencies are never added.",
-        "money",
-        (_CHARGE,),
-        "day",
-        by="currency",
-        time=DAYS,
-        number_format=TOKENS_FORMAT,
-        width=12,
-    ),
-    table(
-        "margin-by-model",
-        "Margin by model",
-        "Charge minus upstream cost over calls that have both in one currency, a row per model and currency.",
-        "money",
-        ("model", "currency"),
-        (
-            (m.total("margin", "Margin"), MONEY_FORMAT),
-            (m.ratio("margin", "margin_charge", "Of charge"), PERCENT_FORMAT),
-            (m.total("margin_charge", "Charge"), MONEY_FORMAT),
-            (m.total("margin_cost", "Cost"), MONEY_FORMAT),
-        ),
-        time=DAYS,
-        width=7,
-    ),
-    table(
-        "effective-price",
-        "Effective price",
-        "Charge per million input and output tokens over calls that have a price, a row per model and currency.",
-        "money",
-        ("model", "currency"),
-        ((_CHARGE, MONEY_FORMAT), (m.PRICE_PER_MILLION, ",.3f"), (m.TOKENS, TOKENS_FORMAT)),
-        time=DAYS,
-        width=5,
-    ),
-    bubbles(
-        "price-volume",
-        "Price against volume",
-        "Models by effective price per million tokens and tokens, both logarithmic, in the currency most charged in.",
-        "money",
-        "model",
-        "author",
-        (m.PRICE_PER_MILLION, ",.2f"),
-        (m.TOKENS, TOKENS_FORMAT),
-        _CHARGE,
-        log=True,
-        time=DAYS,
-        where=_IN_MAIN,
-        having="sum(charge) > 0 AND sum(tokens) > 0",
-    ),
-    bubbles(
-        "token-spend-share",
-        "Token share against spend share",
-        "Models by their share of priced tokens and their share of spend, in the currency most charged in.",
-        "money",
-        "model",
-        "author",
-        (m.share("tokens", "Token share"), PERCENT_FORMAT),
-        (m.share("charge", "Spend share"), PERCENT_FORMAT),
-        m.TOKENS,
-        log=False,
-        time=DAYS,
-        where=_IN_MAIN,
     ),
 )
 

@@ -1,0 +1,5 @@
+"""The ranges of time that the boards show at first; DAYS and WEEKS with the column they filter."""
+
+HISTORY = 'DATEADD(DATETIME("now"), -18, month) : now'
+DAYS, WEEKS = ("day", HISTORY), ("week", HISTORY)
+WEEK = 'DATEADD(DATETIME("now"), -7, day) : now'

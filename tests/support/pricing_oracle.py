@@ -117,8 +117,8 @@ class Oracle:
             owed.append(self._owed(chain[position:], plan_ids, plans, call))
         for position, account in enumerate(chain):
             one, terms = owed[position], plans.get(plan_ids.get(account, "default"))
-            if one is not None and call.byok:
-                one.factors.append(terms.byok_fee_ppm if terms else 0)
+            if call.byok:
+                one = owed[position] = self._fee(plan_ids.get(account, "default"), terms, call)
             if one is not None:
                 if self.units(one) is None:
                     owed[position] = None
@@ -128,6 +128,15 @@ class Oracle:
         if billed is not None:
             billed.amount = self.amount(billed, call)
         return Verdict(chain, plan_ids.get(call.customer_id, "default"), owed, billed)
+
+    def _fee(self, plan_id: str, terms: Any, call: UsageEvent) -> Owed | None:
+        """The plan's share of the list price, for a call on the customer's own key."""
+        row = self.best("list", call)
+        if row is None or (terms is None and plan_id != "default"):
+            return None
+        if terms is not None and terms.currency not in (None, row.currency):
+            return None
+        return Owed(row, [terms.byok_fee_ppm if terms else 0])
 
     def _owed(self, chain: list[str], plan_ids: Any, plans: Any, call: UsageEvent) -> Owed | None:
         plan_id = plan_ids.get(chain[0], "default")

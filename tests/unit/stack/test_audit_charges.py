@@ -275,9 +275,9 @@ def test_a_byok_call_costs_nothing_and_each_level_pays_its_own_fee() -> None:
     charges = catalog(listed, cost, *rows)
     rating = charges.rating_of_event(call(byok=True))
     row = listed.row_id
-    assert rating == Rating(f"{row}*1500000*2000000*50000", "byok", "leaf", (Level("d", f"{row}*1500000*20000"),))
+    assert rating == Rating(f"{row}*50000", "byok", "leaf", (Level("d", f"{row}*20000"),))
     found = counts(input_tokens=1_000, events=1)
-    assert charges.charge(rating.price_id, found) == 300_000_000  # 2 thousandths x 1.5 x 2 x 5 %
+    assert charges.charge(rating.price_id, found) == 100_000_000  # 2 thousandths x 5 %
     assert (charges.charge("byok", found), charges.currency("byok")) == (0, None)
     default = catalog(listed).rating_of_event(call(byok=True))
     assert default.price_id == f"{row}*0"  # no fee agreed: priced, at nothing

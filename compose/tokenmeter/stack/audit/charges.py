@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tokenmeter.events.catalog import COST_BOOK, UNIT_PRICE_MAX, CatalogRow, Plan, PlanBase, PriceTerms
+from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, UNIT_PRICE_MAX, CatalogRow, Plan, PlanBase, PriceTerms
 from tokenmeter.events.contract import COUNT_FIELDS, PART_OF, QUANTITY_FIELDS, TOKEN_FIELDS
 from tokenmeter.events.rating import BYOK_COST, PPM, Level, Rating, parts_of, pico, price_id, rating_of
 from tokenmeter.stack.audit.inforce import Call, CatalogRows
@@ -52,13 +52,20 @@ class Charges:
         for account in reversed(chain):  # who is above is known first
             plan = self._rows.plan(account.plan_id, call.at, x)
             price = None if plan is None else self._price(plan, call, above, not ids, x)
-            paid = price.times(plan.byok_fee_ppm) if price is not None and plan is not None and call.byok else price
+            paid = self._byok_fee(plan, call, x) if call.byok else price
             ids.append(None if paid is None else self._id(paid))
             above = price
         levels = [Level(account.account_id, paid) for account, paid in zip(chain, reversed(ids), strict=True)]
         cost = self._rows.best_price(COST_BOOK, call, x)
         cost_id = None if cost is None else cost.row_id
         return Rating(levels[0].price_id, BYOK_COST if call.byok else cost_id, chain[0].plan_id, tuple(levels[1:]))
+
+    def _byok_fee(self, plan: Plan | None, call: Call, x: int) -> _Price | None:
+        """What an account pays for a call on the customer's own upstream key: its plan's share of the list price."""
+        row = self._rows.best_price(LIST_BOOK, call, x)
+        if plan is None or row is None:
+            return None
+        return self._in_currency(plan, _Price(row).times(plan.byok_fee_ppm))
 
     def _price(self, plan: Plan, call: Call, above: _Price | None, is_top: bool, x: int) -> _Price | None:
         """What an account pays by its plan; ``above`` is what its parent pays, of which the top account has none."""

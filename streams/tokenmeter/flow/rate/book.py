@@ -22,7 +22,7 @@ from tokenmeter.events.catalog import (
     PriceTerms,
 )
 from tokenmeter.events.rating import BYOK_COST, Level, Rating, parts_of, unit_prices
-from tokenmeter.flow.rate.levels import Paid, charged, of_row, paid_by, times
+from tokenmeter.flow.rate.levels import Paid, byok_fee, of_row, paid_by, times
 from tokenmeter.flow.rate.matching import Call, matches, patterns_of, rank
 from tokenmeter.flow.rate.timeline import Timeline, epoch_us, minute_of_week
 
@@ -142,7 +142,8 @@ class Book:
         for account in reversed(chain):
             plan = self.plan_at(self.plan_id_at(account, at_us), at_us)
             paid = paid_by(plan, paid, account == chain[-1], lambda book: self._offer(book, call, at))
-            ids.insert(0, charged(plan, paid, call.byok))
+            owed = byok_fee(plan, self._offer(LIST_BOOK, call, at)) if call.byok else paid
+            ids.insert(0, None if owed is None else owed.price_id)
         cost = self.best(COST_BOOK, call, at)
         return Rating(
             ids[0],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from tokenmeter.events.catalog import COST_BOOK, Plan, PriceTerms
+from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, Plan, PriceTerms
 from tokenmeter.events.rating import BYOK_COST
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.int_table import Ints
 from tokenmeter.flow.rate.interning import NONE, Interner
-from tokenmeter.flow.rate.levels import Paid, charged, of_row, paid_by
+from tokenmeter.flow.rate.levels import Paid, byok_fee, of_row, paid_by
 from tokenmeter.flow.rate.lookup import Lookup
 from tokenmeter.flow.rate.matching import Call
 from tokenmeter.flow.rate.segments import Moment, Segments
@@ -77,7 +77,9 @@ class Cases:
 
     def price_id(self, step: int, case: int, byok: bool) -> str | None:
         """The id of what the account of a step is charged in a case."""
-        return charged(self._steps.step(step)[0], self._paid_by(step, case), byok)
+        plan = self._steps.step(step)[0]
+        paid = byok_fee(plan, self._offer(case, LIST_BOOK)) if byok else self._paid_by(step, case)
+        return None if paid is None else paid.price_id
 
     def _paid_by(self, step: int, case: int) -> Paid | None:
         if (step, case) not in self._paid:

@@ -53,9 +53,8 @@ def paid_by(plan: Plan | None, above: Paid | None, is_last: bool, best_of: Calla
     return times(base, PPM + margin_ppm)
 
 
-def charged(plan: Plan | None, paid: Paid | None, byok: bool) -> str | None:
-    """The id of the price that an account is charged by for what it pays, its plan's BYOK fee included."""
-    if plan is None or paid is None:
+def byok_fee(plan: Plan | None, listed: Paid | None) -> Paid | None:
+    """What an account on this plan pays for a call on the customer's own upstream key: a share of the list price."""
+    if plan is None or listed is None or plan.currency not in (None, listed.currency):
         return None
-    owed = times(paid, plan.byok_fee_ppm) if byok else paid
-    return None if owed is None else owed.price_id
+    return times(listed, plan.byok_fee_ppm)

@@ -229,19 +229,20 @@ def test_a_level_without_a_price_is_unpriced_there_and_never_inherited() -> None
 
 
 def test_a_byok_call_is_charged_each_level_its_own_fee_and_costs_nothing() -> None:
-    cost = price("*", 1_000_000, book="cost")
+    listed = price()
     rows: list[CatalogRow] = [
-        cost,
+        listed,
+        price("*", 1_000_000, book="cost"),
         plan("leaf", None, margin_ppm=100_000, byok_fee_ppm=50_000),
         plan("top", None, margin_ppm=200_000, byok_fee_ppm=20_000),
         account("leaf", "leaf", "top"),
         account("top", "top"),
     ]
     rating = book(*rows).rating(call(byok=True), TURN)
-    assert rating.price_id == f"{cost.row_id}*1200000*1100000*50000", "the parent's price before the parent's fee"
-    assert rating.levels == (Level("top", f"{cost.row_id}*1200000*20000"),)
+    assert rating.price_id == f"{listed.row_id}*50000", "a fee on list, whatever the plan's base and margin"
+    assert rating.levels == (Level("top", f"{listed.row_id}*20000"),)
     assert rating.cost_price_id == "byok"
-    listed = price()
+    assert book(*rows[1:]).rating(call(byok=True), TURN).price_id is None, "no list price, no fee"
     assert chosen([listed], byok=True) == f"{listed.row_id}*0", "the plan default has no fee"
 
 

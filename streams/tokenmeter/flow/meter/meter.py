@@ -1,7 +1,7 @@
-"""The meter's processor: a batch goes through decode, judge, dedup and rating and is folded into totals at once.
+"""The meter's processor: a batch goes through decode, judge and dedup; rating and totals follow, many events at once.
 
-What a page keeps is its totals, its quarantined values and a few sums, never its events. The catalog it is rated by is
-that of its first batch, and the page names it.
+What a page keeps is its totals, its quarantined values, a few sums, and the events of small batches until there are
+enough. The catalog it is rated by is that of its first batch, and the page names it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from tokenmeter.flow.rate.rated import CHARGE_PICO, Rater, Rates
 from tokenmeter.flow.rate.unrated import Unrated
 
 CUSTOMERS_CACHED_MAX = 1_000_000
+TOGETHER_EVENTS_MIN = 5_000
+"""Events of small batches are rated and added up together: each time costs milliseconds, however few there are."""
 
 
 @dataclass
@@ -54,6 +56,7 @@ class _Page:
     duplicates: int = 0
     unpriced: int = 0
     quarantined: list[dict[str, Any]] = field(default_factory=list)
+    held: list[pl.DataFrame] = field(default_factory=list)
     billing: list[pl.DataFrame] = field(default_factory=list)
     market: list[pl.DataFrame] = field(default_factory=list)
     end_users: list[pl.DataFrame] = field(default_factory=list)
@@ -138,17 +141,22 @@ class Meter:
             page.duplicates += int(np.count_nonzero(status == DUPLICATE))
             usable = usable.filter(status == FRESH)
         self._stop_on_outage(batch)
-        self._total(usable)
+        page.held.append(usable)
+        if sum(frame.height for frame in page.held) >= TOGETHER_EVENTS_MIN:
+            self._total()
         return Demand.NOTHING
 
     def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
         decoded = decode(batch.values)
         return decoded.frame, batch.appended_at_ms()[decoded.frame[INDEX].to_numpy()], decoded.rejected
 
-    def _total(self, events: pl.DataFrame) -> None:
+    def _total(self) -> None:
+        """Rate and add up the events that are held."""
+        page = self._page
+        events = pl.concat(page.held, how="vertical") if page.held else pl.DataFrame()
+        page.held = []
         if not events.height:
             return
-        page = self._page
         page.events += events.height
         page.corrections += events.height - events["corrects"].null_count()
         page.corrected_calls += int(events["calls"].sum())
@@ -206,6 +214,7 @@ class Meter:
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         """The page's lines, quarantined events and its own record. See Processor."""
         page = self._page
+        self._total()
         made = lines(page.billing, page.market, page.rater)
         place = [pl.lit(self._partition).alias("partition"), pl.lit(bounds.first_offset).alias("first_offset")]
         billing_values = columnar_avro.encode("billing_line", made.billing.with_columns(place))

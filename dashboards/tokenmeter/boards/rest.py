@@ -5,15 +5,29 @@ from __future__ import annotations
 from typing import Any, Self
 
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import (
+    RetryCallState,
+    retry,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_fixed,
+    wait_random,
+)
 
 from tokenmeter.store import Fatal, Misconfigured
 
 TIMEOUT_S = 60.0
 PAGE_SIZE = 100
 ATTEMPTS = 3
+ATTEMPTS_WHEN_BUSY = 10
 THREADS = 4
 """Requests at once where several are independent; Superset on one machine serves as many."""
+
+
+def _last_answer(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()
 
 
 class Rest:
@@ -72,6 +86,13 @@ class Rest:
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_fixed(1.0),
         reraise=True,
+    )
+    @retry(
+        # Superset answers 50 requests a second; a fast machine asks more.
+        retry=retry_if_result(lambda answer: answer.status_code == httpx.codes.TOO_MANY_REQUESTS),
+        stop=stop_after_attempt(ATTEMPTS_WHEN_BUSY),
+        wait=wait_random(0.5, 1.5),
+        retry_error_callback=_last_answer,
     )
     def _attempt(self, method: str, path: str, body: Any, params: dict[str, str] | None) -> httpx.Response:
         return self._http.request(method, f"/api/v1/{path}", json=body, params=params)

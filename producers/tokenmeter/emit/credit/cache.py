@@ -7,10 +7,9 @@ How late an answer may be. A call is charged after it has ended, and its charge 
 milliseconds later (``make bench-credit`` prints it). What is let through meanwhile is overspend; the ledger books it.
 
 How old an answer may be. ``age_s`` is the time since everything that the ledger had committed by then was read; how far
-the ledger itself lags behind the calls it does not tell. Above
-``staleness_s``, and before the first time, what would be allowed is answered with the reason ``stale``. What was
-refused when the cache grew stale stays refused, for its reason; a cache that has not caught up once knows no reason but
-``stale``.
+the ledger itself lags behind the calls it does not tell. Above ``staleness_s``, and before the first time, what would
+be allowed is answered with the reason ``stale``. What was refused when the cache grew stale stays refused, for its
+reason; a cache that has not caught up once knows no reason but ``stale``.
 """
 
 from __future__ import annotations

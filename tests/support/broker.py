@@ -18,6 +18,8 @@ from tokenmeter.stack.topics import ensure_topics
 
 READ_TIMEOUT_S = 60.0
 MARKERS_TIMEOUT_S = 15.0
+COMMITTED_TIMEOUT_S = 120.0
+"""Offsets in a transaction that nobody ends are not told before the broker aborts it, after a minute."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,12 @@ def read_all(bootstrap: str, topic: str) -> list[Record]:
         consumer.close()
 
 
-@retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True)
+@retry(
+    retry=retry_if_exception_type(KafkaException),
+    stop=stop_after_delay(COMMITTED_TIMEOUT_S),
+    wait=wait_fixed(0.2),
+    reraise=True,
+)
 def lag(bootstrap: str, group: str, topic: str) -> int:
     """Offsets of ``topic`` that ``group`` has not committed; a young broker is asked until it knows its groups."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})

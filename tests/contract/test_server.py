@@ -27,6 +27,8 @@ READER = {"X-ClickHouse-User": "reader", "X-ClickHouse-Key": "look"}
 ROWS = b"1\tone\n2\ttwo\n"
 SKIPPABLE = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
 READERS = 64
+CLIENT = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=READERS + 8), trust_env=False)
+"""One for all: each new one reads every certificate of the machine first."""
 SLOW = "SELECT sleepEachRow(3) FROM numbers(4) FORMAT Null SETTINGS max_block_size = 1"
 
 
@@ -49,7 +51,7 @@ def ask(
     server: Server, query: str, body: bytes = b"", user: dict[str, str] = WRITER, method: str = "POST", **more: Any
 ) -> httpx.Response:
     headers = {**user, **more.pop("headers", {})}
-    return httpx.request(method, server.url, params={"query": query, **more}, content=body, headers=headers, timeout=60)
+    return CLIENT.request(method, server.url, params={"query": query, **more}, content=body, headers=headers, timeout=60)
 
 
 def stored(server: Server) -> str:
@@ -164,6 +166,22 @@ def test_a_session_keeps_what_was_set_and_belongs_to_its_user(server: Server) ->
     assert ask(server, "SELECT 1", session_id="s", method="GET").status_code == 200
     assert ask(server, "CREATE TEMPORARY TABLE z (a Int8)", session_id="s").status_code == 200, "after a GET, too"
     assert ask(server, "SELECT 1", session_id="new", session_check="1").status_code == 400
+
+
+def test_a_session_that_ends_while_others_ask_is_never_closed_under_a_request(server: Server) -> None:
+    def asked(at: int) -> httpx.Response:
+        return ask(server, "SELECT 1", session_id=f"short {at % 3}", session_timeout="0")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(asked, range(200)))
+    assert {answer.headers.get("X-ClickHouse-Exception-Code") for answer in answers} <= {None, "373"}
+    assert {answer.text for answer in answers if answer.is_success} == {"1\n"}
+
+
+def test_what_nobody_foresaw_is_told_with_a_code_too(server: Server) -> None:
+    answer = ask(server, "SELECT 1", session_id="s", session_timeout="soon")
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (500, "1001")
+    assert "soon" in answer.text
 
 
 def test_headers_are_known_in_any_case_and_cannot_be_forged(server: Server) -> None:

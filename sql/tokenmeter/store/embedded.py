@@ -104,8 +104,8 @@ class EmbeddedClickHouse:
     @contextmanager
     def run(self, query: Query) -> Iterator[Answer]:
         """Run one query; what is not read of its answer is cancelled. Raises EngineError with ClickHouse's own text."""
-        with self._connection(query) as connection:
-            try:
+        try:
+            with self._connection(query) as connection:
                 _set(connection, query)
                 statement = self._parsed(connection, query)
                 _forbid_writes(connection, statement, query)
@@ -114,8 +114,8 @@ class EmbeddedClickHouse:
                     return
                 with _select(connection, statement, query) as answer:
                     yield answer
-            except RuntimeError as error:
-                raise engine_error(error) from error
+        except RuntimeError as error:
+            raise engine_error(error) from error
 
     def _parsed(self, connection: Any, query: Query) -> Statement:
         def ask(text: str, params: dict[str, str]) -> bytes:
@@ -141,27 +141,30 @@ class EmbeddedClickHouse:
                 connection.close()
             return
         session = self._session(query)
-        if not session.lock.acquire(blocking=False):
-            raise EngineError(
-                373, "Code: 373. DB::Exception: Session is locked by a concurrent client. (SESSION_IS_LOCKED)"
-            )
         try:
+            session.connection = session.connection or self._connect()
             yield session.connection
         finally:
             session.ends_at = time.monotonic() + min(query.session_seconds, SESSION_SECONDS_MAX)
             session.lock.release()
 
     def _session(self, query: Query) -> _Session:
-        """The user's own session of that name; those that have ended are closed."""
-        now, key = time.monotonic(), (query.user.name, query.session_id)
+        """The user's own session of that name, locked for this request; those that have ended are closed."""
+        key = (query.user.name, query.session_id)
         with self._sessions_lock:
+            # Sessions are locked under this lock alone: one that is seen unlocked here stays so until it is closed.
+            now = time.monotonic()
             for ended in [k for k, s in self._sessions.items() if s.ends_at < now and not s.lock.locked()]:
-                self._sessions.pop(ended).connection.close()
+                connection = self._sessions.pop(ended).connection
+                if connection is not None:
+                    connection.close()
             if key not in self._sessions and query.session_check:
                 raise EngineError(372, "Code: 372. DB::Exception: Session not found. (SESSION_NOT_FOUND)")
             session = self._sessions.setdefault(key, _Session(None))
-            session.connection = session.connection or self._connect()
-            session.ends_at = now + min(query.session_seconds, SESSION_SECONDS_MAX)
+            if not session.lock.acquire(blocking=False):
+                raise EngineError(
+                    373, "Code: 373. DB::Exception: Session is locked by a concurrent client. (SESSION_IS_LOCKED)"
+                )
             return session
 
 

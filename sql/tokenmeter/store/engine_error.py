@@ -11,6 +11,8 @@ _NOT_FOUND = frozenset((46, 47, 50, 56, 60, 81, 82, 115))
 _FORBIDDEN = frozenset((192, 193, 497, 516))
 _STATUS = {159: 408, 209: 408, 210: 408, 48: 501, 158: 413, 164: 403, 241: 503, 202: 503, 203: 503}
 UNKNOWN = 1000
+STD_EXCEPTION = 1001
+"""ClickHouse's code for an error that is none of its own."""
 
 
 class EngineError(Exception):

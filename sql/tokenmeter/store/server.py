@@ -33,7 +33,7 @@ from starlette.routing import Route
 from tokenmeter.events.errors import TokenmeterError
 from tokenmeter.store.body import BODY_BYTES_MAX, BodyError, compressed, decompressed, form_fields
 from tokenmeter.store.embedded import SESSION_SECONDS, Answer, EmbeddedClickHouse, Query
-from tokenmeter.store.engine_error import EngineError
+from tokenmeter.store.engine_error import STD_EXCEPTION, EngineError
 from tokenmeter.store.parsed import QUERY_BYTES_MAX
 from tokenmeter.store.users import User, authenticate, load
 
@@ -44,6 +44,8 @@ MEMORY_BYTES_MAX = 16 << 20
 WHOLE_BYTES_MAX = 1 << 20
 """An answer up to here is sent with its length, and its error with a status; a larger one is streamed."""
 READ_BYTES_MAX = 1 << 20
+KEEP_ALIVE_S = 60
+"""An idle connection is closed after this: later than clients do it, who else send into one that is just closing."""
 _NOT_SETTINGS = frozenset(
     (
         *("query", "query_id", "database", "default_format", "user", "password", "quota_key", "role"),
@@ -214,6 +216,11 @@ def _failed(error: EngineError) -> Response:
     return PlainTextResponse(error.message, error.status, headers)
 
 
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    """What is raised by neither the engine nor the request: its kind for the client, its place for our log."""
+    return _failed(EngineError(STD_EXCEPTION, f"Code: {STD_EXCEPTION}. DB::Exception: {error!r} (STD_EXCEPTION)"))
+
+
 async def _gone(request: Request, error: Exception) -> Response:
     """The client went away within its body: nothing was run and nobody reads this."""
     return PlainTextResponse("", 400)
@@ -228,7 +235,7 @@ def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
             Route("/replicas_status", service.ping, methods=["GET", "HEAD"]),
             Route("/", service.query, methods=["GET", "HEAD", "POST"]),
         ],
-        exception_handlers={ClientDisconnect: _gone},
+        exception_handlers={ClientDisconnect: _gone, Exception: _unforeseen},
     )
 
 
@@ -245,6 +252,7 @@ def serve(data: Path, host: str, port: int, users_file: Path) -> None:
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
     )
     server = uvicorn.Server(config)

@@ -51,7 +51,7 @@ def ask(
     server: Server, query: str, body: bytes = b"", user: dict[str, str] = WRITER, method: str = "POST", **more: Any
 ) -> httpx.Response:
     headers = {**user, **more.pop("headers", {})}
-    return CLIENT.request(method, server.url, params={"query": query, **more}, content=body, headers=headers, timeout=60)
+    return CLIENT.request(method, server.url, params={"query": query, **more}, content=body, headers=headers)
 
 
 def stored(server: Server) -> str:

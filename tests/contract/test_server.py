@@ -107,7 +107,8 @@ def test_a_body_shorter_than_its_content_length_stores_nothing(server: Server) -
                 b"POST /?query=INSERT+INTO+tokenmeter.t+FORMAT+TSV HTTP/1.1\r\nHost: x\r\nX-ClickHouse-User: writer\r\n"
                 b"X-ClickHouse-Key: secret\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % length + ROWS
             )
-            connection.shutdown(socket.SHUT_WR)
+            if length > len(ROWS):
+                connection.shutdown(socket.SHUT_WR)
             while connection.recv(4096):
                 pass
         assert stored(server) == kept

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import socket
 import sys
@@ -36,6 +37,8 @@ from tokenmeter.store.embedded import SESSION_SECONDS, Answer, EmbeddedClickHous
 from tokenmeter.store.engine_error import STD_EXCEPTION, EngineError
 from tokenmeter.store.parsed import QUERY_BYTES_MAX
 from tokenmeter.store.users import User, authenticate, load
+
+_log = logging.getLogger(__name__)
 
 REQUESTS_MAX = 128
 """Requests that run at once; further ones wait."""
@@ -96,6 +99,14 @@ class Service:
             return _failed(error)
         except (BodyError, UnicodeDecodeError) as error:
             return _failed(EngineError(27, f"Code: 27. DB::Exception: {error} (CANNOT_PARSE_INPUT_ASSERTION_FAILED)"))
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            # Of neither the engine nor the request: its kind for the client, its place for our log.
+            _log.exception("a request failed")
+            return _failed(
+                EngineError(STD_EXCEPTION, f"Code: {STD_EXCEPTION}. DB::Exception: {error!r} (STD_EXCEPTION)")
+            )
 
     def _answer(self, request: Request, url: dict[str, str], user: User, sent: IO[bytes], held: ExitStack) -> Response:
         """Runs in a thread. What an answer that is streamed still needs is left to ``held``."""
@@ -216,11 +227,6 @@ def _failed(error: EngineError) -> Response:
     return PlainTextResponse(error.message, error.status, headers)
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    """What is raised by neither the engine nor the request: its kind for the client, its place for our log."""
-    return _failed(EngineError(STD_EXCEPTION, f"Code: {STD_EXCEPTION}. DB::Exception: {error!r} (STD_EXCEPTION)"))
-
-
 async def _gone(request: Request, error: Exception) -> Response:
     """The client went away within its body: nothing was run and nobody reads this."""
     return PlainTextResponse("", 400)
@@ -235,7 +241,7 @@ def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
             Route("/replicas_status", service.ping, methods=["GET", "HEAD"]),
             Route("/", service.query, methods=["GET", "HEAD", "POST"]),
         ],
-        exception_handlers={ClientDisconnect: _gone, Exception: _unforeseen},
+        exception_handlers={ClientDisconnect: _gone},
     )
 
 

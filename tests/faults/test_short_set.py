@@ -18,8 +18,6 @@ INJECTED = (
     "leader broker killed",
     "answer of an insert lost",
     "sent-twice",
-    "day-resent-merged",
-    "conflict-late",
     "truncated",
     "retention_meter",
 )

@@ -18,6 +18,8 @@ from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.flow.worker import EXIT_CRASHED
 
 PARTITIONS = {0, 1}
+FINISHES_S = 180.0
+"""How long it may take on a busy machine; nothing is asserted of it."""
 
 
 def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path: Path) -> None:
@@ -32,7 +34,7 @@ def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path:
             load.wave()  # a partition is taken with its first batch
             return len(one.owned()) == 1 and len(two.owned()) == 1
 
-        eventually("both meters work", both_work, 60, 0.5)
+        eventually("both meters work", both_work, FINISHES_S, 0.5)
         load.wave()
         one.child.signal(signal.SIGTERM)
         load.wave()
@@ -42,13 +44,13 @@ def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path:
             load.wave()
             return two.owned() == PARTITIONS
 
-        eventually("the other meter has taken over", other_works_alone, 60, 0.5)
+        eventually("the other meter has taken over", other_works_alone, FINISHES_S, 0.5)
         three = WorkerProcess(tmp_path, "three", "meter", kafka.bootstrap)
         load.wave()
         two.kill()
         load.wave()
         try:
-            eventually("all is metered", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
+            eventually("all is metered", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
         finally:
             three.kill()
         assert load.problems() == []
@@ -63,18 +65,21 @@ def freeze_and_continue(folder: Path, twin: str | None) -> tuple[list[str], Work
         eventually("the zombie is frozen", lambda: load.wave() and zombie.is_stopped(), every_s=0.3)
         other = WorkerProcess(folder, "other", "meter", kafka.bootstrap, slot="2", twin=twin)
         try:
-            eventually("the other meter finishes", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, 90)
+            eventually("the other meter finishes", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
             zombie.resume()
             if twin is None:
                 assert zombie.wait_ended() == EXIT_CRASHED
-            else:
-                committed = "on_partitions_revoked"  # the page in hand is finished before the partition is given up
-                eventually("the zombie noticed", lambda: committed in zombie.log.read_text() or zombie.owned(), 30)
-            eventually("nothing is left", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, 60)
+                eventually("nothing is left", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
+                return load.problems(), zombie
+            # It may die later, within another transaction that nobody ends: what it doubled by then is there to see.
+            return eventually("it doubles", lambda: doubled(load.problems()), FINISHES_S, 1.0), zombie
         finally:
             zombie.kill()
             other.kill()
-        return load.problems(), zombie
+
+
+def doubled(problems: list[str]) -> list[str]:
+    return [problem for problem in problems if problem.startswith("doubled")]
 
 
 def test_a_meter_frozen_past_its_session_dies_fenced_and_changes_nothing(tmp_path: Path) -> None:
@@ -85,4 +90,4 @@ def test_a_meter_frozen_past_its_session_dies_fenced_and_changes_nothing(tmp_pat
 
 def test_the_same_check_finds_what_a_zombie_doubles_when_nothing_fences_it(tmp_path: Path) -> None:
     found, _ = freeze_and_continue(tmp_path, "no_fence")
-    assert any(problem.startswith("doubled") for problem in found), found
+    assert found

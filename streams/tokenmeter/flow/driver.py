@@ -152,12 +152,16 @@ class KafkaDriver:
         """One per app and partition: whoever initialises it last owns the partition."""
         return f"{self._app_id}-{self._topic}-{self._partition}"
 
+    def transaction_timeout_ms(self) -> int:
+        """After this long the broker aborts what an owner that is gone left open."""
+        return TRANSACTION_TIMEOUT_MS
+
     def _new_producer(self) -> Producer:
         return Producer(
             {
                 **self._client,
                 "transactional.id": self.transactional_id(),
-                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "transaction.timeout.ms": self.transaction_timeout_ms(),
                 "partitioner": "murmur2_random",
                 "compression.type": "lz4",
                 "linger.ms": 5,

@@ -11,15 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE
+from tokenmeter.events.contract import CATALOG, EVENTS, LEDGER, PAGES, QUARANTINE
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
 from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.facts import Keys
-from tokenmeter.stack.audit.linestore import Kept
+from tokenmeter.stack.audit.linestore import KEPT, Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
-from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.stack.audit.small import Small, read_small
 from tokenmeter.stack.audit.sources import KafkaTopics
@@ -82,13 +81,14 @@ def run(
         kept = _read_lines(kafka, workers, options, folder, progress)
         report.differences += kept.unreadable
         small.ends |= kept.ends
-        report.places = [PAGES, *RECORDS.values(), QUARANTINE]
+        report.places = [PAGES, *KEPT.values(), QUARANTINE]
         if sources.clickhouse_url is None:
             report.notes.append("ClickHouse was not compared")
         else:
             report.places.append("ClickHouse")
             _wait_loaded(kafka, small)
-        tasks = [_task(number, plans[number], small, kept, folder, options) for number in wanted]
+        entries_since_ms = _entries_since_ms(kafka, report)
+        tasks = [_task(number, plans[number], small, kept, folder, options, entries_since_ms) for number in wanted]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
         strays = [_stray(task.partition, small, plans[task.partition], kept) for task in judged]
         report.differences += [stray for stray in strays if stray is not None]
@@ -160,7 +160,7 @@ def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, fol
     progress("lines", 0, 0)
     shares: list[list[Any]] = [[] for _ in range(options.processes)]
     number = 0
-    for record, topic in RECORDS.items():
+    for record, topic in KEPT.items():
         for partition in kafka.partitions(topic):
             start = 0
             if options.since is not None:
@@ -192,7 +192,27 @@ def _wait_loaded(kafka: KafkaTopics, small: Small) -> None:
             time.sleep(0.2)
 
 
-def _task(partition: int, plan: _Plan, small: Small, kept: Kept, folder: Path, options: AuditOptions) -> PartitionTask:
+def _entries_since_ms(kafka: KafkaTopics, report: AuditReport) -> int:
+    """Pages closed since then have all their entries on the topic, unless somebody took some away."""
+    since_ms = 0
+    for partition in kafka.partitions(LEDGER):
+        start = kafka.log_start(LEDGER, partition)
+        oldest = kafka.appended_at_ms(LEDGER, partition, start) if start else None
+        if start:
+            since_ms = max(since_ms, int(time.time() * 1_000) if oldest is None else oldest + CLOCKS_MS)
+            report.notes.append(f"{LEDGER}/{partition}: retention removed the beginning; older pages have no entries")
+    return since_ms
+
+
+def _task(
+    partition: int,
+    plan: _Plan,
+    small: Small,
+    kept: Kept,
+    folder: Path,
+    options: AuditOptions,
+    entries_since_ms: int,
+) -> PartitionTask:
     segments = {
         record: {first: found for (owner, first), found in by_page.items() if owner == partition}
         for record, by_page in kept.segments.items()
@@ -209,6 +229,7 @@ def _task(partition: int, plan: _Plan, small: Small, kept: Kept, folder: Path, o
         folder / f"{partition}.sequences",
         int(time.time() * 1000) - options.settle_ms,
         folder / CATALOG,
+        entries_since_ms,
     )
 
 
@@ -219,10 +240,10 @@ def _stray(partition: int, small: Small, plan: _Plan, kept: Kept) -> Difference 
         return None
     known = {page["first_offset"] for page in pages}
     end = pages[-1]["last_offset"]
-    for record, topic in RECORDS.items():
+    for record, topic in KEPT.items():
         for (owner, first), segments in sorted(kept.segments[record].items()):
             if owner == partition and first not in known and first <= end:
-                name, found = name_of(partition, first, first), f"{len(segments)} runs of lines"
+                name, found = name_of(partition, first, first), f"{len(segments)} runs of {record}s"
                 return Difference(name, "lines", "usage.pages", "no such page", topic, found)
     return None
 

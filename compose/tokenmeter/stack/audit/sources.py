@@ -19,7 +19,15 @@ from tokenmeter.stack.audit.reference import LogRecord
 KAFKA_TIMEOUT_S = 30.0
 READ_AT_ONCE = 10_000
 POLL_S = 0.2
-TABLES: tuple[str, ...] = ("usage_events", "usage_billing", "usage_market", "usage_resale", "usage_pages", "quarantine")
+TABLES: tuple[str, ...] = (
+    "usage_events",
+    "usage_billing",
+    "usage_market",
+    "usage_resale",
+    "usage_pages",
+    "quarantine",
+    "ledger_entries",
+)
 
 
 class KafkaTopics:

@@ -18,9 +18,8 @@ from queue import Queue
 from typing import IO, Any
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
-from tokenmeter.stack.audit.linestore import Kept, keep
+from tokenmeter.stack.audit.linestore import KEPT, Kept, keep
 from tokenmeter.stack.audit.partition import AuditSources, PartitionTask, audit_partition
-from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.sources import KafkaTopics
 
 Advance = Callable[[int], None]
@@ -28,8 +27,8 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class LinesTask:
-    """Read these partitions of the line topics (of a record, partition, offset to begin at), and keep what they hold in
-    ``folder``."""
+    """Read these partitions of the topics of lines and entries (of a record, partition, offset to begin at), and keep
+    what they hold in ``folder``."""
 
     wanted: Sequence[tuple[str, int, int]]
     folder: Path
@@ -42,7 +41,7 @@ def perform(sources: AuditSources, task: LinesTask | PartitionTask, advance: Adv
     kafka, kept = KafkaTopics(sources.client), Kept()
     for record, partition, start in task.wanted:
         path = task.folder / f"{record}-{partition}.lines"
-        keep(record, partition, kafka.read(RECORDS[record], partition, start), path, kept)
+        keep(record, partition, kafka.read(KEPT[record], partition, start), path, kept)
     return kept
 
 

@@ -34,7 +34,7 @@ class Page:
         self.billing = columnar_avro.encode("billing_line", lines.billing.with_columns(columns))
         self.resale = columnar_avro.encode("resale_line", lines.resale.with_columns(columns))
         self.entries = columnar_avro.encode("ledger_entry", entries)
-        self.page = {**place, "ledger_entries": len(self.entries)}
+        self.page = {**place, "ledger_entries": len(self.entries), "catalog_offset": len(ROWS)}
         self.parts = parts_with_budgets(list(enumerate(ROWS)), len(ROWS))
 
     def differences(self, entries: list[bytes]) -> list[Fact]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from clickhouse_connect.driver.client import Client
+
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.stack.audit import raw
@@ -82,11 +84,16 @@ class PartitionReport:
     sources: dict[int, str] = field(default_factory=dict)
 
 
+def connected(sources: AuditSources) -> Client | None:
+    """A client of ClickHouse, if that is asked."""
+    url, user, password = sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password
+    return None if url is None else connect(url, user, password)
+
+
 def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callable[[int], None]) -> PartitionReport:
     """Recount and compare. ``advance`` is called with the records read since it was last called."""
     kafka = KafkaTopics(sources.client)
-    url, user, password = sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password
-    client = connect(url, user, password) if url is not None else None
+    client = connected(sources)
     pages = {page["first_offset"]: page for page in task.pages}
     bounds = [(page["first_offset"], page["last_offset"]) for page in task.pages]
     tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if client and pages else {}

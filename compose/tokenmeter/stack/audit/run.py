@@ -11,21 +11,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.contract import CATALOG, EVENTS, LEDGER, PAGES, QUARANTINE
-from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG, EVENTS, LEDGER, PAGES, QUARANTINE
+from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
 from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.facts import Keys
+from tokenmeter.stack.audit.ledger.states import StatesTask
 from tokenmeter.stack.audit.linestore import KEPT, Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
 from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.stack.audit.small import Small, read_small
-from tokenmeter.stack.audit.sources import KafkaTopics
+from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
 from tokenmeter.stack.audit.worker import LinesTask, Workers
 
-LOADED_TIMEOUT_S = 60.0
-LOAD_GROUP = "tokenmeter-load"
 CLOCKS_MS = 300_000
 """Lines are stamped by the clock that closed their page, give or take this much."""
 
@@ -86,7 +85,7 @@ def run(
             report.notes.append("ClickHouse was not compared")
         else:
             report.places.append("ClickHouse")
-            _wait_loaded(kafka, small)
+            wait_loaded(kafka, _loaded_to(small))
         entries_since_ms = _entries_since_ms(kafka, report)
         tasks = [_task(number, plans[number], small, kept, folder, options, entries_since_ms) for number in wanted]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
@@ -102,6 +101,7 @@ def run(
 
         for part in workers.perform(judged, advance):
             _add(report, part)
+        _judge_states(kafka, workers, options, report, folder / CATALOG, small)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
     report.seconds = time.monotonic() - began
     return report
@@ -175,21 +175,10 @@ def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, fol
     return kept
 
 
-def _wait_loaded(kafka: KafkaTopics, small: Small) -> None:
-    """ClickHouse is judged by what the loader says it has stored."""
-    ends = dict(small.ends)
-    for partition, pages in small.pages.items():
-        if pages:
-            ends[EVENTS, partition] = pages[-1]["last_offset"]
-    deadline = time.monotonic() + LOADED_TIMEOUT_S
-    for (topic, partition), last in ends.items():
-        while (at := kafka.committed(LOAD_GROUP, topic, partition)) <= last:
-            if time.monotonic() > deadline:
-                raise Fatal(
-                    f"ClickHouse is behind: {topic}/{partition} is loaded to offset {at - 1}, the topic ends at {last}",
-                    hint="tokenmeter status; then run the audit again",
-                )
-            time.sleep(0.2)
+def _loaded_to(small: Small) -> dict[tuple[str, int], int]:
+    """What ClickHouse must hold before it can be judged."""
+    last = {(EVENTS, partition): pages[-1]["last_offset"] for partition, pages in small.pages.items() if pages}
+    return {**small.ends, **last}
 
 
 def _entries_since_ms(kafka: KafkaTopics, report: AuditReport) -> int:
@@ -246,6 +235,25 @@ def _stray(partition: int, small: Small, plan: _Plan, kept: Kept) -> Difference 
                 name, found = name_of(partition, first, first), f"{len(segments)} runs of {record}s"
                 return Difference(name, "lines", "usage.pages", "no such page", topic, found)
     return None
+
+
+def _judge_states(
+    kafka: KafkaTopics, workers: Workers, options: AuditOptions, report: AuditReport, catalog_path: Path, small: Small
+) -> None:
+    """Book every account again, a partition of ledger.entries at a time."""
+    if options.partitions or options.since:
+        report.notes.append("account states were not compared: they are made of the whole journal")
+        return
+    if not small.catalog_end:
+        return  # who keeps no catalog keeps no ledger
+    tasks = [StatesTask(number, catalog_path, small.catalog_ms) for number in kafka.partitions(LEDGER)]
+    for part in workers.perform(tasks, lambda records: None):
+        report.accounts += part.accounts
+        report.notes += part.notes
+        if part.difference is not None:
+            report.differences.append(part.difference)
+    if report.accounts:
+        report.places.append(ACCOUNT_STATE)
 
 
 def _judge_sequences(

@@ -19,6 +19,8 @@ from tokenmeter.stack.audit.reference import LogRecord
 KAFKA_TIMEOUT_S = 30.0
 READ_AT_ONCE = 10_000
 POLL_S = 0.2
+LOADED_TIMEOUT_S = 60.0
+LOAD_GROUP = "tokenmeter-load"
 TABLES: tuple[str, ...] = (
     "usage_events",
     "usage_billing",
@@ -149,6 +151,19 @@ class KafkaTopics:
             return max(0, int(found.offset))
         finally:
             consumer.close()
+
+
+def wait_loaded(kafka: KafkaTopics, ends: Mapping[tuple[str, int], int]) -> None:
+    """Wait until the loader says that it has stored every record up to these offsets. Fatal if it stays behind."""
+    deadline = time.monotonic() + LOADED_TIMEOUT_S
+    for (topic, partition), last in ends.items():
+        while (at := kafka.committed(LOAD_GROUP, topic, partition)) <= last:
+            if time.monotonic() > deadline:
+                raise Fatal(
+                    f"ClickHouse is behind: {topic}/{partition} is loaded to offset {at - 1}, the topic ends at {last}",
+                    hint="tokenmeter status; then run the audit again",
+                )
+            time.sleep(POLL_S)
 
 
 def _offsets(messages: Sequence[Message]) -> I64:

@@ -18,8 +18,9 @@ from queue import Queue
 from typing import IO, Any
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
+from tokenmeter.stack.audit.ledger.states import StatesTask, audit_states
 from tokenmeter.stack.audit.linestore import KEPT, Kept, keep
-from tokenmeter.stack.audit.partition import AuditSources, PartitionTask, audit_partition
+from tokenmeter.stack.audit.partition import AuditSources, PartitionTask, audit_partition, connected
 from tokenmeter.stack.audit.sources import KafkaTopics
 
 Advance = Callable[[int], None]
@@ -34,11 +35,16 @@ class LinesTask:
     folder: Path
 
 
-def perform(sources: AuditSources, task: LinesTask | PartitionTask, advance: Advance) -> Any:
+Task = LinesTask | PartitionTask | StatesTask
+
+
+def perform(sources: AuditSources, task: Task, advance: Advance) -> Any:
     """Do one task in this process."""
     if isinstance(task, PartitionTask):
         return audit_partition(sources, task, advance)
     kafka, kept = KafkaTopics(sources.client), Kept()
+    if isinstance(task, StatesTask):
+        return audit_states(kafka, connected(sources), task)
     for record, partition, start in task.wanted:
         path = task.folder / f"{record}-{partition}.lines"
         keep(record, partition, kafka.read(KEPT[record], partition, start), path, kept)
@@ -62,7 +68,7 @@ class Workers:
             process.kill()
             process.communicate()
 
-    def perform(self, tasks: Sequence[LinesTask | PartitionTask], advance: Advance) -> list[Any]:
+    def perform(self, tasks: Sequence[Task], advance: Advance) -> list[Any]:
         """Do every task; results in the order of the tasks. Raises what a task raised. One process is this one."""
         if self._processes == 1:
             return [perform(self._sources, task, advance) for task in tasks]
@@ -79,7 +85,7 @@ class Workers:
                 self.__exit__()  # what still runs would be waited for
                 raise
 
-    def _one(self, task: LinesTask | PartitionTask, advance: Advance) -> Any:
+    def _one(self, task: Task, advance: Advance) -> Any:
         process = self._idle.get()
         try:
             assert process.stdin is not None and process.stdout is not None

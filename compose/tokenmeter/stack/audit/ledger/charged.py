@@ -54,6 +54,8 @@ def facts(
     for number in sorted({*numbers, *range(page["ledger_entries"])}):
         wanted = int(number < page["ledger_entries"])
         yield f"entry {number}", "usage.pages", f"{wanted} times", LEDGER, f"{numbers[number]} times"
+    if not page["catalog_offset"]:
+        return  # who keeps no catalog keeps no ledger
     if _agree(found, billing, resale, parts, key):
         return
     records: list[dict[str, Any]] = []
@@ -128,28 +130,28 @@ def _placed(found: Entries, entries: Walked, key: Key) -> bool:
     if any((entries.numbers(name) != wanted).any() for name, wanted in {**place, "line": np.arange(count)}.items()):
         return False
     ids = texts([charge_id(page["partition"], page["first_offset"], number) for number in range(count)])
-    return np.array_equal(_text(entries, "entry_id", key), _hashed(ids, key))
+    return np.array_equal(text_hashes(entries, "entry_id", key), hashed(ids, key))
 
 
-def _hashed(text: Text, key: Key) -> U64:
+def hashed(text: Text, key: Key) -> U64:
     return key.text(key.begin(len(text.size)), text.data, text.begin, text.size)
 
 
-def _text(walked: Walked, name: str, key: Key) -> U64:
+def text_hashes(walked: Walked, name: str, key: Key) -> U64:
     column = walked.columns[name]
     assert column.begin is not None and column.size is not None
-    return _hashed(Text(walked.data, column.begin, column.size), key)
+    return hashed(Text(walked.data, column.begin, column.size), key)
 
 
-def _mixed(key: Key, first: U64, *others: U64 | I64) -> U64:
+def mixed(key: Key, first: U64, *others: U64 | I64) -> U64:
     for other in others:
         first = key.number(first, other.view(np.int64))
     return first
 
 
 def _hashes_of(parts: Sequence[Part], key: Key) -> U64:
-    accounts = _hashed(texts([account_id for account_id, _, _ in parts]), key)
-    return _mixed(key, accounts, _hashed(texts([scope_id for _, _, scope_id in parts]), key))
+    accounts = hashed(texts([account_id for account_id, _, _ in parts]), key)
+    return mixed(key, accounts, hashed(texts([scope_id for _, _, scope_id in parts]), key))
 
 
 @dataclass(frozen=True)
@@ -179,10 +181,10 @@ class _Rows:
         lines: Walked, account: str, scope: str | None, column: str | None, key: Key, among: U64 | None = None
     ) -> _Rows | None:
         """Of the lines whose (account, part) is ``among`` those; None: of all."""
-        accounts, count = _text(lines, account, key), len(lines.ok)
-        part = _hashed(texts([None]), key).repeat(count) if column is None else _text(lines, column, key)
-        chosen = np.ones(count, bool) if among is None else np.isin(_mixed(key, accounts, part), among)
-        scopes = _hashed(texts([scope]), key).repeat(count)
+        accounts, count = text_hashes(lines, account, key), len(lines.ok)
+        part = hashed(texts([None]), key).repeat(count) if column is None else text_hashes(lines, column, key)
+        chosen = np.ones(count, bool) if among is None else np.isin(mixed(key, accounts, part), among)
+        scopes = hashed(texts([scope]), key).repeat(count)
         level = lines.numbers("level") if "level" in lines.columns else np.zeros(count, np.int64)
         day = lines.numbers("occurred_hour") // DAY_US
         money = unscaled_limbs(lines, "charge")
@@ -193,8 +195,8 @@ class _Rows:
         counts.append(np.where(priced, 0, lines.numbers("events")))
         provisional = lines.numbers("provisional") != 0
         limbs = [*money, *(np.where(provisional, limb, 0) for limb in money)]
-        keyed = _mixed(key, accounts, scopes, part, level, day)
-        return _Rows._made(key, keyed, counts, _text(lines, "currency", key), limbs, priced, chosen)
+        keyed = mixed(key, accounts, scopes, part, level, day)
+        return _Rows._made(key, keyed, counts, text_hashes(lines, "currency", key), limbs, priced, chosen)
 
     @staticmethod
     def of_entries(entries: Walked, key: Key) -> _Rows | None:
@@ -202,21 +204,21 @@ class _Rows:
         charge, provisional = unscaled_limbs(entries, "amount"), unscaled_limbs(entries, "provisional_amount")
         if charge is None or provisional is None:
             return None
-        scopes = _text(entries, "scope", key)
-        chosen = scopes != _hashed(texts([BudgetScope.END_USER]), key)[0]
-        parts = [_text(entries, "account_id", key), scopes, _text(entries, "scope_id", key)]
-        keyed = _mixed(key, *parts, entries.numbers("level"), entries.numbers("occurred_day") // DAY_US)
+        scopes = text_hashes(entries, "scope", key)
+        chosen = scopes != hashed(texts([BudgetScope.END_USER]), key)[0]
+        parts = [text_hashes(entries, "account_id", key), scopes, text_hashes(entries, "scope_id", key)]
+        keyed = mixed(key, *parts, entries.numbers("level"), entries.numbers("occurred_day") // DAY_US)
         counts = [entries.numbers(name) for name in _SUMMED]
         money = [-limb for limb in (*charge, *provisional)]
         priced = entries.sizes("amount") != NULL
-        return _Rows._made(key, keyed, counts, _text(entries, "currency", key), money, priced, chosen)
+        return _Rows._made(key, keyed, counts, text_hashes(entries, "currency", key), money, priced, chosen)
 
     @staticmethod
     def _made(
         key: Key, keyed: U64, counts: Sequence[I64], currency: U64, money: Sequence[I64], priced: Bools, chosen: Bools
     ) -> _Rows:
         priced = priced & chosen
-        priced_key = _mixed(key, keyed, currency)[priced]
+        priced_key = mixed(key, keyed, currency)[priced]
         return _Rows(keyed[chosen], [one[chosen] for one in counts], priced_key, [one[priced] for one in money])
 
     def counted(self) -> list[Any]:

@@ -11,5 +11,6 @@ SELECT
     sum(e.unpriced) AS unpriced,
     ifNull(sum(e.amount), 0) AS amount
 FROM tokenmeter.ledger_entries AS e FINAL
-WHERE kind = 'CHARGE' AND partition = {partition:Int32} AND e.first_offset >= {begin:Int64} AND e.first_offset < {end:Int64}
-GROUP BY first_offset
+WHERE e.kind = 'CHARGE' AND e.partition = {partition:Int32}
+  AND e.first_offset >= {begin:Int64} AND e.first_offset < {end:Int64}
+GROUP BY e.first_offset

@@ -22,8 +22,9 @@ from tokenmeter.flow.ledger.terms import MemoryTerms
 from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.compare import Difference
 from tokenmeter.stack.audit.ledger import account, book
+from tokenmeter.stack.audit.ledger.expiries import read_expiries
 from tokenmeter.stack.audit.ledger.stated import difference
-from tokenmeter.stack.audit.ledger.states import book_again, read_expiries, read_states
+from tokenmeter.stack.audit.ledger.states import book_again, read_states
 from tokenmeter.stack.audit.ledger.windows import TermsBook
 
 SEEDS = range(25)
@@ -46,7 +47,7 @@ class Kept:
         read, _ = read_states(iter([_block([(at, 0, value) for at, value in enumerate(self.states)])]))
         blocks = [_block(self.entries[begin : begin + 40]) for begin in range(0, len(self.entries), 40)]
         end = self.entries[-1][0] + 1
-        books = book_again(iter(blocks), end, read, TERMS, read_expiries(iter(blocks)))
+        books = book_again(iter(blocks), end, read, TERMS, read_expiries(value for _, _, value in self.entries))
         found = (
             difference(name, books.get(name), read.get(name), TERMS.accounts.get(name, []))
             for name in sorted({*books, *read})
@@ -65,7 +66,8 @@ def kept(seed: int, repeats: bool = True) -> Kept:
     chance = random.Random(seed)
     drawn = [(one, round(at.timestamp() * 1_000)) for one, at in Journal(chance).draw(ENTRIES)]
     if not repeats:
-        drawn = list({one.entry_id: (one, at) for one, at in reversed(drawn)}.values())[::-1]
+        seen = set[str]()
+        drawn = [(one, at) for one, at in drawn if not (one.entry_id in seen or seen.add(one.entry_id))]
     ledger, states, entries, own = Ledger(MemoryTerms(accounts(), budgets())), dict[str, bytes](), [], list[bytes]()
     while drawn or own:
         size = chance.randint(1, 40)

@@ -19,6 +19,7 @@ from tokenmeter.events.errors import Poison
 from tokenmeter.events.ledger import EntryKind
 from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.compare import Difference, FoundLine
+from tokenmeter.stack.audit.ledger.expiries import Expiries, read_expiries
 from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.walk import walk_lines
 
@@ -56,6 +57,8 @@ class Kept:
     segments: dict[str, Segments] = field(default_factory=lambda: {record: {} for record in KEPT})
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     unreadable: list[Difference] = field(default_factory=list)
+    expiries: dict[int, Expiries] = field(default_factory=dict)
+    """By partition of ledger.entries."""
 
     def merge(self, other: Kept) -> None:
         for record, segments in other.segments.items():
@@ -63,6 +66,7 @@ class Kept:
                 self.segments[record].setdefault(key, []).extend(found)
         self.ends |= other.ends
         self.unreadable += other.unreadable
+        self.expiries |= other.expiries
 
 
 def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path, kept: Kept) -> None:
@@ -72,6 +76,10 @@ def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path,
     with path.open("wb") as out:
         for block in blocks:
             kept.ends[topic, topic_partition] = int(block.offsets[-1])
+            if record == ENTRY:
+                found = kept.expiries.setdefault(topic_partition, {})
+                for account_id, expiries in read_expiries(block.values).items():
+                    found.setdefault(account_id, []).extend(expiries)
             places = _places(record, block)
             before: PageKey | None = None
             begin = out.tell()

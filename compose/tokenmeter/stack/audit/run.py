@@ -101,7 +101,7 @@ def run(
 
         for part in workers.perform(judged, advance):
             _add(report, part)
-        _judge_states(kafka, workers, options, report, folder / CATALOG, small)
+        _judge_states(kafka, workers, options, report, folder / CATALOG, small, kept)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
     report.seconds = time.monotonic() - began
     return report
@@ -238,7 +238,13 @@ def _stray(partition: int, small: Small, plan: _Plan, kept: Kept) -> Difference 
 
 
 def _judge_states(
-    kafka: KafkaTopics, workers: Workers, options: AuditOptions, report: AuditReport, catalog_path: Path, small: Small
+    kafka: KafkaTopics,
+    workers: Workers,
+    options: AuditOptions,
+    report: AuditReport,
+    catalog_path: Path,
+    small: Small,
+    kept: Kept,
 ) -> None:
     """Book every account again, a partition of ledger.entries at a time."""
     if options.partitions or options.since:
@@ -246,7 +252,10 @@ def _judge_states(
         return
     if not small.catalog_end:
         return  # who keeps no catalog keeps no ledger
-    tasks = [StatesTask(number, catalog_path, small.catalog_ms) for number in kafka.partitions(LEDGER)]
+    tasks = [
+        StatesTask(number, catalog_path, small.catalog_ms, kept.expiries.get(number, {}))
+        for number in kafka.partitions(LEDGER)
+    ]
     for part in workers.perform(tasks, lambda records: None):
         report.accounts += part.accounts
         report.notes += part.notes

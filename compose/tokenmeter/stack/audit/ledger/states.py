@@ -6,7 +6,6 @@ states are there. Later ones are left for the next audit.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -19,12 +18,11 @@ from clickhouse_connect.driver.client import Client
 from tokenmeter.events import wire
 from tokenmeter.events.contract import ACCOUNT_STATE, LEDGER
 from tokenmeter.events.errors import Poison
-from tokenmeter.events.ledger import EntryKind
 from tokenmeter.stack.audit.blocks import Block, cut
 from tokenmeter.stack.audit.catalog import kept as kept_catalog
 from tokenmeter.stack.audit.compare import Difference
 from tokenmeter.stack.audit.ledger.book import Book
-from tokenmeter.stack.audit.ledger.charged import ENTRY
+from tokenmeter.stack.audit.ledger.expiries import Expiries
 from tokenmeter.stack.audit.ledger.journal import Journal
 from tokenmeter.stack.audit.ledger.stated import difference
 from tokenmeter.stack.audit.ledger.windows import TermsBook
@@ -33,18 +31,19 @@ from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
 LEDGER_GROUP = "tokenmeter-ledger"
 STATE = "account_state"
 STORED_AT_ONCE = 10_000
-_EXPIRY = b"expiry/"
 
 State = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class StatesTask:
-    """One partition of ledger.entries; ``catalog_path`` has the catalog, ``appended_ms`` when each row was written."""
+    """One partition of ledger.entries; ``catalog_path`` has the catalog, ``appended_ms`` when each row was written,
+    ``expiries`` are the partition's."""
 
     partition: int
     catalog_path: Path
     appended_ms: Mapping[int, int]
+    expiries: Expiries
 
 
 @dataclass
@@ -78,8 +77,7 @@ def audit_states(kafka: KafkaTopics, client: Client | None, task: StatesTask) ->
             report.notes.append(f"{place}: no ledger has booked anything yet: account states were not compared")
         return report
     terms = TermsBook(kept_catalog(task.catalog_path).rows, task.appended_ms)
-    expiries = read_expiries(kafka.read(LEDGER, partition))
-    books = book_again(kafka.read(LEDGER, partition), end, states, terms, expiries)
+    books = book_again(kafka.read(LEDGER, partition), end, states, terms, task.expiries)
     for account_id in sorted({*books, *states}):
         rows = terms.accounts.get(account_id, [])
         report.difference = difference(account_id, books.get(account_id), states.get(account_id), rows)
@@ -117,28 +115,12 @@ def _head(value: bytes) -> bytes:
     return value[: at + (size >> 1)]
 
 
-def read_expiries(blocks: Iterator[Block]) -> dict[str, list[tuple[int, str]]]:
-    """By account: when the ledger wrote that a grant expires, and which."""
-    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for block in blocks:
-        for value in block.values:
-            if value is None or _EXPIRY not in value:
-                continue
-            try:
-                entry = wire.decode(value, expect=ENTRY).record
-            except Poison:
-                continue
-            if entry["kind"] == EntryKind.EXPIRY and entry["entry_id"] == f"{_EXPIRY.decode()}{entry['grant_id']}":
-                found[entry["account_id"]].append((round(entry["made_at"].timestamp() * 1_000), entry["grant_id"]))
-    return found
-
-
 def book_again(
     blocks: Iterator[Block],
     end: int,
     states: Mapping[str, State],
     terms: TermsBook,
-    expiries: Mapping[str, list[tuple[int, str]]],
+    expiries: Expiries,
 ) -> dict[str, Book]:
     """The books of all accounts after every entry before offset ``end``."""
 

@@ -56,6 +56,8 @@ class Kept:
 
     segments: dict[str, Segments] = field(default_factory=lambda: {record: {} for record in KEPT})
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
+    begins: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    """(offset, append time in ms) of each partition's first record."""
     unreadable: list[Difference] = field(default_factory=list)
     expiries: dict[int, Expiries] = field(default_factory=dict)
     """By partition of ledger.entries."""
@@ -65,6 +67,7 @@ class Kept:
             for key, found in segments.items():
                 self.segments[record].setdefault(key, []).extend(found)
         self.ends |= other.ends
+        self.begins |= other.begins
         self.unreadable += other.unreadable
         self.expiries |= other.expiries
 
@@ -75,6 +78,7 @@ def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path,
     topic, segments = KEPT[record], kept.segments[record]
     with path.open("wb") as out:
         for block in blocks:
+            kept.begins.setdefault((topic, topic_partition), (int(block.offsets[0]), int(block.appended_at_ms[0])))
             kept.ends[topic, topic_partition] = int(block.offsets[-1])
             if record == ENTRY:
                 found = kept.expiries.setdefault(topic_partition, {})

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG, EVENTS, LEDGER, PAGES, QUARANTINE
+from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG, EVENTS, PAGES, QUARANTINE
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
 from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.facts import Keys
+from tokenmeter.stack.audit.ledger.shares import since, tasks_of
 from tokenmeter.stack.audit.ledger.states import StatesTask
 from tokenmeter.stack.audit.linestore import KEPT, Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
@@ -86,7 +87,7 @@ def run(
         else:
             report.places.append("ClickHouse")
             wait_loaded(kafka, _loaded_to(small))
-        entries_since_ms = _entries_since_ms(kafka, report)
+        entries_since_ms, whole = since(kafka, kept, report.notes)
         tasks = [_task(number, plans[number], small, kept, folder, options, entries_since_ms) for number in wanted]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
         strays = [_stray(task.partition, small, plans[task.partition], kept) for task in judged]
@@ -101,7 +102,11 @@ def run(
 
         for part in workers.perform(judged, advance):
             _add(report, part)
-        _judge_states(kafka, workers, options, report, folder / CATALOG, small, kept)
+        if small.catalog_end:  # who keeps no catalog keeps no ledger
+            if options.partitions or options.since:
+                report.notes.append("account states were not compared: they are made of the whole journal")
+                whole = []
+            _judge_states(workers, tasks_of(kafka, whole, folder / CATALOG, small.catalog_ms, kept), report)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
     report.seconds = time.monotonic() - began
     return report
@@ -181,18 +186,6 @@ def _loaded_to(small: Small) -> dict[tuple[str, int], int]:
     return {**small.ends, **last}
 
 
-def _entries_since_ms(kafka: KafkaTopics, report: AuditReport) -> int:
-    """Pages closed since then have all their entries on the topic, unless somebody took some away."""
-    since_ms = 0
-    for partition in kafka.partitions(LEDGER):
-        start = kafka.log_start(LEDGER, partition)
-        oldest = kafka.appended_at_ms(LEDGER, partition, start) if start else None
-        if start:
-            since_ms = max(since_ms, int(time.time() * 1_000) if oldest is None else oldest + CLOCKS_MS)
-            report.notes.append(f"{LEDGER}/{partition}: retention removed the beginning; older pages have no entries")
-    return since_ms
-
-
 def _task(
     partition: int,
     plan: _Plan,
@@ -237,25 +230,7 @@ def _stray(partition: int, small: Small, plan: _Plan, kept: Kept) -> Difference 
     return None
 
 
-def _judge_states(
-    kafka: KafkaTopics,
-    workers: Workers,
-    options: AuditOptions,
-    report: AuditReport,
-    catalog_path: Path,
-    small: Small,
-    kept: Kept,
-) -> None:
-    """Book every account again, a partition of ledger.entries at a time."""
-    if options.partitions or options.since:
-        report.notes.append("account states were not compared: they are made of the whole journal")
-        return
-    if not small.catalog_end:
-        return  # who keeps no catalog keeps no ledger
-    tasks = [
-        StatesTask(number, catalog_path, small.catalog_ms, kept.expiries.get(number, {}))
-        for number in kafka.partitions(LEDGER)
-    ]
+def _judge_states(workers: Workers, tasks: Sequence[StatesTask], report: AuditReport) -> None:
     for part in workers.perform(tasks, lambda records: None):
         report.accounts += part.accounts
         report.notes += part.notes

@@ -143,14 +143,19 @@ class KafkaTopics:
         wait=wait_fixed(POLL_S),
         reraise=True,
     )
-    def committed(self, group: str, topic: str, partition: int) -> int:
-        """The next offset ``group`` will read, 0 when it has none yet."""
+    def positions(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """The next offset ``group`` will read of each partition, 0 when it has none yet."""
         consumer = self._consumer(group)
         try:
-            found = consumer.committed([TopicPartition(topic, partition)], KAFKA_TIMEOUT_S)[0]
-            return max(0, int(found.offset))
+            asked = [TopicPartition(topic, number) for number in partitions]
+            found = consumer.committed(asked, KAFKA_TIMEOUT_S) if asked else []
+            return {one.partition: max(0, int(one.offset)) for one in found}
         finally:
             consumer.close()
+
+    def committed(self, group: str, topic: str, partition: int) -> int:
+        """See ``positions``, of one partition."""
+        return self.positions(group, topic, [partition])[partition]
 
 
 def wait_loaded(kafka: KafkaTopics, ends: Mapping[tuple[str, int], int]) -> None:

@@ -23,8 +23,8 @@ def since(kafka: KafkaTopics, kept: Kept, notes: list[str]) -> tuple[int, list[i
         if offset and kafka.log_start(LEDGER, partition):
             since_ms = max(since_ms, at_ms + CLOCKS_MS)
             notes.append(
-                f"{LEDGER}/{partition}: retention removed the beginning: older pages have no entries, and account states "
-                "cannot be booked again"
+                f"{LEDGER}/{partition}: retention removed the beginning: older pages have no entries, "
+                "and account states cannot be booked again"
             )
         else:
             whole.append(partition)

@@ -37,8 +37,8 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class StatesTask:
-    """One partition of ledger.entries, ``position`` the ledger's on it. ``catalog_path`` has the catalog, ``appended_ms``
-    when each of its rows was written; ``expiries`` are the partition's."""
+    """One partition of ledger.entries, ``position`` the ledger's on it, ``expiries`` the partition's. ``catalog_path``
+    has the catalog, ``appended_ms`` when each of its rows was written."""
 
     partition: int
     position: int

@@ -33,6 +33,7 @@ class Entries:
     def __init__(self, bootstrap: str) -> None:
         owed.publish(bootstrap, [prepaid(name) for name in ACCOUNTS])
         settings = {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True}
+        settings |= {"log_level": 0}  # brokers go away on purpose
         self._producer = Producer(settings)
         # Uncommitted: a position that a dead ledger left in an open transaction must not keep the others from us.
         group = {"group.id": APP_ID, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}

@@ -1,7 +1,8 @@
 """``python -m bench.latency``: from an event's send to its line on usage.billing and to the alert it causes, loaded.
 
-Ten marked events a second travel with the load, each the first call of a prepaid customer that has next to no credit;
-meter, ledger and loader run beside it as a user runs them. Both topics are read committed.
+Ten marked events a second travel with the load, each the first call of a prepaid customer that has next to no credit,
+and no more has the distributor above it: both are alerted. Meter, ledger and loader run beside it as a user runs them.
+Both topics are read committed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from confluent_kafka import Consumer, Producer
@@ -35,11 +36,13 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
 PARTITIONS = 4
-MARK = b"m-"
+MARK, ABOVE = b"m-", b"d-"
+"""What the names of marked customers, and of the distributors above them, begin with."""
 MARKS_PER_S = 10
 MARKS_MAX = 600
 CREDIT = Decimal("0.000001")
-TOPICS = (BILLING, ALERTS)
+SEEN = {BILLING: (BILLING, MARK), ALERTS: (ALERTS, MARK), "alerts of distributors": (ALERTS, ABOVE)}
+"""What is measured: a topic, and whose records on it."""
 READ_WAIT_S = 0.02
 ARRIVE_S = 30.0
 WARM_UP, MEASURED = 1, 2
@@ -61,13 +64,14 @@ class Latency:
 
 
 class Reader(threading.Thread):
-    """When each marked customer was first seen on a topic."""
+    """When each mark was first seen on a topic, by the number of the mark."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, name: str) -> None:
         super().__init__(daemon=True)
-        settings = {"group.id": f"latency-{topic}", "auto.offset.reset": "latest", "enable.auto.commit": False}
+        settings = {"group.id": f"latency-{name}", "auto.offset.reset": "latest", "enable.auto.commit": False}
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "isolation.level": "read_committed", **settings})
-        self.topic = topic
+        self.name = name
+        self.topic, self._prefix = SEEN[name]
         self.ready, self.done = threading.Event(), threading.Event()
         self.seen: dict[bytes, float] = {}
 
@@ -76,8 +80,8 @@ class Reader(threading.Thread):
         while not self.done.is_set():
             for message in self._consumer.consume(5_000, READ_WAIT_S):
                 key = message.key() or b""
-                if message.error() is None and key.startswith(MARK):
-                    self.seen.setdefault(key, time.monotonic())
+                if message.error() is None and key.startswith(self._prefix):
+                    self.seen.setdefault(key.removeprefix(self._prefix), time.monotonic())
         self._consumer.close()
 
 
@@ -107,7 +111,7 @@ def send(bootstrap: str, rate: int, seconds: float, seed: int) -> tuple[int, dic
             name = mark(seed, len(marks)).encode()
             assert len(name) == len(customer)
             _, before, after = templates[0]
-            marks[name] = time.monotonic()
+            marks[name.removeprefix(MARK)] = time.monotonic()
             producer.produce(EVENTS, before + next(names) + after.replace(customer, name, 1), name)
         producer.poll(0.001)
     assert producer.flush(60) == 0
@@ -120,12 +124,14 @@ def mark(seed: int, number: int) -> str:
 
 
 def poor() -> Iterator[CatalogRow]:
-    """The marked customers' accounts."""
+    """The marked customers' accounts, and those above them."""
     for seed in (WARM_UP, MEASURED):
         for number in range(MARKS_MAX):
-            yield Account(
-                effective_from=EPOCH, account_id=mark(seed, number), mode=AccountMode.PREPAID, credit_limit=CREDIT
-            )
+            name = mark(seed, number)
+            above = name.replace(MARK.decode(), ABOVE.decode())
+            terms: Any = {"effective_from": EPOCH, "mode": AccountMode.PREPAID, "credit_limit": CREDIT}
+            yield Account(account_id=above, **terms)
+            yield Account(account_id=name, parent_id=above, **terms)
 
 
 @contextmanager
@@ -152,9 +158,9 @@ def stack(folder: Path) -> Iterator[str]:
 
 
 def measure(rate: int, seconds: float) -> list[Latency]:
-    """Warm up for five seconds at the same rate, then measure, for each of TOPICS."""
+    """Warm up for five seconds at the same rate, then measure, for each of SEEN."""
     with tempfile.TemporaryDirectory(prefix="tokenmeter-latency-") as name, stack(Path(name)) as bootstrap:
-        readers = [Reader(bootstrap, topic) for topic in TOPICS]
+        readers = [Reader(bootstrap, name) for name in SEEN]
         for reader in readers:
             reader.start()
             assert reader.ready.wait(60)
@@ -163,7 +169,7 @@ def measure(rate: int, seconds: float) -> list[Latency]:
         sent, marks = send(bootstrap, rate, seconds, MEASURED)
         for reader in readers:
             seen = reader.seen
-            eventually(f"every mark arrives on {reader.topic}", lambda seen=seen: marks.keys() <= seen.keys(), ARRIVE_S)
+            eventually(f"every mark arrives: {reader.name}", lambda seen=seen: marks.keys() <= seen.keys(), ARRIVE_S)
             reader.done.set()
             reader.join()
     return [_figures(reader, rate, sent, marks) for reader in readers]
@@ -175,7 +181,7 @@ def _figures(reader: Reader, rate: int, sent: int, marks: dict[bytes, float]) ->
     def share(part: float) -> int:
         return waits[min(len(waits) - 1, int(len(waits) * part))]
 
-    return Latency(reader.topic, rate, sent, len(waits), share(0.5), share(0.9), share(0.99), waits[-1])
+    return Latency(reader.name, rate, sent, len(waits), share(0.5), share(0.9), share(0.99), waits[-1])
 
 
 def show(console: Console, found: list[Latency]) -> None:

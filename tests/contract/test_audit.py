@@ -21,7 +21,7 @@ from support.events import value
 from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
-from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE
+from tokenmeter.events.contract import ACCOUNT_STATE, BILLING, EVENTS, LEDGER, QUARANTINE
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.stack.audit import AuditReport, AuditSources, run
 from tokenmeter.store.client import connect
@@ -65,6 +65,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
             migrate(connect(server.url, "writer", "secret"))
             publish(kafka.bootstrap, *priced())
             meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
+            ledger = WorkerProcess(folder, "ledger", "ledger", kafka.bootstrap, slot="1")
             load = WorkerProcess(folder, "load", "load", kafka.bootstrap, slot="1", clickhouse_url=server.url)
             bad = bad_values()
             waves = oracle.Load(kafka.bootstrap)
@@ -84,8 +85,8 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
                 eventually(f"all is stored; {load.log}", lambda: made.audit().ok, every_s=1.0)
                 yield made
             finally:
-                meter.kill()
-                load.kill()
+                for worker in (meter, ledger, load):
+                    worker.kill()
     finally:
         server.child.kill()
 
@@ -93,6 +94,8 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
 def test_honest_books_agree_in_every_place(books: Books) -> None:
     report = books.audit()
     assert report.ok, report.difference
+    assert report.accounts == len({decode(one.value).record["account_id"] for one in read_all(books.bootstrap, LEDGER)})
+    assert {LEDGER, ACCOUNT_STATE} <= set(report.places)
     assert (report.events, report.duplicates, report.quarantined) == (1_600, 160, len(books.bad))
     assert report.pages > 2
 
@@ -115,6 +118,7 @@ def test_bad_input_is_kept_with_its_bytes_offset_and_reason(books: Books) -> Non
         ("usage_market", "cost", "-0.000000000001"),
         ("usage_market", "latency_calls", "1"),
         ("usage_resale", "charge", "1"),
+        ("ledger_entries", "calls", "1"),
         ("usage_pages", "charge", "1"),
         ("usage_pages", "catalog_offset", "1"),
     ],
@@ -144,6 +148,36 @@ def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
     finally:
         change(f"-toDecimal128('{more}', 12)" if "." in more else f"-{more}")
     assert books.audit().ok
+
+
+@pytest.mark.parametrize(("field", "place"), [("balance", "account.state"), ("calls", "ClickHouse account_states")])
+def test_a_state_that_is_off_by_one_is_named_with_its_account(books: Books, field: str, place: str) -> None:
+    honest = read_all(books.bootstrap, ACCOUNT_STATE)[-1]
+    state = decode(honest.value).record
+    client = connect(books.server.url, "writer", "secret")
+    producer = Producer({"bootstrap.servers": books.bootstrap})
+
+    def change(by: int) -> None:
+        if place == ACCOUNT_STATE:
+            forged = encode("account_state", {**state, field: state[field] + (by > 0)})
+            producer.produce(ACCOUNT_STATE, forged, honest.key, honest.partition)
+            assert producer.flush(30) == 0
+        else:
+            table = "tokenmeter.account_states"
+            client.command(
+                f"INSERT INTO {table} SELECT * REPLACE ({field} + {by} AS {field}) FROM {table} FINAL "
+                f"WHERE account_id = '{state['account_id']}'"
+            )
+
+    change(1)
+    try:
+        difference = eventually("it is found", lambda: books.audit().difference)
+        assert difference.page == f"account {state['account_id']}"
+        assert (difference.field, difference.place) == (field, place)
+        assert difference.found - difference.expected == 1
+    finally:
+        change(-1)
+    eventually("the honest state is there again", lambda: books.audit().ok)
 
 
 def test_a_line_forged_on_the_topic_is_named_with_its_page(books: Books) -> None:

@@ -21,7 +21,7 @@ from support.copying import Topics, fill, snapshot, unchanged
 from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
-from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, MARKET, PAGES, RESALE
+from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES, RESALE
 from tokenmeter.events.lines import page_digest
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
@@ -30,7 +30,7 @@ HORIZON_MS = 15 * 60_000
 PARTITIONS = 1
 
 
-RECORDS = {BILLING: "billing_line", MARKET: "market_line", RESALE: "resale_line"}
+RECORDS = {BILLING: "billing_line", MARKET: "market_line", RESALE: "resale_line", LEDGER: "ledger_entry"}
 CHEAPER = price("*", 1_000_000, effective_from=LONG_AGO + timedelta(days=1))
 """Known from the third wave on."""
 
@@ -119,6 +119,10 @@ def double_line(topics: Topics) -> None:
     topics[BILLING].append(topics[BILLING][of_page(topics, BILLING, 1)[1][2]])
 
 
+def double_entry(topics: Topics) -> None:
+    topics[LEDGER].append(topics[LEDGER][of_page(topics, LEDGER, 1)[1][2]])
+
+
 def reorder_lines(topics: Topics) -> None:
     records, (_, places) = topics[BILLING], of_page(topics, BILLING, 1)
     records[places[2]], records[places[3]] = records[places[3]], records[places[2]]
@@ -202,6 +206,9 @@ CASES = {
     "a deleted resale line": Case(delete_line(RESALE), 1, "line 2", RESALE),
     "an inserted line": Case(insert_line, 1, "line {lines}", BILLING),
     "a doubled line": Case(double_line, 1, "line 2", BILLING),
+    "a missing entry": Case(delete_line(LEDGER), 1, "entry 2", LEDGER),
+    "a doubled entry": Case(double_entry, 1, "entry 2", LEDGER),
+    "another amount": Case(flip(LEDGER, "amount", Decimal(-1)), 1, "account {account} {day} charge USD", LEDGER),
     "reordered lines": Case(reorder_lines, 1, "line 3 order", BILLING),
     "exchanged line numbers": Case(exchange_numbers, 1, "line 2 customer_id", BILLING),
     "a missing page": Case(delete_page, 2, "first_offset", PAGES),
@@ -217,11 +224,13 @@ CASES = {
 def test_the_change_is_named_with_its_page_line_and_field(honest: Topics, copy: str, name: str) -> None:
     case = CASES[name]
     page = decode(honest[PAGES][case.page].value).record
+    entry = decode(honest[LEDGER][of_page(honest, LEDGER, 1)[1][2]].value).record
+    named = {"lines": page["billing_lines"], "account": entry["account_id"], "day": f"{entry['occurred_day']:%Y-%m-%d}"}
     fill(copy, honest, PARTITIONS, APP_ID, case.change)
     found = audit(copy).difference
     assert found is not None
     assert found.page == f"page 0@[{page['first_offset']},{page['last_offset']}]", found
-    assert (found.field, found.place) == (case.field.format(lines=page["billing_lines"]), case.place), found
+    assert (found.field, found.place) == (case.field.format(**named), case.place), found
 
 
 def test_the_honest_copy_passes(honest: Topics, copy: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from faults import bad_data, brokers, clickhouse, replays, retention, spool, workers
+from faults import bad_data, brokers, clickhouse, ledgers, replays, retention, spool, workers
 from faults.fault import Fault
 
 FAULTS: list[Fault] = [
     *workers.FAULTS,
+    *ledgers.FAULTS,
     *brokers.FAULTS,
     *clickhouse.FAULTS,
     *spool.FAULTS,

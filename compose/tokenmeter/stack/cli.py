@@ -22,10 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenmeter.boards import Database, publish
-from tokenmeter.emit.credit import fail_modes
 from tokenmeter.emit.emitter import Emitter
-from tokenmeter.emit.gateway import GatewayConfig
-from tokenmeter.emit.gateway import run as serve_gateway
 from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events.contract import EVENTS
@@ -40,6 +37,7 @@ from tokenmeter.stack import (
     cli_alerts,
     cli_audit,
     cli_credit,
+    cli_gateway,
     cli_ledger,
     cli_plans,
     cli_prices,
@@ -272,25 +270,9 @@ def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOpti
 app.command(epilog="Example: tokenmeter ledger --slot 1")(cli_ledger.ledger)
 
 
-@app.command(epilog="Example: TOKENMETER_GATEWAY_KEYS=key-1,key-2 tokenmeter gateway --host 0.0.0.0")
-def gateway(
-    host: Annotated[str, typer.Option(help="address to serve; without keys only this machine's own")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port of POST /v1/events and GET /health")] = 8090,
-    credit: Annotated[
-        bool | None, typer.Option("--credit/--no-credit", help="answer GET /v1/allowed/CUSTOMER: 200, or 402 and why")
-    ] = None,
-    data: DataOption = None,
-) -> None:
-    """Take events over HTTP; answer once Kafka has them. Keys: TOKENMETER_GATEWAY_KEYS, comma-separated.
-
-    With --credit also say before a call whether it may be made; TOKENMETER_GATEWAY_CREDIT_FAIL=stale=refuse changes
-    what a reason does. Events are taken whatever the credit: they tell of calls that were made.
-    """
-    settings = load(data=data, gateway_credit=credit)
-    secret = settings.gateway_keys.get_secret_value() if settings.gateway_keys else ""
-    keys = tuple(filter(None, (key.strip() for key in secret.split(","))))
-    fail = fail_modes(settings.gateway_credit_fail) if settings.gateway_credit else None
-    serve_gateway(GatewayConfig(_bootstrap(settings), host, port, keys, credit=fail))
+app.command(epilog="Example: TOKENMETER_GATEWAY_KEYS=key-1,key-2 tokenmeter gateway --host 0.0.0.0")(
+    cli_gateway.gateway
+)
 
 
 @app.command(epilog="Example: tokenmeter replay calls.csv --speed max")

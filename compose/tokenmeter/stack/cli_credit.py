@@ -11,16 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tokenmeter.events.catalog import Account
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.ledger import AccountState, EntryKind
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.stack.cli_catalog import DataOption, answering, client, print_table, say
 from tokenmeter.stack.credit import shown
 from tokenmeter.stack.credit.book import book
-from tokenmeter.stack.credit.make import amount_of, entry, new_id, reversal
+from tokenmeter.stack.credit.desk import currency_of, reversal_of
+from tokenmeter.stack.credit.make import amount_of, entry, new_id
 from tokenmeter.stack.credit.read import journal, states
-from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.terms import time_of
 
 app = typer.Typer(
@@ -126,8 +125,7 @@ def void(
     """Take an entry back."""
     settings = client(data)
     with answering(settings):
-        log = KafkaLogReader(settings)
-        told = reversal(states(log, account).get(account), journal(log, account), account, entry_id)
+        told = reversal_of(KafkaLogReader(settings), account, entry_id)
     _book(account, EntryKind.VOID, id_, data, wait, note=note, **told)
 
 
@@ -148,14 +146,10 @@ def _book(account: str, kind: EntryKind, id_: str | None, data: Path | None, wai
 
 
 def _currency(log: KafkaLogReader, account: str) -> str:
-    """The account's own: it is kept from its first entry on."""
-    state = states(log, account).get(account)
-    if state is not None:
-        return state.currency
-    row = read_catalog(log).find(Account, (account,), datetime.now(UTC))
-    if row is None:
+    currency = currency_of(log, account)
+    if currency is None:
         say(f"{account} is in no catalog row and has no entry yet: a new account, in USD")
-    return "USD" if row is None else row.currency
+    return currency or "USD"
 
 
 @app.command(epilog="Example: tokenmeter credit show acme --json")

@@ -192,6 +192,8 @@ class LocalStack:
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
         env["TOKENMETER_GATEWAY_CREDIT"] = str(self._settings.gateway_credit)
         env["TOKENMETER_GATEWAY_CREDIT_FAIL"] = self._settings.gateway_credit_fail
+        if self._settings.gateway_admin_keys is not None:
+            env["TOKENMETER_GATEWAY_ADMIN_KEYS"] = self._settings.gateway_admin_keys.get_secret_value()
         return self._launch("gateway", command, env, port)
 
     def _start_superset(self) -> None:

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     superset_password: SecretStr | None = None
     boards: bool = True
     gateway_keys: SecretStr | None = None
+    gateway_admin_keys: SecretStr | None = None
     gateway_credit: bool = False
     gateway_credit_fail: str = ""
     webhook_secret: SecretStr | None = None

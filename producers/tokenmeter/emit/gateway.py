@@ -6,6 +6,9 @@ types, which a web page cannot post here unasked.
 With a CreditCache, ``GET /v1/allowed/CUSTOMER`` answers whoever is about to call a model: 200 if the call may be made,
 402 Payment Required if not, with the reason, the account and the age of the answer. ``POST /v1/events`` asks nobody:
 what it takes has happened; refused, it would be used all the same and charged to nobody.
+
+With admin keys, which are no others' keys, ``POST /v1/credit`` takes grants, payments and the like; without there is no
+such route.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tokenmeter.emit.credit import CreditCache
+from tokenmeter.emit.credit import CreditCache, orders
 from tokenmeter.emit.credit.http import answer_to
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.intake import Intake, take
@@ -45,7 +48,8 @@ LINES_TYPES = ("application/x-ndjson", "application/jsonl")
 @dataclass(frozen=True)
 class GatewayConfig:
     """``keys`` are what callers send as ``Authorization: Bearer KEY``; none means loopback only. ``credit``: serve
-    ``GET /v1/allowed``, with these fail modes; None: do not."""
+    ``GET /v1/allowed``, with these fail modes; None: do not. ``admin_keys`` open ``POST /v1/credit``, whose orders
+    ``desk`` carries out; both or neither."""
 
     bootstrap_servers: str
     host: str = "127.0.0.1"
@@ -53,6 +57,8 @@ class GatewayConfig:
     keys: tuple[str, ...] = ()
     client: Mapping[str, Any] = field(default_factory=dict)
     credit: Mapping[str, str] | None = None
+    admin_keys: tuple[str, ...] = ()
+    desk: orders.Desk | None = None
 
 
 def deliver(emitter: Emitter, events: tuple[UsageEvent, ...], within_s: float = ACKNOWLEDGED_WITHIN_S) -> int:
@@ -78,9 +84,15 @@ def deliver(emitter: Emitter, events: tuple[UsageEvent, ...], within_s: float = 
         return counts["acknowledged"]
 
 
-def make_app(emitter: Emitter, keys: tuple[str, ...] = (), credit: CreditCache | None = None) -> Starlette:
+def make_app(
+    emitter: Emitter,
+    keys: tuple[str, ...] = (),
+    credit: CreditCache | None = None,
+    admin_keys: tuple[str, ...] = (),
+    desk: orders.Desk | None = None,
+) -> Starlette:
     """The application, apart from how it is served. It closes the emitter and the cache when it ends."""
-    known = [hashlib.sha256(key.encode()).digest() for key in keys]
+    known, admins = _digests(keys), _digests(admin_keys)
 
     async def post(request: Request) -> Response:
         if not _allowed(request.headers.get("authorization", ""), known):
@@ -112,6 +124,12 @@ def make_app(emitter: Emitter, keys: tuple[str, ...] = (), credit: CreditCache |
             return _refuse(404, "credit is not followed here; start the gateway with --credit")
         return answer_to(credit, request)
 
+    async def order(request: Request) -> Response:
+        assert desk is not None
+        if not _allowed(request.headers.get("authorization", ""), admins):
+            return _refuse(401, "send an admin key as: Authorization: Bearer KEY")
+        return await orders.answer_to(desk, request)
+
     async def health(request: Request) -> Response:
         return JSONResponse({"ok": True, **vars(emitter.stats)})
 
@@ -127,6 +145,8 @@ def make_app(emitter: Emitter, keys: tuple[str, ...] = (), credit: CreditCache |
         Route("/v1/allowed/{customer:path}", allowed),
         Route("/health", health),
     ]
+    if admins and desk is not None:  # without a key there is nobody who may
+        routes.append(Route("/v1/credit", order, methods=["POST"]))
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -137,6 +157,8 @@ def run(config: GatewayConfig) -> None:
             f"the gateway would serve {config.host} to everybody",
             hint="set TOKENMETER_GATEWAY_KEYS, or --host 127.0.0.1",
         )
+    if set(config.keys) & set(config.admin_keys):
+        raise Misconfigured("a key of callers is an admin key, too", hint="set TOKENMETER_GATEWAY_ADMIN_KEYS")
     try:
         listener = socket.create_server((config.host, config.port))
     except OSError as error:
@@ -147,9 +169,13 @@ def run(config: GatewayConfig) -> None:
     credit = None
     if config.credit is not None:
         credit = CreditCache(config.bootstrap_servers, fail=config.credit, client=config.client)
-    app = make_app(emitter, config.keys, credit)
+    app = make_app(emitter, config.keys, credit, config.admin_keys, config.desk)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     server.run(sockets=[listener])
+
+
+def _digests(keys: tuple[str, ...]) -> list[bytes]:
+    return [hashlib.sha256(key.encode()).digest() for key in keys]
 
 
 def _is_loopback(host: str) -> bool:

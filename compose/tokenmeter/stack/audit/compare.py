@@ -70,8 +70,12 @@ class PageEvidence:
     lines: Lines
     quarantined: Sequence[tuple[int, str]]
     stored: Mapping[str, Mapping[str, Any]]
-    """By table (usage_billing, usage_market, usage_resale, usage_pages, quarantine): the page's sums. A table not asked
-    is absent."""
+    """By table (usage_billing, usage_market, usage_resale, usage_pages, quarantine, ledger_entries): the page's sums. A
+    table not asked is absent."""
+    entries: Callable[[], Iterator[Fact]] = lambda: iter(())
+    """What is to be compared of the page's CHARGE entries."""
+    entry_sums: Callable[[], Mapping[str, Any]] | None = None
+    """What they add up to on their topic, for ClickHouse; None: it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def _facts(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
     values = ([line.value for line in evidence.lines[record]] for record in RECORDS)
     digest = page_digest(evidence.previous_digest, without_digest(evidence.page_value), *values)
     yield "digest", "lines", digest.hex(), "usage.pages", page["digest"].hex()
+    yield from evidence.entries()
     yield from _stored(counted, evidence)
 
 
@@ -201,6 +206,8 @@ def _stored(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
     pages = {**totals, **whole, "events": recount.events, "digest": page["digest"].hex()}
     yield from _in_table(evidence, "usage_pages", pages)
     yield from _in_table(evidence, "quarantine", {"events": len(recount.quarantined)})
+    if evidence.entry_sums is not None:
+        yield from _in_table(evidence, "ledger_entries", evidence.entry_sums())
 
 
 def _table_figures(counted: Counted, kind: LineKind) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS
@@ -16,8 +18,10 @@ from tokenmeter.stack.audit.catalog import kept as kept_catalog
 from tokenmeter.stack.audit.columnar import ColumnarRecount
 from tokenmeter.stack.audit.compare import Counted, Difference, PageEvidence, compare
 from tokenmeter.stack.audit.facts import Keys
+from tokenmeter.stack.audit.ledger.charged import Entries, facts, sums
+from tokenmeter.stack.audit.ledger.owed import Part, parts_with_budgets
 from tokenmeter.stack.audit.lines import same
-from tokenmeter.stack.audit.linestore import Segment, fetch
+from tokenmeter.stack.audit.linestore import ENTRY, Segment, fetch
 from tokenmeter.stack.audit.rated import PageTotals
 from tokenmeter.stack.audit.recount import RECORDS, Recount, Rules
 from tokenmeter.stack.audit.reference import recount
@@ -46,7 +50,8 @@ class AuditSources:
 class PartitionTask:
     """``pages`` are judged, in order (``page_values``: as they are on the topic); the log is read from ``start``, a
     horizon before them. ``segments`` has the lines of each page by record and first offset, ``quarantined`` what the
-    topic says of the partition, ``catalog_path`` the catalog."""
+    topic says of the partition, ``catalog_path`` the catalog. Of pages closed before ``entries_since_ms``
+    ledger.entries no longer has all."""
 
     partition: int
     pages: Sequence[Page]
@@ -59,6 +64,7 @@ class PartitionTask:
     sequences_path: Path
     settled_ms: int
     catalog_path: Path
+    entries_since_ms: int
 
 
 @dataclass
@@ -78,11 +84,16 @@ class PartitionReport:
     sources: dict[int, str] = field(default_factory=dict)
 
 
+def connected(sources: AuditSources) -> Client | None:
+    """A client of ClickHouse, if that is asked."""
+    url, user, password = sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password
+    return None if url is None else connect(url, user, password)
+
+
 def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callable[[int], None]) -> PartitionReport:
     """Recount and compare. ``advance`` is called with the records read since it was last called."""
     kafka = KafkaTopics(sources.client)
-    url, user, password = sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password
-    client = connect(url, user, password) if url is not None else None
+    client = connected(sources)
     pages = {page["first_offset"]: page for page in task.pages}
     bounds = [(page["first_offset"], page["last_offset"]) for page in task.pages]
     tables = stored(client, task.partition, list(pages), bounds[-1][1] + 1) if client and pages else {}
@@ -93,12 +104,18 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
     rules = {first: Rules.of(page, wire.schema_of(task.page_values[first]).version) for first, page in pages.items()}
     counter = ColumnarRecount(task.keys, sources.horizon_ms, unknown_then, catalog, rules)
     report.sources = counter.sources
+    budgeted: dict[int, set[Part]] = {}
 
     def named(page: Page) -> Recount:
         """The page by the reference, which knows the lines' names."""
         records = kafka.records(EVENTS, task.partition, task.start, page["last_offset"] + 1)
         asked = [(page["first_offset"], page["last_offset"])]
         return next(recount(records, asked, sources.horizon_ms, unknown_then, catalog.charges, rules))
+
+    def parts(x: int) -> set[Part]:
+        if x not in budgeted:
+            budgeted[x] = parts_with_budgets(catalog.rows, x)
+        return budgeted[x]
 
     def judge(totals: PageTotals) -> Difference | None:
         page = pages[totals.recount.first_offset]
@@ -122,7 +139,17 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
             counted = Counted.by_reference(totals.recount, totals.rules)
         kept = [one for one in task.quarantined if first <= one[0] <= page["last_offset"]]
         in_store = {table: rows.get(first, {}) for table, rows in tables.items()}
-        found = compare(counted, PageEvidence(page, task.page_values[first], previous, lines, kept, in_store))
+        evidence = PageEvidence(page, task.page_values[first], previous, lines, kept, in_store)
+        if page["closed_at"].timestamp() * 1_000 >= task.entries_since_ms:
+            entries = Entries(page, fetch(task.segments[ENTRY].get(first, ())))
+            billing, resale = ([one.value for one in lines[record]] for record in ("billing_line", "resale_line"))
+            known = parts(totals.rules.catalog_offset)
+            evidence = replace(
+                evidence,
+                entries=lambda: facts(entries, billing, resale, known, task.keys.first),
+                entry_sums=(lambda: sums(entries)) if client is not None else None,
+            )
+        found = compare(counted, evidence)
         if found is None and client is not None and not raw.agree(totals.recount, in_store["usage_events"]):
             records = kafka.records(EVENTS, task.partition, first, page["last_offset"] + 1)
             found = raw.explain(task.partition, page, records, client, unknown_then)

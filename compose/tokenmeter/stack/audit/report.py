@@ -33,6 +33,7 @@ class AuditReport:
     duplicates: int = 0
     quarantined: int = 0
     unpriced: int = 0
+    accounts: int = 0
     charges: dict[str, int] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
     """What customers owe, and what upstreams charge: pico-units by currency."""
@@ -72,6 +73,7 @@ class AuditReport:
         places        what was compared with the log: topics, and ClickHouse
         pages, events_in, events, duplicates, quarantined    what was compared; events_in = the sum of the other three
         unpriced      of the events, those without a charge
+        accounts      booked again from ledger.entries and compared with account.state
         charges, costs    {currency: amount as text}, recounted by the catalog offset that each page names
         lost          {"offsets": n, "pages": [{"page", "offsets"}]}: removed by retention before they were read
         difference    the first difference or null; differences: the first of each partition. Each has page, field,
@@ -87,6 +89,7 @@ class AuditReport:
             "ok": self.ok,
             "places": list(self.places),
             **{n: getattr(self, n) for n in ("pages", "events_in", "events", "duplicates", "quarantined", "unpriced")},
+            "accounts": self.accounts,
             "charges": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.charges.items())},
             "costs": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.costs.items())},
             "lost": {"offsets": self.lost_offsets, "pages": [vars(lost) for lost in self.lost]},
@@ -126,6 +129,8 @@ class AuditReport:
             yield f"{self.pages} pages agreed before the first difference of each partition: {figures}"
         else:
             yield f"{self.pages} pages agree: {figures}; log = {' = '.join(self.places)} ({self.seconds:.1f} s)"
+        if self.accounts:
+            yield f"{self.accounts} account states = their entries, booked again"
         yield f"charged {_money(self.charges)}; cost {_money(self.costs)}; {self.unpriced} events unpriced"
 
 

@@ -11,22 +11,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE
-from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG, EVENTS, PAGES, QUARANTINE
+from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
 from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.facts import Keys
-from tokenmeter.stack.audit.linestore import Kept
+from tokenmeter.stack.audit.ledger.shares import since, tasks_of
+from tokenmeter.stack.audit.ledger.states import StatesTask
+from tokenmeter.stack.audit.linestore import KEPT, Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
-from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.stack.audit.small import Small, read_small
-from tokenmeter.stack.audit.sources import KafkaTopics
+from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
 from tokenmeter.stack.audit.worker import LinesTask, Workers
 
-LOADED_TIMEOUT_S = 60.0
-LOAD_GROUP = "tokenmeter-load"
 CLOCKS_MS = 300_000
 """Lines are stamped by the clock that closed their page, give or take this much."""
 
@@ -82,13 +81,14 @@ def run(
         kept = _read_lines(kafka, workers, options, folder, progress)
         report.differences += kept.unreadable
         small.ends |= kept.ends
-        report.places = [PAGES, *RECORDS.values(), QUARANTINE]
+        report.places = [PAGES, *KEPT.values(), QUARANTINE]
         if sources.clickhouse_url is None:
             report.notes.append("ClickHouse was not compared")
         else:
             report.places.append("ClickHouse")
-            _wait_loaded(kafka, small)
-        tasks = [_task(number, plans[number], small, kept, folder, options) for number in wanted]
+            wait_loaded(kafka, _loaded_to(small))
+        entries_since_ms, whole = since(kafka, kept, report.notes)
+        tasks = [_task(number, plans[number], small, kept, folder, options, entries_since_ms) for number in wanted]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
         strays = [_stray(task.partition, small, plans[task.partition], kept) for task in judged]
         report.differences += [stray for stray in strays if stray is not None]
@@ -102,6 +102,11 @@ def run(
 
         for part in workers.perform(judged, advance):
             _add(report, part)
+        if small.catalog_end:  # who keeps no catalog keeps no ledger
+            if options.partitions or options.since:
+                report.notes.append("account states were not compared: they are made of the whole journal")
+                whole = []
+            _judge_states(workers, tasks_of(kafka, whole, folder / CATALOG, small.catalog_ms, kept), report)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
     report.seconds = time.monotonic() - began
     return report
@@ -160,7 +165,7 @@ def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, fol
     progress("lines", 0, 0)
     shares: list[list[Any]] = [[] for _ in range(options.processes)]
     number = 0
-    for record, topic in RECORDS.items():
+    for record, topic in KEPT.items():
         for partition in kafka.partitions(topic):
             start = 0
             if options.since is not None:
@@ -175,24 +180,21 @@ def _read_lines(kafka: KafkaTopics, workers: Workers, options: AuditOptions, fol
     return kept
 
 
-def _wait_loaded(kafka: KafkaTopics, small: Small) -> None:
-    """ClickHouse is judged by what the loader says it has stored."""
-    ends = dict(small.ends)
-    for partition, pages in small.pages.items():
-        if pages:
-            ends[EVENTS, partition] = pages[-1]["last_offset"]
-    deadline = time.monotonic() + LOADED_TIMEOUT_S
-    for (topic, partition), last in ends.items():
-        while (at := kafka.committed(LOAD_GROUP, topic, partition)) <= last:
-            if time.monotonic() > deadline:
-                raise Fatal(
-                    f"ClickHouse is behind: {topic}/{partition} is loaded to offset {at - 1}, the topic ends at {last}",
-                    hint="tokenmeter status; then run the audit again",
-                )
-            time.sleep(0.2)
+def _loaded_to(small: Small) -> dict[tuple[str, int], int]:
+    """What ClickHouse must hold before it can be judged."""
+    last = {(EVENTS, partition): pages[-1]["last_offset"] for partition, pages in small.pages.items() if pages}
+    return {**small.ends, **last}
 
 
-def _task(partition: int, plan: _Plan, small: Small, kept: Kept, folder: Path, options: AuditOptions) -> PartitionTask:
+def _task(
+    partition: int,
+    plan: _Plan,
+    small: Small,
+    kept: Kept,
+    folder: Path,
+    options: AuditOptions,
+    entries_since_ms: int,
+) -> PartitionTask:
     segments = {
         record: {first: found for (owner, first), found in by_page.items() if owner == partition}
         for record, by_page in kept.segments.items()
@@ -209,6 +211,7 @@ def _task(partition: int, plan: _Plan, small: Small, kept: Kept, folder: Path, o
         folder / f"{partition}.sequences",
         int(time.time() * 1000) - options.settle_ms,
         folder / CATALOG,
+        entries_since_ms,
     )
 
 
@@ -219,12 +222,22 @@ def _stray(partition: int, small: Small, plan: _Plan, kept: Kept) -> Difference 
         return None
     known = {page["first_offset"] for page in pages}
     end = pages[-1]["last_offset"]
-    for record, topic in RECORDS.items():
+    for record, topic in KEPT.items():
         for (owner, first), segments in sorted(kept.segments[record].items()):
             if owner == partition and first not in known and first <= end:
-                name, found = name_of(partition, first, first), f"{len(segments)} runs of lines"
+                name, found = name_of(partition, first, first), f"{len(segments)} runs of {record}s"
                 return Difference(name, "lines", "usage.pages", "no such page", topic, found)
     return None
+
+
+def _judge_states(workers: Workers, tasks: Sequence[StatesTask], report: AuditReport) -> None:
+    for part in workers.perform(tasks, lambda records: None):
+        report.accounts += part.accounts
+        report.notes += part.notes
+        if part.difference is not None:
+            report.differences.append(part.difference)
+    if report.accounts:
+        report.places.append(ACCOUNT_STATE)
 
 
 def _judge_sequences(

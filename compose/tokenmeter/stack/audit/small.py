@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from tokenmeter.events import wire
 from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit import catalog
+from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.compare import Difference
 from tokenmeter.stack.audit.sources import KafkaTopics
 
@@ -28,6 +29,8 @@ class Small:
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     catalog: catalog.Values = field(default_factory=list)
     catalog_end: int = 0
+    catalog_ms: dict[int, int] = field(default_factory=dict)
+    """When each row of the catalog was written, by offset."""
     unreadable: list[Difference] = field(default_factory=list)
 
 
@@ -60,7 +63,13 @@ def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
     for offsets in found.quarantine.values():
         offsets.sort()
     kafka.partitions(CATALOG)
-    found.catalog, bad = catalog.judged(kafka.read(CATALOG, 0))
+
+    def dated(blocks: Iterable[Block]) -> Iterator[Block]:
+        for block in blocks:
+            found.catalog_ms.update(zip(block.offsets.tolist(), block.appended_at_ms.tolist(), strict=True))
+            yield block
+
+    found.catalog, bad = catalog.judged(dated(kafka.read(CATALOG, 0)))
     found.catalog_end = kafka.log_end(CATALOG, 0)
     found.unreadable += bad
     return found

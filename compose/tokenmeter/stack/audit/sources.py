@@ -19,7 +19,17 @@ from tokenmeter.stack.audit.reference import LogRecord
 KAFKA_TIMEOUT_S = 30.0
 READ_AT_ONCE = 10_000
 POLL_S = 0.2
-TABLES: tuple[str, ...] = ("usage_events", "usage_billing", "usage_market", "usage_resale", "usage_pages", "quarantine")
+LOADED_TIMEOUT_S = 60.0
+LOAD_GROUP = "tokenmeter-load"
+TABLES: tuple[str, ...] = (
+    "usage_events",
+    "usage_billing",
+    "usage_market",
+    "usage_resale",
+    "usage_pages",
+    "quarantine",
+    "ledger_entries",
+)
 
 
 class KafkaTopics:
@@ -133,14 +143,32 @@ class KafkaTopics:
         wait=wait_fixed(POLL_S),
         reraise=True,
     )
-    def committed(self, group: str, topic: str, partition: int) -> int:
-        """The next offset ``group`` will read, 0 when it has none yet."""
+    def positions(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        """The next offset ``group`` will read of each partition, 0 when it has none yet."""
         consumer = self._consumer(group)
         try:
-            found = consumer.committed([TopicPartition(topic, partition)], KAFKA_TIMEOUT_S)[0]
-            return max(0, int(found.offset))
+            asked = [TopicPartition(topic, number) for number in partitions]
+            found = consumer.committed(asked, KAFKA_TIMEOUT_S) if asked else []
+            return {one.partition: max(0, int(one.offset)) for one in found}
         finally:
             consumer.close()
+
+    def committed(self, group: str, topic: str, partition: int) -> int:
+        """See ``positions``, of one partition."""
+        return self.positions(group, topic, [partition])[partition]
+
+
+def wait_loaded(kafka: KafkaTopics, ends: Mapping[tuple[str, int], int]) -> None:
+    """Wait until the loader says that it has stored every record up to these offsets. Fatal if it stays behind."""
+    deadline = time.monotonic() + LOADED_TIMEOUT_S
+    for (topic, partition), last in ends.items():
+        while (at := kafka.committed(LOAD_GROUP, topic, partition)) <= last:
+            if time.monotonic() > deadline:
+                raise Fatal(
+                    f"ClickHouse is behind: {topic}/{partition} is loaded to offset {at - 1}, the topic ends at {last}",
+                    hint="tokenmeter status; then run the audit again",
+                )
+            time.sleep(POLL_S)
 
 
 def _offsets(messages: Sequence[Message]) -> I64:

@@ -18,9 +18,9 @@ from queue import Queue
 from typing import IO, Any
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
-from tokenmeter.stack.audit.linestore import Kept, keep
-from tokenmeter.stack.audit.partition import AuditSources, PartitionTask, audit_partition
-from tokenmeter.stack.audit.recount import RECORDS
+from tokenmeter.stack.audit.ledger.states import StatesTask, audit_states
+from tokenmeter.stack.audit.linestore import KEPT, Kept, keep
+from tokenmeter.stack.audit.partition import AuditSources, PartitionTask, audit_partition, connected
 from tokenmeter.stack.audit.sources import KafkaTopics
 
 Advance = Callable[[int], None]
@@ -28,21 +28,26 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class LinesTask:
-    """Read these partitions of the line topics (of a record, partition, offset to begin at), and keep what they hold in
-    ``folder``."""
+    """Read these partitions of the topics of lines and entries (of a record, partition, offset to begin at), and keep
+    what they hold in ``folder``."""
 
     wanted: Sequence[tuple[str, int, int]]
     folder: Path
 
 
-def perform(sources: AuditSources, task: LinesTask | PartitionTask, advance: Advance) -> Any:
+Task = LinesTask | PartitionTask | StatesTask
+
+
+def perform(sources: AuditSources, task: Task, advance: Advance) -> Any:
     """Do one task in this process."""
     if isinstance(task, PartitionTask):
         return audit_partition(sources, task, advance)
     kafka, kept = KafkaTopics(sources.client), Kept()
+    if isinstance(task, StatesTask):
+        return audit_states(kafka, connected(sources), task)
     for record, partition, start in task.wanted:
         path = task.folder / f"{record}-{partition}.lines"
-        keep(record, partition, kafka.read(RECORDS[record], partition, start), path, kept)
+        keep(record, partition, kafka.read(KEPT[record], partition, start), path, kept)
     return kept
 
 
@@ -63,7 +68,7 @@ class Workers:
             process.kill()
             process.communicate()
 
-    def perform(self, tasks: Sequence[LinesTask | PartitionTask], advance: Advance) -> list[Any]:
+    def perform(self, tasks: Sequence[Task], advance: Advance) -> list[Any]:
         """Do every task; results in the order of the tasks. Raises what a task raised. One process is this one."""
         if self._processes == 1:
             return [perform(self._sources, task, advance) for task in tasks]
@@ -80,7 +85,7 @@ class Workers:
                 self.__exit__()  # what still runs would be waited for
                 raise
 
-    def _one(self, task: LinesTask | PartitionTask, advance: Advance) -> Any:
+    def _one(self, task: Task, advance: Advance) -> Any:
         process = self._idle.get()
         try:
             assert process.stdin is not None and process.stdout is not None

@@ -21,6 +21,10 @@ LOOK_EVERY_S = 0.05
 KAFKA_TIMEOUT_S = 10.0
 
 
+class NotBooked(Fatal):
+    """The entry is on the topic, but no ledger has booked it in time."""
+
+
 @dataclass(frozen=True)
 class Booked:
     """``state`` is the account's after the entry; ``refusal`` is the alert that names it, ``repeated``: it had counted
@@ -32,8 +36,8 @@ class Booked:
 
 
 def book(client: Mapping[str, Any], entry: LedgerEntry, wait_s: float) -> Booked:
-    """Write ``entry``; returns what the ledger made of it. Fatal when it has not within ``wait_s``: the entry is on the
-    topic then, and the same id may be written again without harm."""
+    """Write ``entry``; returns what the ledger made of it. NotBooked when it has not within ``wait_s``: the entry
+    is on the topic then, and the same id may be written again without harm."""
     log = KafkaLogReader(client)
     ends = [log.end(ALERTS, partition) for partition in range(log.partitions(ALERTS))]
     partition, offset, appended_at_ms = _write(client, entry)
@@ -91,7 +95,7 @@ def _judged(client: Mapping[str, Any], partition: int, offset: int, wait_s: floa
                 if clock() > deadline:
                     raise Fatal(f"the ledger's position cannot be read: {error.args[0].str()}") from error
             if clock() > deadline:
-                raise Fatal(
+                raise NotBooked(
                     f"the entry is on {LEDGER}/{partition}@{offset}, but the ledger has not booked it in {wait_s:g} s",
                     hint="tokenmeter status: a ledger must run",
                 )

@@ -24,6 +24,8 @@ class Grant:
     promotional: bool = False
     order: int = 0
     expiring: bool = False
+    avro: tuple[tuple[int, bool], bytes, bytes] | None = field(default=None, compare=False)
+    """(amount_pico, expiring) and what the state's record has before and after what is left, while those are so."""
 
     @property
     def rank(self) -> tuple[int, float, bool, int]:
@@ -79,6 +81,8 @@ class Account:
     positions: dict[int, Position] = field(default_factory=dict)
     counted: dict[str, Counted] = field(default_factory=dict)
     references: dict[tuple[str, str], str] = field(default_factory=dict)
+    named_avro: bytes | None = field(default=None, compare=False)
+    """The beginning of the state's record, which never changes."""
     counted_avro: bytes | None = field(default=None, compare=False)
     """``counted`` as the state's record has it, until it changes."""
     burnt_avro: bytes | None = field(default=None, compare=False)

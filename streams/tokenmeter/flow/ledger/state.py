@@ -2,84 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
-import polars as pl
-
+from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.ledger import Reason
-from tokenmeter.flow import columnar_avro
 from tokenmeter.flow.ledger import avro
-from tokenmeter.flow.ledger.account import Account, WindowKey
+from tokenmeter.flow.ledger.account import Account, Grant, WindowKey
 from tokenmeter.flow.ledger.entry import BUCKET_MS
 from tokenmeter.flow.ledger.standing import credit_pico, used_pico, verdict
 from tokenmeter.flow.ledger.terms import LedgerRules, Terms, TermsBook
 from tokenmeter.flow.ledger.windows import ends_at_ms, key_of
 
 ACCOUNT_SCOPE = "ACCOUNT"
-FIELDS = latest("account_state").field_names
-_DTYPES: dict[str, type[pl.DataType]] = {"long": pl.Int64, "string": pl.String, "boolean": pl.Boolean}
-
-
-def _dtype(kind: object) -> type[pl.DataType]:
-    inner = kind[1] if isinstance(kind, list) else kind
-    if isinstance(inner, dict):
-        return {"bytes": pl.Int128, "array": pl.Binary}.get(inner["type"], pl.Int64)
-    return _DTYPES[str(inner)]
-
-
-SCHEMA = {field["name"]: _dtype(field["type"]) for field in latest("account_state").document["fields"]}
-"""Columns as ``columnar_avro`` takes them: times and amounts as whole numbers, arrays as their own bytes."""
+_PREFIX = wire.prefix(latest("account_state"))
+_ZERO = avro.decimal(0)
 
 
 def encode(accounts: Iterable[Account], book: TermsBook, rules: LedgerRules, next_offset: int) -> list[bytes]:
-    """The values of account.state for ``accounts``, in their order."""
-    rows = [_row(account, book.terms(account.account_id), rules, next_offset) for account in accounts]
-    if not rows:
-        return []
-    columns = zip(SCHEMA.items(), zip(*rows, strict=True), strict=True)
-    frame = pl.DataFrame([pl.Series(name, values, dtype) for (name, dtype), values in columns])
-    return columnar_avro.encode("account_state", frame)
+    """The values of account.state for ``accounts``, in their order.
+
+    Field by field, in the schema's order. Most of a record stays what it was a page ago and is kept in its own bytes;
+    laying 31 columns out for the rest was measured slower, 13 against 8 us an account.
+    """
+    offset = avro.number(next_offset)
+    return [_value(account, book.terms(account.account_id), rules, offset) for account in accounts]
 
 
-def _row(account: Account, terms: Terms, rules: LedgerRules, next_offset: int) -> Sequence[object]:
-    """The record's fields, in their order."""
+def _value(account: Account, terms: Terms, rules: LedgerRules, next_offset: bytes) -> bytes:
     reason, until_ms = verdict(account, terms, rules)
-    billed_unpaid = max(0, account.invoiced_pico - account.paid_pico)
-    return (
-        account.account_id,
-        account.currency,
-        account.version,
-        account.as_of_ms * 1_000,
-        next_offset,
-        terms.mode,
-        terms.status,
-        reason is Reason.OK,
-        reason,
-        None if until_ms is None else until_ms * 1_000,
-        account.balance_pico,
-        account.overdraft_pico,
-        account.granted_pico,
-        credit_pico(account, terms),
-        used_pico(account, terms),
-        account.overdraft_pico - billed_unpaid,
-        billed_unpaid,
-        account.invoiced_pico,
-        account.paid_pico,
-        account.charged_pico,
-        account.provisional_pico,
-        account.calls,
-        account.unpriced,
-        account.expired,
-        _grants(account) if account.grants else avro.EMPTY,
-        _windows(account, terms) if account.windows else avro.EMPTY,
-        _alarms(account) if account.alarms else avro.EMPTY,
-        _burn(account),
-        _positions(account),
-        _entries(account) if account.counted else avro.EMPTY,
-        None if account.forgotten_until_ms is None else account.forgotten_until_ms * 1_000,
+    money, number = avro.decimal, avro.number
+    balance, overdraft, granted = account.balance_pico, account.overdraft_pico, account.granted_pico
+    invoiced, paid = account.invoiced_pico, account.paid_pico
+    billed_unpaid = invoiced - paid if invoiced > paid else 0
+    credit, provisional = credit_pico(account, terms), account.provisional_pico
+    if account.named_avro is None:
+        account.named_avro = _PREFIX + avro.text(account.account_id) + avro.text(account.currency)
+    forgotten_ms = account.forgotten_until_ms
+    return b"".join(
+        (
+            account.named_avro,
+            number(account.version),
+            avro.time_ms(account.as_of_ms),
+            next_offset,
+            _verdict(terms.mode, terms.status, reason, until_ms),
+            money(balance),
+            money(overdraft) if overdraft else _ZERO,
+            money(granted),
+            avro.NULL if credit is None else avro.PRESENT + money(credit),
+            money(used_pico(account, terms)),
+            money(overdraft - billed_unpaid) if overdraft != billed_unpaid else _ZERO,
+            money(billed_unpaid) if billed_unpaid else _ZERO,
+            money(invoiced) if invoiced else _ZERO,
+            money(paid) if paid else _ZERO,
+            money(account.charged_pico),
+            money(provisional) if provisional else _ZERO,
+            number(account.calls),
+            number(account.unpriced),
+            avro.boolean(account.expired),
+            _grants(account) if account.grants else avro.EMPTY,
+            _windows(account, terms) if account.windows else avro.EMPTY,
+            _alarms(account) if account.alarms else avro.EMPTY,
+            _burn(account),
+            _positions(account),
+            _entries(account) if account.counted else avro.EMPTY,
+            avro.NULL if forgotten_ms is None else avro.PRESENT + avro.time_ms(forgotten_ms),
+        )
     )
+
+
+@lru_cache(4_096)
+def _verdict(mode: str, status: str, reason: Reason, until_ms: int | None) -> bytes:
+    """mode, status, allowed, reason and refused_until, which stand together."""
+    allowed = avro.boolean(reason is Reason.OK)
+    return avro.text(mode) + avro.text(status) + allowed + avro.text(reason) + _time_or_null(until_ms)
 
 
 def shown(account: Account, terms: Terms, rules: LedgerRules) -> tuple[object, ...]:
@@ -94,18 +91,18 @@ def _time_or_null(at_ms: int | None) -> bytes:
 
 
 def _grants(account: Account) -> bytes:
-    return avro.array(
-        [
-            avro.text(grant.grant_id)
-            + avro.decimal(grant.amount_pico)
-            + avro.decimal(grant.remaining_pico)
-            + avro.number(grant.priority)
-            + _time_or_null(grant.expires_at_ms)
-            + avro.boolean(grant.promotional)
-            + avro.boolean(grant.expiring)
-            for grant in account.grants
-        ]
-    )
+    return avro.array([_grant(grant) for grant in account.grants])
+
+
+def _grant(grant: Grant) -> bytes:
+    """What of a grant stays as it is is kept, until it does not."""
+    key = grant.amount_pico, grant.expiring
+    if grant.avro is None or grant.avro[0] != key:
+        head = avro.text(grant.grant_id) + avro.decimal(grant.amount_pico)
+        tail = avro.number(grant.priority) + _time_or_null(grant.expires_at_ms)
+        grant.avro = key, head, tail + avro.boolean(grant.promotional) + avro.boolean(grant.expiring)
+    _, head, tail = grant.avro
+    return head + avro.decimal(grant.remaining_pico) + tail
 
 
 @lru_cache(100_000)

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import Any
 
-import polars as pl
 import pytest
 
-from support.catalog_rows import LONG_AGO, account, book, frame, plan, price
-from support.events import NOW, event
+from support.catalog_rows import book
+from support.charged_page import CURRENCY, ROWS, WRITTEN, as_made, calls
 from tokenmeter.events import UsageEvent, wire
-from tokenmeter.events.catalog import Budget, BudgetScope, BudgetWindow, CatalogRow
+from tokenmeter.events.catalog import Budget
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.flow import columnar_avro
-from tokenmeter.flow.meter import totals
-from tokenmeter.flow.meter.entries import Written, entries
+from tokenmeter.flow.meter.entries import entries
 from tokenmeter.flow.meter.lines import end_users, lines
-from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
 from tokenmeter.stack.audit.charges import Charges
 
-BOUNDS = PageBounds("usage.events", 3, 100, 900)
-WRITTEN = Written(BOUNDS, NOW, "meter-1")
 COLUMNS = {"PROJECT": "project_id", "KEY": "api_key_id", "MODEL": "model", "END_USER": "end_user_id"}
-
-
-def budget(account_id: str, scope: str, scope_id: str) -> Budget:
-    return Budget(
-        account_id=account_id,
-        scope=BudgetScope(scope),
-        scope_id=scope_id,
-        window=BudgetWindow.DAY,
-        amount=5,
-        effective_from=LONG_AGO,
-    )
-
-
-ROWS: list[CatalogRow] = [
-    price("a/one", 7_000_001),
-    price("b/two", 3, provisional=True),  # c/drei-ß has no price
-    plan("resold", None, margin_ppm=55_000),
-    plan("wholesale", margin_ppm=-300_000),
-    account("top", "wholesale", currency="USD"),
-    *(account(f"cus_{n}", "resold", "top") for n in range(0, 50, 4)),
-    account("cus_1", currency="CNY"),
-    budget("cus_0", "PROJECT", "prj_1"),
-    budget("cus_0", "MODEL", "a/one"),
-    budget("top", "MODEL", "a/one"),
-    budget("cus_2", "END_USER", "eve"),
-    budget("cus_3", "KEY", "key_1"),
-    budget("cus_3", "ACCOUNT", "cus_3"),
-]
-CURRENCY = {"cus_1": "CNY"}
-
-
-def calls(seed: int) -> list[UsageEvent]:
-    chance = random.Random(seed)
-    return [
-        event(
-            number,
-            api_key_id=chance.choice([None, "key_1", "key_2"]),
-            end_user_id=chance.choice([None, "eve", "bob"]),
-            customer_id=f"cus_{chance.randrange(8)}",
-            occurred_at=NOW - timedelta(hours=chance.randrange(60)),
-        )
-        for number in range(400)
-    ]
-
-
-def as_made(events: list[UsageEvent]) -> pl.DataFrame:
-    """By the meter's own steps, in two batches."""
-    rater = BookRater(book(*ROWS))
-    derived = [totals.derive(rater.rate(frame(part))) for part in (events[:150], events[150:])]
-    wanted = rater.budgets.filter(pl.col("scope") == "END_USER")
-    users = wanted.select(pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id"))
-    used = [part.join(users, on=["customer_id", "end_user_id"], how="semi") for part in derived]
-    made = lines(
-        [totals.grouped(part, totals.BILLING) for part in derived],
-        [totals.grouped(part, totals.MARKET) for part in derived],
-        rater,
-    )
-    ended = end_users([totals.grouped(part, totals.END_USERS) for part in used], rater)
-    return entries(made, ended, rater, WRITTEN)
 
 
 def by_hand(events: list[UsageEvent]) -> dict[tuple[Any, ...], dict[str, Any]]:
@@ -122,7 +57,7 @@ def by_hand(events: list[UsageEvent]) -> dict[tuple[Any, ...], dict[str, Any]]:
 @pytest.mark.parametrize("seed", range(4))
 def test_an_account_and_a_budget_owe_the_sum_of_their_calls(seed: int) -> None:
     events = calls(seed)
-    wanted, made = by_hand(events), as_made(events)
+    wanted, made = by_hand(events), as_made(events)[1]
     names = ("account_id", "scope", "scope_id", "occurred_day", "level", "currency")
     found = {tuple(row[name] for name in names): row for row in made.iter_rows(named=True)}
     assert found.keys() == wanted.keys()
@@ -132,7 +67,7 @@ def test_an_account_and_a_budget_owe_the_sum_of_their_calls(seed: int) -> None:
 
 
 def test_entries_are_numbered_in_order_and_can_be_written() -> None:
-    made = as_made(calls(1))
+    made = as_made(calls(1))[1]
     assert made["line"].to_list() == list(range(made.height))
     assert made["entry_id"][7] == "usage.events/3/100/7"
     records = [wire.decode(value).record for value in columnar_avro.encode("ledger_entry", made)]
@@ -145,7 +80,7 @@ def test_entries_are_numbered_in_order_and_can_be_written() -> None:
 
 def test_the_same_check_finds_a_budget_that_is_charged_twice() -> None:
     events = calls(2)
-    doubled = as_made([*events, events[0]])
+    doubled = as_made([*events, events[0]])[1]
     wanted = by_hand(events)
     assert sum(doubled["calls"]) != sum(entry["calls"] for entry in wanted.values())
 

@@ -1,0 +1,80 @@
+"""Fault: ledgers join and leave, one is frozen past its session and continued, and the broker is killed and restarted.
+
+Invariant: every balance is the sum of its account's entries, every threshold is told exactly once, and the frozen one
+dies fenced. All that needs no real fence is tried in every order in ``test_ledger_schedules``.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from support.broker import broker, eventually
+from support.ledger_waves import GRANTED, PARTITIONS, Entries
+from support.worker_main import Point
+from support.workers import WorkerProcess
+from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.stack.kafka import KafkaNode
+
+ALL = set(range(PARTITIONS))
+WAIT_S = 120.0
+
+
+def ledger(folder: Path, kafka: KafkaNode, name: str, point: Point | None = None) -> WorkerProcess:
+    return WorkerProcess(folder, name, "ledger", kafka.bootstrap, point=point)
+
+
+def wait(what: str, entries: Entries, one: WorkerProcess, owned: int) -> None:
+    """Until ``one`` works on so many partitions; a partition is taken with its first batch."""
+    eventually(f"{what}; {one.log}", lambda: entries.wave() and len(one.owned()) == owned, WAIT_S, 0.5)
+
+
+def again(folder: Path, kafka: KafkaNode, entries: Entries, one: WorkerProcess, number: int) -> WorkerProcess:
+    """The ledger that has everything again. It may die of its broker, then another takes its place."""
+    here = [one]
+
+    def works() -> bool:
+        if not here[-1].child.is_alive():
+            here.append(ledger(folder, kafka, f"third-{number}-{len(here)}"))
+        return entries.wave() and here[-1].owned() == ALL
+
+    eventually(f"a ledger has everything again; {one.log}", works, 2 * WAIT_S, 0.5)
+    return here[-1]
+
+
+def come_and_go(folder: Path, times: int = 1, inside_pages: bool = False) -> list[str]:
+    """``times`` rounds of all faults; returns what is wrong afterwards.
+
+    ``inside_pages``: the broker dies while entries are booked. Then a position may lie in a transaction that nobody
+    ends; it is not told before the broker aborts it, after a minute.
+    """
+    with broker(folder, PARTITIONS) as kafka:
+        entries = Entries(kafka.bootstrap)
+        stays = ledger(folder, kafka, "first")
+        wait("the first has everything", entries, stays, len(ALL))
+        for number in range(times):
+            leaves, stays = stays, ledger(folder, kafka, f"second-{number}")
+            wait("both work", entries, stays, 1)
+            leaves.child.signal(signal.SIGTERM)
+            leaves.wait_ended(WAIT_S)
+            zombie = ledger(folder, kafka, f"zombie-{number}", Point("SendOffsets", "before", 2, "STOP"))
+            eventually(f"it is frozen; {zombie.log}", lambda z=zombie: entries.wave() and z.is_stopped(), WAIT_S, 0.5)
+            eventually(f"the other books all; {stays.log}", entries.booked, WAIT_S)
+            zombie.resume()
+            assert zombie.wait_ended(WAIT_S) == EXIT_CRASHED, zombie.child.log_tail()
+            assert "Fenced" in zombie.log.read_text()
+            if inside_pages:
+                entries.wave()
+            kafka.kill()
+            kafka.start()
+            stays = again(folder, kafka, entries, stays, number)
+        entries.wave(int(GRANTED))
+        try:
+            eventually(f"all is booked; {stays.log}", entries.booked, WAIT_S)
+        finally:
+            stays.kill()
+        return entries.problems()
+
+
+def test_ledgers_that_come_go_and_freeze_keep_every_balance_and_tell_each_threshold_once(tmp_path: Path) -> None:
+    assert come_and_go(tmp_path) == []

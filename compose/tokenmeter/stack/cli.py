@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.boards import Database, publish
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.traces import read, yesterday
@@ -36,6 +34,7 @@ from tokenmeter.stack import (
     cli_accounts,
     cli_alerts,
     cli_audit,
+    cli_boards,
     cli_credit,
     cli_gateway,
     cli_ledger,
@@ -45,15 +44,15 @@ from tokenmeter.stack import (
     cli_rebuild,
     cli_reconcile,
     cli_rerate,
+    cli_simulate,
     cli_spool,
     cli_supplier,
     detached,
 )
 from tokenmeter.stack.demo import run_demo
-from tokenmeter.stack.local import LocalStack
+from tokenmeter.stack.local import Fill, LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap
 from tokenmeter.stack.places import clickhouse as _clickhouse
-from tokenmeter.stack.places import part as _part
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
 from tokenmeter.stack.topics import ensure_topics, register_schemas
@@ -66,6 +65,7 @@ app.add_typer(cli_prices.app, name="prices")
 app.add_typer(cli_accounts.app, name="accounts")
 app.add_typer(cli_plans.app, name="plans")
 app.add_typer(cli_credit.app, name="credit")
+app.add_typer(cli_simulate.app, name="simulate")
 app.command(epilog="Example: tokenmeter rebuild --yes")(cli_rebuild.rebuild)
 console = Console()
 
@@ -95,9 +95,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 @contextmanager
-def _local(settings: Settings) -> Iterator[LocalStack]:
-    """A running stack; whatever ends the block, SIGTERM included, stops it."""
-    stack = LocalStack(settings, _say)
+def _local(settings: Settings, fill: Fill | None = None) -> Iterator[LocalStack]:
+    """A running stack; whatever ends the block, SIGTERM included, stops it. ``fill``: see LocalStack."""
+    stack = LocalStack(settings, _say, fill=fill)
     signal.signal(signal.SIGTERM, _interrupt)
     stack.start()
     try:
@@ -137,23 +137,7 @@ def up(
         _until_interrupted(stack)
 
 
-@app.command(epilog="Example: tokenmeter boards")
-def boards(data: DataOption = None) -> None:
-    """Publish the boards to Superset; twice changes nothing."""
-    settings = load(data=data)
-    superset = _part(settings, "Superset", settings.superset_url, settings.superset_user, settings.superset_password)
-    reader, reader_password = settings.clickhouse_boards_user, settings.clickhouse_boards_password
-    if reader_password is None:
-        known = Stack.load(settings.data).parts.get("clickhouse_boards")
-        if known is None or known.password is None:
-            raise Misconfigured(
-                f"no password for ClickHouse's user {reader}, with which the boards read",
-                hint="set TOKENMETER_CLICKHOUSE_BOARDS_PASSWORD",
-            )
-        reader_password = SecretStr(known.password)
-    database = Database(_clickhouse(settings)[0], reader, reader_password.get_secret_value())
-    published = publish(*superset, database, _say)
-    _say(f"published: {published.url}")
+app.command(epilog=cli_boards.EXAMPLE)(cli_boards.boards)
 
 
 def _show_board(stack: LocalStack) -> None:
@@ -321,15 +305,20 @@ def demo(
     trace: Annotated[list[Path] | None, typer.Option(help="replay this trace instead of generated calls")] = None,
     calls: Annotated[int, typer.Option(help="generated calls")] = DEMO_CALLS,
     no_boards: NoBoardsOption = False,
+    no_history: Annotated[bool, typer.Option("--no-history", help="leave the simulated market out")] = False,
     data: DataOption = None,
 ) -> None:
-    """Run everything, send calls through the SDK twice, and prove that all four places agree."""
+    """Run everything, send calls through the SDK twice, and prove that all four places agree.
+
+    The boards also show a simulated market of 18 months, which no figure of the proof contains.
+    """
     boards_wanted = False if no_boards else None
     settings = load(data=data, boards=boards_wanted)
     if "data" not in settings.model_fields_set:
         # Figures are compared from empty, so each demo has a directory of its own.
         settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", boards=boards_wanted)
-    with _local(settings) as stack:
+    history = None if no_history or no_boards else cli_simulate.history
+    with _local(settings, history) as stack:
         holds = run_demo(stack, settings, trace or [], calls, console, _bar)
         _show_board(stack)
         if not once:

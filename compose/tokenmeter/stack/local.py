@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import httpx
+from clickhouse_connect.driver.client import Client
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.boards import Database, publish
@@ -36,16 +37,18 @@ PARENT = "tokenmeter"
 """The part that is this process: ``starting`` until everything answers, then ``running``."""
 
 Say = Callable[[str], None]
+Fill = Callable[[Client], None]
 
 
 class LocalStack:
     """Kafka, ClickHouse and the workers as children of this process; a part given by URL is used instead.
 
-    ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb.
+    ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb. ``fill`` may put rows into the
+    migrated ClickHouse before anything else runs.
     """
 
-    def __init__(self, settings: Settings, say: Say, stores_only: bool = False) -> None:
-        self._stores_only = stores_only
+    def __init__(self, settings: Settings, say: Say, stores_only: bool = False, fill: Fill | None = None) -> None:
+        self._stores_only, self._fill = stores_only, fill
         self._settings = settings
         self._say = say
         self._data = settings.data.absolute()
@@ -154,6 +157,8 @@ class LocalStack:
             self._stack.parts["clickhouse_boards"].state = self._stack.parts["clickhouse"].state
         client = connect(self.clickhouse_url, user, self.clickhouse_password, query_timeout_s=MIGRATE_TIMEOUT_S)
         migrate(client, say=self._say)
+        if self._fill is not None:
+            self._fill(client)
 
     def _start_workers(self) -> None:
         """All at once: most of a start is waiting."""

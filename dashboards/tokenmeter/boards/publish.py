@@ -19,6 +19,7 @@ from tokenmeter.boards.filters import Columns, native_filters
 from tokenmeter.boards.forms import COLORS
 from tokenmeter.boards.layers import put_layers
 from tokenmeter.boards.rest import THREADS, Rest
+from tokenmeter.boards.simulated import labelled
 from tokenmeter.store import Fatal, Misconfigured
 
 FACTS = "model_facts"
@@ -64,6 +65,7 @@ def _publish(rest: Rest, database: Database, boards: Sequence[Board], say: Say) 
     say(f"{len(datasets)} datasets")
     layers = put_layers(rest, (layer for board in boards for layer in board.layers))
     colors = label_colors(_models(rest, datasets[FACTS]))
+    boards = labelled(rest, database_id, boards, tuple(known_columns))
     there = {one["uuid"]: one for one in rest.all("chart")}
     ids: dict[str, int] = {}
     for board in boards:

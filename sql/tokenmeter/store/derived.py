@@ -1,6 +1,7 @@
 """What of ClickHouse is derived from Kafka: every view, and each table that a topic is loaded into.
 
-``loaded`` names those tables; what else the migrations make (the history of reconcile) is nobody's copy and is kept.
+``loaded`` names those tables; what else the migrations make (the history of reconcile, what is simulated) is nobody's
+copy and is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from tokenmeter.store.queries import sql
 Name = tuple[str, str]
 """(database, table or view)"""
 
-HISTORY: Name = ("tokenmeter", "schema_migrations")
+DATABASE = "tokenmeter"
+HISTORY: Name = (DATABASE, "schema_migrations")
 _CREATED = re.compile(
     r"^(CREATE|DROP)\s+(?:OR REPLACE\s+)?(?:MATERIALIZED\s+)?(TABLE|VIEW)\s+(?:IF (?:NOT )?EXISTS\s+)?(\w+)\.(\w+)",
     re.I | re.M,
@@ -37,12 +39,16 @@ def created(migrations: Iterable[Migration] | None = None) -> list[tuple[Name, b
 
 def tables(loaded: Collection[str]) -> list[Name]:
     """The tables that hold what was loaded."""
-    return [name for name, is_table in created() if is_table and name[1] in loaded]
+    return [name for name, is_table in created() if is_table and _is_loaded(name, loaded)]
+
+
+def _is_loaded(name: Name, loaded: Collection[str]) -> bool:
+    return name[0] == DATABASE and name[1] in loaded
 
 
 def drop_derived(client: Client, loaded: Collection[str]) -> list[Name]:
     """Drop all that is derived and nothing else; the migrations' history first, so that they make all of it anew."""
-    derived = [name for name, is_table in created() if not is_table or name[1] in loaded]
+    derived = [name for name, is_table in created() if not is_table or _is_loaded(name, loaded)]
     names = [HISTORY, *reversed(derived)]
     for database, table in names:
         client.command(sql("drop_table"), parameters={"database": database, "table": table})

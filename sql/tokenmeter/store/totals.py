@@ -83,10 +83,14 @@ def _errors(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class Totals:
-    """The totals of one ClickHouse. Every method may be repeated, and raises Transient or Fatal."""
+    """The totals of one ClickHouse, made of the tables of ``database``; what is due is noted for ``tokenmeter`` alone.
 
-    def __init__(self, client: Client) -> None:
+    Every method may be repeated, and raises Transient or Fatal.
+    """
+
+    def __init__(self, client: Client, database: str = "tokenmeter") -> None:
         self._client = client
+        self._database = database
 
     @_errors
     def touch(self, due: Iterable[Due]) -> None:
@@ -107,9 +111,17 @@ class Totals:
     def remake(self, source: str, day: int, buckets: list[int]) -> None:
         """Make the totals of these buckets of ``source``, all of one UTC ``day``, and note that they are made."""
         version = self._version()
+        self.make(source, day, buckets)
+        self._note([(source, bucket, 0, version) for bucket in buckets])
+
+    @_errors
+    def make(self, source: str, day: int, buckets: list[int], days: int = 1) -> None:
+        """Make the totals of these buckets without a note. Hours may be of several ``days`` from ``day`` on, then those
+        of the whole days."""
         asked = {
+            "database": self._database,
             "from": _utc(day),
-            "until": _utc(day + DAY),
+            "until": _utc(day + days * DAY),
             "first": _utc(min(buckets)),
             "last": _utc(max(buckets)),
             "hours": [_utc(hour) for hour in sorted({bucket - bucket % HOUR for bucket in buckets})],
@@ -121,7 +133,6 @@ class Totals:
             self._client.command(
                 statement, parameters={name: given[name] for name in given if f"{{{name}:" in statement}
             )
-        self._note([(source, bucket, 0, version) for bucket in buckets])
 
     def _note(self, rows: list[tuple[str, int, int, int]]) -> None:
         """Rows of totals_due, in the body of the request: a late batch may touch every minute of a month."""

@@ -1,6 +1,6 @@
 -- Totals of a day, from its lines.
 -- Every group there was is written as gone under the version before, so that one without rows any more vanishes.
-INSERT INTO tokenmeter.app_daily
+INSERT INTO {database:Identifier}.app_daily
     (day, app_id, model, currency, cost_currency, events, errors, rate_limited, streamed, cancelled, byok,
      unpriced, uncosted, latency_calls, latency_sum_ms, generation_calls, generation_sum_ms, generation_tokens,
      input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, input_audio_tokens,
@@ -45,12 +45,12 @@ SELECT
     sum(s.cost) AS cost,
     {version:UInt64} AS version,
     0 AS gone
-FROM tokenmeter.usage_market AS s FINAL
+FROM {database:Identifier}.usage_market AS s FINAL
 WHERE s.occurred_hour >= {from:DateTime('UTC')} AND s.occurred_hour < {until:DateTime('UTC')}
 GROUP BY day, app_id, model, currency, cost_currency
 UNION ALL
 SELECT
     * REPLACE ({version:UInt64} - 1 AS version, 1 AS gone)
-FROM tokenmeter.app_daily FINAL
+FROM {database:Identifier}.app_daily FINAL
 WHERE day >= toDate({from:DateTime('UTC')}) AND day < toDate({until:DateTime('UTC')})
 SETTINGS do_not_merge_across_partitions_select_final = 1, max_partitions_per_insert_block = 0

@@ -1,6 +1,6 @@
 -- Totals of these minutes of one day, numbered from midnight, from the raw events.
 -- Every group there was is written as gone under the version before, so that one without rows any more vanishes.
-INSERT INTO tokenmeter.calls_by_minute
+INSERT INTO {database:Identifier}.calls_by_minute
     (minute, model, provider, calls, errors, rate_limited, streamed, cancelled, input_tokens, output_tokens,
      latency_calls, latency_sum_ms, generation_calls, generation_sum_ms, generation_tokens, latency_states,
      throughput_states, version, gone)
@@ -28,7 +28,7 @@ SELECT
     quantilesBFloat16StateIf(0.5, 0.9, 0.99)(s.output_tokens / generation_s, generates) AS throughput_states,
     {version:UInt64} AS version,
     0 AS gone
-FROM tokenmeter.usage_events AS s FINAL
+FROM {database:Identifier}.usage_events AS s FINAL
 WHERE s.occurred_at >= {first:DateTime('UTC')} AND s.occurred_at < {last:DateTime('UTC')} + INTERVAL 1 MINUTE
     AND intDiv(toUnixTimestamp(toDateTime(s.occurred_at, 'UTC')), 60) % 1440 IN {minutes:Array(UInt16)}
     AND s.kind != 'CORRECTION'
@@ -36,7 +36,7 @@ GROUP BY minute, model, provider
 UNION ALL
 SELECT
     * REPLACE ({version:UInt64} - 1 AS version, 1 AS gone)
-FROM tokenmeter.calls_by_minute FINAL
+FROM {database:Identifier}.calls_by_minute FINAL
 WHERE minute >= {first:DateTime('UTC')} AND minute <= {last:DateTime('UTC')}
     AND intDiv(toUnixTimestamp(minute), 60) % 1440 IN {minutes:Array(UInt16)}
 SETTINGS do_not_merge_across_partitions_select_final = 1, max_partitions_per_insert_block = 0

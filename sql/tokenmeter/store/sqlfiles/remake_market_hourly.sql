@@ -1,6 +1,6 @@
 -- Totals of these hours, from their lines.
 -- Every group there was is written as gone under the version before, so that one without rows any more vanishes.
-INSERT INTO tokenmeter.market_hourly
+INSERT INTO {database:Identifier}.market_hourly
     (occurred_hour, model, provider, variant, currency, cost_currency, events, errors, rate_limited, streamed,
      cancelled, byok, unpriced, uncosted, latency_calls, latency_sum_ms, generation_calls, generation_sum_ms,
      generation_tokens, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens,
@@ -47,12 +47,12 @@ SELECT
     sum(s.cost) AS cost,
     {version:UInt64} AS version,
     0 AS gone
-FROM tokenmeter.usage_market AS s FINAL
+FROM {database:Identifier}.usage_market AS s FINAL
 WHERE s.occurred_hour IN {hours:Array(DateTime64(6, 'UTC'))}
 GROUP BY occurred_hour, model, provider, variant, currency, cost_currency
 UNION ALL
 SELECT
     * REPLACE ({version:UInt64} - 1 AS version, 1 AS gone)
-FROM tokenmeter.market_hourly FINAL
+FROM {database:Identifier}.market_hourly FINAL
 WHERE occurred_hour IN {hours:Array(DateTime('UTC'))}
 SETTINGS do_not_merge_across_partitions_select_final = 1, max_partitions_per_insert_block = 0

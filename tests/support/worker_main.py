@@ -1,4 +1,4 @@
-"""A meter, a loader, a ledger or a watch with a driver that breaks on purpose: ``python -m support.worker_main SPEC.json``.
+"""A meter, loader, ledger or watch with a driver that breaks on purpose: ``python -m support.worker_main SPEC.json``.
 
 The worker is production's; only the driver is wrapped. A crash point names an effect of ``tokenmeter.flow.steps``, a
 side of it and which occurrence; a twin does one thing wrongly, so that a test shows it would notice.
@@ -69,7 +69,8 @@ class Spec:
     try of an insert another page), any_topic (the loader does not look whether a topic was made anew), silent_gap (what
     retention removed unread is skipped and not counted), unbounded
     (batches are taken however many wait already), leak (LEAKED_BYTES of each event are kept for good), or a meter of
-    support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version."""
+    support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version.
+    ``clock_s``: where a watch's clock stands still."""
 
     kind: Literal["meter", "load", "ledger", "watch"]
     bootstrap: str
@@ -89,6 +90,7 @@ class Spec:
     horizon_ms: int = HORIZON_MINUTES * 60_000
     quarantine_ratio_max: float = 0.5
     upgraded: bool = False
+    clock_s: float | None = None
 
     def as_json(self) -> bytes:
         return TypeAdapter(Spec).dump_json(self)
@@ -214,7 +216,8 @@ def main() -> None:
         elif spec.kind == "ledger":
             ledger_app.build(ledger_app.LedgerConfig(worker), make_driver).run()
         elif spec.kind == "watch":
-            watch_app.build(watch_app.WatchConfig(worker), make_driver).run()
+            clock = time.time if spec.clock_s is None else lambda: spec.clock_s or 0.0
+            watch_app.build(watch_app.WatchConfig(worker), make_driver, clock).run()
         elif spec.kind == "meter":
             meter_app.build(meter_app.MeterConfig(worker, rules), make_driver).run()
         else:

@@ -94,8 +94,8 @@ def _sentence(subject: Subject, measure: Measure, change: Change, bucket_s: int,
     text += f", since {since:%H:%M}Z"
     if priced:
         money = f"{float(found['amount']):,.2f} {subject.currency}"
-        pace = f"{float(found['pace']):,.2f} an hour from now"
-        text += f"; {money} {'are missing' if change.cause.falls else 'too much'}, at this pace {pace}"
+        pace = f"{float(found['pace']):,.2f} {subject.currency}"
+        text += f"; {money} {'are missing' if change.cause.falls else 'too much'}, at this pace {pace} in an hour"
     if 0 < float(found["score"]) < 50:
         text += f" (by chance 1 in 10^{int(found['score'])})"
     return ("worse: " if change.what is What.WORSE else "") + text

@@ -28,7 +28,7 @@ CHECKPOINT_BUCKETS = 30
 CHECKPOINT_LINES_MAX = 1_000_000
 """... and lines that it has to read again."""
 CLOCK_BEHIND_S = 10
-"""The clock of an idle partition closes a bucket so long after its end: a line may still be on its way."""
+"""The clock closes a bucket so long after its end and after the last line: another may be on its way."""
 HISTORY_S = 3600
 """What happened longer ago than that when the watch began for the first time is learned from, not told."""
 PHASE = 7
@@ -50,6 +50,7 @@ class WatchProcessor:
         self.watch = watch
         self._state, self._position = state, position
         self._lines = 0
+        self._heard_s = self._clock()
         self._clocked = False
         self._alerts: list[Alert] = []
 
@@ -83,14 +84,16 @@ class WatchProcessor:
     def add(self, batch: RecordBatch) -> Demand:
         """Take a batch of lines; an alert wants the page closed at once. See Processor."""
         self._alerts += self._fold(batch)
-        self._position = batch.next_offset
+        self._position, self._heard_s = batch.next_offset, self._clock()
         return Demand.CLOSE if self._alerts else Demand.NOTHING
 
     def pass_time(self) -> Demand:
         """Let the clock close what is over. See Clocked."""
-        bucket = (int(self._clock()) - CLOCK_BEHIND_S) // self._plan.bucket_s
-        open_bucket = self.watch.collect.open
+        now_s, open_bucket = self._clock(), self.watch.collect.open
+        bucket = (int(now_s) - CLOCK_BEHIND_S) // self._plan.bucket_s
         if self._state is None or open_bucket is None or bucket <= open_bucket:
+            return Demand.NOTHING
+        if now_s - self._heard_s < CLOCK_BEHIND_S:
             return Demand.NOTHING
         self._alerts += self.watch.pass_to(bucket)
         offsets, buckets = list(self._state.clock_offsets), list(self._state.clock_buckets)

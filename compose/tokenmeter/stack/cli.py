@@ -69,6 +69,7 @@ app.add_typer(cli_prices.app, name="prices")
 app.add_typer(cli_accounts.app, name="accounts")
 app.add_typer(cli_plans.app, name="plans")
 app.add_typer(cli_credit.app, name="credit")
+app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_watch.app, name="watch")
 app.command(epilog="Example: tokenmeter rebuild --yes")(cli_rebuild.rebuild)
 console = Console()
@@ -78,7 +79,6 @@ DOWN_TIMEOUT_S = 90.0
 
 app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
 app.command(epilog=cli_audit.EXAMPLES)(cli_audit.audit)
-app.command(epilog=cli_alerts.EXAMPLES)(cli_alerts.alerts)
 app.command(name="rerate", epilog=cli_rerate.EXAMPLES)(cli_rerate.rerate_usage)
 app.command(name="reconcile-supplier", epilog=cli_supplier.EXAMPLES)(cli_supplier.reconcile_supplier)
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tokenmeter.events import wire
+from tokenmeter.events.contract import WATCH_STATE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.watch import WatchRows, WatchState
+from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.partition import Watch
 from tokenmeter.flow.watch.settings import Sensitivity, Settings
@@ -16,6 +19,8 @@ from tokenmeter.flow.watch.subjects import NAMES
 
 CHUNK_ROWS = 1_000
 """Of one record: a measure of so many subjects is about 1 MB."""
+READ_RECORDS = 256
+"""Of the end of watch.state, at first."""
 SUBJECTS, OPEN, LATE = "subjects", "open", "late"
 Rows = Mapping[tuple[str, int], WatchRows]
 
@@ -70,12 +75,12 @@ def restored(feed: Feed, plan: Settings, state: WatchState, rows: Rows) -> Watch
     """The watch as the checkpoint has it, under the sensitivity that it had. Fatal when a row is missing."""
     had = Settings(plan.bucket_s, Sensitivity[state.sensitivity.upper()])
     watch = Watch(feed, had, state.partition, state.told_from)
-    chunks = range(-(-state.subjects // CHUNK_ROWS))
-    missing = [one for chunk in chunks for part in parts(feed) if (one := (part, chunk)) not in rows]
+    numbers = range(chunks(state))
+    missing = [one for chunk in numbers for part in parts(feed) if (one := (part, chunk)) not in rows]
     if missing:
         raise Fatal(f"watch.state/{state.partition}: checkpoint {state.checkpoint} lacks {missing[0]}", hint=ANEW)
-    names = [name for chunk in chunks for name in rows[SUBJECTS, chunk].names]
-    last = b"".join(rows[SUBJECTS, chunk].data for chunk in chunks)
+    names = [name for chunk in numbers for name in rows[SUBJECTS, chunk].names]
+    last = b"".join(rows[SUBJECTS, chunk].data for chunk in numbers)
     watch.subjects.restore(names, np.frombuffer(last, "<i8").astype(np.int64), state.groups)
     assert len(names) == NAMES * state.subjects
     watch.causes.restore(state.causes)
@@ -83,7 +88,7 @@ def restored(feed: Feed, plan: Settings, state: WatchState, rows: Rows) -> Watch
     first, end, away = state.open_lines
     watch.collect.offsets = (first, end) if first >= 0 else None
     watch.collect.away = away if away >= 0 else None
-    for chunk in chunks:
+    for chunk in numbers:
         begin = chunk * CHUNK_ROWS
         sums = np.frombuffer(rows[OPEN, chunk].data, "<f8").reshape(len(feed.columns) + 1, -1)
         for name, column in zip((*feed.columns, LATE), sums, strict=True):
@@ -95,6 +100,37 @@ def restored(feed: Feed, plan: Settings, state: WatchState, rows: Rows) -> Watch
     for detector, pools in zip(watch.detectors, state.pools, strict=True):
         detector.load_pools(pools)
     return watch
+
+
+def newest(log: LogReader, feed: Feed, partition: int) -> tuple[WatchState, dict[tuple[str, int], WatchRows]] | None:
+    """The newest state of a partition and the rows of its checkpoint; None before the first.
+
+    A checkpoint is written in one transaction: the end of the log is read, and more of it until all is there.
+    """
+    end, reach = log.end(WATCH_STATE, partition), READ_RECORDS
+    while True:
+        start = max(0, end - reach)
+        state: WatchState | None = None
+        rows: dict[tuple[str, int], WatchRows] = {}
+        for batch in log.read(WATCH_STATE, partition, start, end):
+            for decoded in map(wire.decode, batch.values):
+                if decoded.record["topic"] != feed.topic:
+                    continue
+                if decoded.schema.name == "watch_state":
+                    state = WatchState(**decoded.record)
+                else:
+                    one = WatchRows(**decoded.record)
+                    rows[one.part, one.chunk] = one
+        if state is not None:
+            rows = {at: one for at, one in rows.items() if one.checkpoint == state.checkpoint}
+        if start == 0 or (state is not None and len(rows) == len(parts(feed)) * chunks(state)):
+            return None if state is None else (state, rows)
+        reach *= 4
+
+
+def chunks(state: WatchState) -> int:
+    """How many records each part has."""
+    return -(-state.subjects // CHUNK_ROWS)
 
 
 ANEW = "begin anew: stop the watch, delete watch.state and the group tokenmeter-watch, then tokenmeter topics"

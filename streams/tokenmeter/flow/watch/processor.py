@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tokenmeter.events import wire
 from tokenmeter.events.contract import ALERTS, WATCH_STATE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import Alert
-from tokenmeter.events.watch import WatchRows, WatchState
+from tokenmeter.events.watch import WatchState
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import decode
 from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.watch.bucket import Plan
-from tokenmeter.flow.watch.checkpoint import ANEW, CHUNK_ROWS, key, parts, restored, rows_of, state_of
+from tokenmeter.flow.watch.checkpoint import ANEW, key, newest, restored, rows_of, state_of
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.partition import Watch
 from tokenmeter.flow.watch.settings import Settings
@@ -33,7 +32,6 @@ HISTORY_S = 3600
 """What happened longer ago than that when the watch began for the first time is learned from, not told."""
 PHASE = 7
 """The partitions of a topic write their checkpoints in different minutes."""
-READ_RECORDS = 256
 
 
 class WatchProcessor:
@@ -56,7 +54,7 @@ class WatchProcessor:
 
     def restore(self, position: int) -> None:
         """Read the last checkpoint and judge what came after it again. See Processor."""
-        found = self._read()
+        found = newest(self._log, self._feed, self._partition)
         if found is None:
             if position:
                 raise Fatal(f"{self._name} is at {position}, but {WATCH_STATE} has no checkpoint of it", hint=ANEW)
@@ -158,31 +156,3 @@ class WatchProcessor:
 
     def _slot(self, bucket: int) -> int:
         return (bucket + PHASE * self._partition) // CHECKPOINT_BUCKETS
-
-    def _read(self) -> tuple[WatchState, dict[tuple[str, int], WatchRows]] | None:
-        """The newest state of the topic and the rows of its checkpoint.
-
-        A checkpoint is written in one transaction: the end of the log is read, and more of it until all is there.
-        """
-        end, reach = self._log.end(WATCH_STATE, self._partition), READ_RECORDS
-        while True:
-            start = max(0, end - reach)
-            state: WatchState | None = None
-            rows: dict[tuple[str, int], WatchRows] = {}
-            for batch in self._log.read(WATCH_STATE, self._partition, start, end):
-                for value in batch.values:
-                    decoded = wire.decode(value)
-                    if decoded.record["topic"] != self._feed.topic:
-                        continue
-                    if decoded.schema.name == "watch_state":
-                        state = WatchState(**decoded.record)
-                    else:
-                        one = WatchRows(**decoded.record)
-                        rows[one.part, one.chunk] = one
-            if state is not None:
-                rows = {at: one for at, one in rows.items() if one.checkpoint == state.checkpoint}
-                if len(rows) >= len(parts(self._feed)) * -(-state.subjects // CHUNK_ROWS):
-                    return state, rows
-            if start == 0:
-                return None if state is None else (state, rows)
-            reach *= 4

@@ -49,14 +49,12 @@ def learn_day(c: Columns, buckets_day: int) -> None:
     days = (c.age // buckets_day).astype(np.float32)
     # The first days' maxima are errors of learning.
     rise = np.maximum(2 / (days + 1), 2 * settings.PEAK_GAIN_MIN) * (days >= 2)
-    # A sum held down while the week was not known says nothing of what it does later.
-    known = days >= settings.WEEK_DAYS
-    for top, peak, rows in (
-        (c.top_spike, c.peak_spike, True),
-        (c.top_up, c.peak_up, known),
-        (c.top_down, c.peak_down, True),
-        (c.top_quiet, c.peak_quiet, True),
+    for top, peak in (
+        (c.top_spike, c.peak_spike),
+        (c.top_up, c.peak_up),
+        (c.top_down, c.peak_down),
+        (c.top_quiet, c.peak_quiet),
     ):
         off = np.minimum(top, CUT * peak) - peak
-        peak += off * rise * np.where(off > 0, 1, 0.5) * rows
+        peak += off * rise * np.where(off > 0, 1, 0.5)
         top[:] = 0

@@ -79,7 +79,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     new = c.age < settings.FIRST_WEEK_DAYS * config.buckets_day
     if new.any():
         rare = newcomers.score(paid)
-        if counts:
+        if counts and seen.paid is not None:
             # Its first Monday: what a new one has never done must also be more than new ones do.
             score = np.where(new, np.minimum(score, settings.NEW_SHARE * rare), score)
         score = np.where(young, rare, score)

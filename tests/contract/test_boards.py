@@ -137,6 +137,11 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert found["quarantine"] == [{"reason": "late", "Events": 3}]
     assert [row["Calls with tools"] for row in found["tool-share"]] == [0.5]
     assert [row["Tool calls per call"] for row in found["tool-calls"]] == [0.5]
+    assert found["alerts-open"] == [{"Alerts": 1}]
+    assert [(row["alert"], row["kind"], row["subject"]) for row in found["alerts-open-list"]] == [
+        ("1", "spike", "acme")
+    ]
+    assert {row["kind"]: row["Alerts"] for row in found["alerts-by-kind"]} == {"spike": 1, "burn": 1}
     empty = [key for key, rows in found.items() if not rows]
     assert empty == ["leaderboard-day"], "all of it is 24 hours old"
 

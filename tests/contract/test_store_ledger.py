@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,12 +13,15 @@ from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
 from support.ledger_desk import Desk, budget, prepaid
+from support.market_rows import insert
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
-from tokenmeter.events.ledger import Alert
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
 from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_totals import touched
 from tokenmeter.flow.page import PageBounds
+from tokenmeter.stack.backtest.history import from_clickhouse
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import digests
 from tokenmeter.store.insert import insert_arrow
@@ -120,3 +123,50 @@ def test_another_entry_under_a_used_id_does_not_replace_the_first(store: Client)
     load(store, LEDGER, [first.to_value(), other.to_value(), first.to_value()])
     rows = store.query("SELECT amount FROM ledger_entries FINAL WHERE account_id = 'y' ORDER BY amount").result_rows
     assert rows == [(Decimal(5),), (Decimal(6),)]
+
+
+def test_an_anomaly_is_stored_with_what_it_counted_and_will_cost(store: Client) -> None:
+    when = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    figures = {"expected": Decimal(50), "seen": Decimal(2000), "score": 12.5, "projected_amount": Decimal("700.25")}
+    told = Alert(
+        alert_id="anomaly-1",
+        account_id="anomalous",
+        subject_kind="key",
+        subject_id="k",
+        kind="spike",
+        state=AlertState.OPEN,
+        severity=AlertSeverity.WARNING,
+        broker_at=when,
+        since=when,
+        sentence="key k of anomalous: 2,000 tokens in a minute",
+        measure="tokens",
+        **figures,
+    )
+    load(store, ALERTS, [told.to_value()])
+    asked = "SELECT measure, expected, seen, score, projected_amount FROM alerts FINAL WHERE account_id = 'anomalous'"
+    assert store.query(asked).result_rows == [("tokens", *figures.values())]
+
+
+def test_a_backtest_sees_what_the_watch_saw_minute_by_minute(store: Client) -> None:
+    closed = datetime.now(UTC).replace(second=30, microsecond=0) - timedelta(hours=1)
+    pages = [{"first_offset": n, "closed_at": closed + timedelta(minutes=n)} for n in range(3)]
+    hour = closed.replace(minute=0, second=0)
+    line = {"customer_id": "acme", "api_key_id": "k", "model": "m", "occurred_hour": hour, "events": 2}
+    line |= {"input_tokens": 900, "output_tokens": 100, "tokens_squared": Decimal(500_000), "charge": Decimal("0.25")}
+    keyless = {**line, "line": 1, "api_key_id": None}
+    both = [{**one, "first_offset": n} for n in range(3) for one in (line, keyless)]
+    insert(store, "usage_pages", pages)
+    insert(store, "usage_billing", both)
+    since = closed - timedelta(minutes=1)
+    for measure, value in (("tokens", 1000.0), ("calls", 2.0)):
+        found = from_clickhouse(store, since, 60, measure)
+        rows = list(zip(found.subject, found.bucket.tolist(), found.value.tolist(), strict=True))
+        first = int(closed.timestamp()) // 60
+        wanted = [(one, first + n, value * times) for n in range(3) for one, times in WHO]
+        assert rows == wanted
+        assert found.paid is not None and found.paid.tolist() == [0.5, 0.25] * 3
+    with pytest.raises(Misconfigured, match="no line since"):
+        from_clickhouse(store, datetime.now(UTC), 60, "tokens")
+
+
+WHO = (("customer acme", 2), ("key k of acme", 1))

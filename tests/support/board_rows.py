@@ -58,5 +58,10 @@ def fill(client: Client, largest: int = LARGEST) -> None:
         client, "usage_pages", [{**page, "first_offset": n, "closed_at": NOW + timedelta(seconds=n)} for n in (1, 2)]
     )
     insert(client, "quarantine", [{"offset": n, "reason": "late", "appended_at": NOW} for n in range(3)])
+    told = {"account_id": "acme", "subject_kind": "key", "subject_id": "k", "kind": "spike", "severity": "WARNING"}
+    told |= {"state": "OPEN", "broker_at": NOW, "since": NOW, "resolves": []}
+    told |= {"sentence": "key k of acme: 9 calls in a minute"}
+    over = {**told, "alert_id": "3", "kind": "resolved", "state": "RESOLVED", "resolves": ["2"]}
+    insert(client, "alerts", [{**told, "alert_id": "1"}, {**told, "alert_id": "2", "kind": "burn"}, over])
     run = {"run_id": "r1", "finished_at": NOW, "applied": True, "corrections": 3}
     insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 5, "wrong_output_tokens": 2}])

@@ -60,4 +60,5 @@ class TopicLog:
         raise NotImplementedError
 
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:
-        raise NotImplementedError
+        later = (offset for offset, at_ms, *_ in self.records.get(topic, []) if at_ms >= appended_at_ms)
+        return next(later, None)

@@ -1,4 +1,4 @@
-"""A meter, a loader or a ledger with a driver that breaks on purpose: ``python -m support.worker_main SPEC.json``.
+"""A meter, loader, ledger or watch with a driver that breaks on purpose: ``python -m support.worker_main SPEC.json``.
 
 The worker is production's; only the driver is wrapped. A crash point names an effect of ``tokenmeter.flow.steps``, a
 side of it and which occurrence; a twin does one thing wrongly, so that a test shows it would notice.
@@ -28,7 +28,7 @@ from support.next_version import NEXT
 from support.twins import METERS
 from tokenmeter.events.contract import EVENTS, rehearse
 from tokenmeter.events.errors import Transient
-from tokenmeter.flow import ledger_app, load_app, meter_app, steps
+from tokenmeter.flow import ledger_app, load_app, meter_app, steps, watch_app
 from tokenmeter.flow import worker as worker_module
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.dedup import HORIZON_MINUTES
@@ -43,8 +43,8 @@ from tokenmeter.store.insert import insert_arrow
 
 UNBOUNDED = 1_000_000
 LEAKED_BYTES = 4_096
-GROUPS = {"meter": meter_app.APP_ID, "load": load_app.APP_ID, "ledger": ledger_app.APP_ID}
-TOPICS = {"meter": (EVENTS,), "load": load_app.TOPICS, "ledger": ledger_app.TOPICS}
+GROUPS = {"meter": meter_app.APP_ID, "load": load_app.APP_ID, "ledger": ledger_app.APP_ID, "watch": watch_app.APP_ID}
+TOPICS = {"meter": (EVENTS,), "load": load_app.TOPICS, "ledger": ledger_app.TOPICS, "watch": watch_app.TOPICS}
 NO_FENCE_TIMEOUT_MS = 15 * 60_000
 """The longest a broker takes."""
 OUTSIDE_S = 0.2
@@ -71,9 +71,10 @@ class Spec:
     try of an insert another page), any_topic (the loader does not look whether a topic was made anew), silent_gap (what
     retention removed unread is skipped and not counted), unbounded
     (batches are taken however many wait already), leak (LEAKED_BYTES of each event are kept for good), or a meter of
-    support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version."""
+    support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version.
+    ``clock_s``: where a watch's clock stands still."""
 
-    kind: Literal["meter", "load", "ledger"]
+    kind: Literal["meter", "load", "ledger", "watch"]
     bootstrap: str
     port: int
     work_dir: Path
@@ -91,6 +92,7 @@ class Spec:
     horizon_ms: int = HORIZON_MINUTES * 60_000
     quarantine_ratio_max: float = 0.5
     upgraded: bool = False
+    clock_s: float | None = None
 
     def as_json(self) -> bytes:
         return TypeAdapter(Spec).dump_json(self)
@@ -219,6 +221,9 @@ def main() -> None:
             Worker(worker, make_twin, make_driver).run()
         elif spec.kind == "ledger":
             ledger_app.build(ledger_app.LedgerConfig(worker), make_driver).run()
+        elif spec.kind == "watch":
+            clock = time.time if spec.clock_s is None else lambda: spec.clock_s or 0.0
+            watch_app.build(watch_app.WatchConfig(worker), make_driver, clock).run()
         elif spec.kind == "meter":
             meter_app.build(meter_app.MeterConfig(worker, rules), make_driver).run()
         else:

@@ -25,7 +25,7 @@ from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.traces import read, yesterday
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Misconfigured, TokenmeterError
-from tokenmeter.flow import ledger_app, load_app, meter_app
+from tokenmeter.flow import ledger_app, load_app, meter_app, watch_app
 from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
@@ -47,6 +47,7 @@ from tokenmeter.stack import (
     cli_simulate,
     cli_spool,
     cli_supplier,
+    cli_watch,
     detached,
 )
 from tokenmeter.stack.demo import run_demo
@@ -66,6 +67,8 @@ app.add_typer(cli_accounts.app, name="accounts")
 app.add_typer(cli_plans.app, name="plans")
 app.add_typer(cli_credit.app, name="credit")
 app.add_typer(cli_simulate.app, name="simulate")
+app.add_typer(cli_alerts.app, name="alerts")
+app.add_typer(cli_watch.app, name="watch")
 app.command(epilog="Example: tokenmeter rebuild --yes")(cli_rebuild.rebuild)
 console = Console()
 
@@ -74,7 +77,6 @@ DOWN_TIMEOUT_S = 90.0
 
 app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
 app.command(epilog=cli_audit.EXAMPLES)(cli_audit.audit)
-app.command(epilog=cli_alerts.EXAMPLES)(cli_alerts.alerts)
 app.command(name="rerate", epilog=cli_rerate.EXAMPLES)(cli_rerate.rerate_usage)
 app.command(name="reconcile-supplier", epilog=cli_supplier.EXAMPLES)(cli_supplier.reconcile_supplier)
 
@@ -124,9 +126,10 @@ def up(
     meters: Annotated[int | None, typer.Option(help="meters, which share the partitions (default 1)")] = None,
     loaders: Annotated[int | None, typer.Option(help="loaders, which share the partitions (default 1)")] = None,
     ledgers: Annotated[int | None, typer.Option(help="ledgers, which share the partitions (default 1)")] = None,
+    watches: Annotated[int | None, typer.Option(help="watches, which share the partitions (default 1)")] = None,
 ) -> None:
     """Run Kafka, ClickHouse, Superset and the workers here until Ctrl-C."""
-    counts = {"brokers": brokers, "meters": meters, "loaders": loaders, "ledgers": ledgers}
+    counts = {"brokers": brokers, "meters": meters, "loaders": loaders, "ledgers": ledgers, "watches": watches}
     settings = load(data=data, boards=False if no_boards else None, **counts)
     if detach:
         detached.start(settings, _say)
@@ -178,6 +181,7 @@ def _note_losses(stack: Stack) -> None:
         "meter": (meter_app.APP_ID, (EVENTS,)),
         "load": (load_app.APP_ID, load_app.TOPICS),
         "ledger": (ledger_app.APP_ID, ledger_app.TOPICS),
+        "watch": (watch_app.APP_ID, watch_app.TOPICS),
     }
     for name, (group, topics) in groups.items():
         if name in stack.parts:

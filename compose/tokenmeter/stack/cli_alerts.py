@@ -17,12 +17,16 @@ import typer
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert
+from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.stack.alerts.chart import chart
 from tokenmeter.stack.alerts.forward import forward, group_of
+from tokenmeter.stack.alerts.history import day_of
 from tokenmeter.stack.alerts.source import read, since
 from tokenmeter.stack.alerts.webhook import TRY_S, Endpoint
-from tokenmeter.stack.cli_catalog import DataOption, answering, client, say
-from tokenmeter.stack.credit.shown import alert_line, as_json
+from tokenmeter.stack.cli_catalog import DataOption, answering, client, console, say
+from tokenmeter.stack.credit.shown import alert_line, as_json, figures
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.state import Stack
 
 EXAMPLES = (
     "Examples: tokenmeter alerts --since 7d · tokenmeter alerts --follow --account acme · "
@@ -31,7 +35,12 @@ EXAMPLES = (
 LOOK_S = 0.2
 
 
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def alerts(
+    context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", help="go on with each alert as it happens, until Ctrl-C")] = False,
     start: Annotated[
         str, typer.Option("--since", help="from then on: 30m, 1h, 7d ago, or a time in UTC; where a new webhook begins")
@@ -49,6 +58,8 @@ def alerts(
     data: DataOption = None,
 ) -> None:
     """Show alerts: credit used up, budgets, forecasts, conflicts, and what is over again."""
+    if context.invoked_subcommand is not None:
+        return
     begin = since(start, datetime.now(UTC))
 
     def wanted(alert: Alert) -> bool:
@@ -73,6 +84,35 @@ def alerts(
                 sys.stdout.flush()
             else:
                 say(alert_line(alert))
+
+
+@app.command(epilog="Example: tokenmeter alerts explain 5f2a")
+def explain(
+    alert_id: Annotated[str, typer.Argument(help="the alert's id, or how it begins")],
+    start: Annotated[str, typer.Option("--since", help="look for it from then on")] = "7d",
+    data: DataOption = None,
+) -> None:
+    """Show what an anomaly is made of: its figures, its subject's last day beside its habit, and what moved."""
+    settings = client(data)
+    with answering(settings):
+        begin = since(start, datetime.now(UTC))
+        found = [alert for alert in read(settings, begin, follow=False) if alert.alert_id.startswith(alert_id)]
+        if len({alert.alert_id for alert in found}) != 1:
+            raise Misconfigured(
+                f"{len(found)} alerts since {start} have an id that begins with {alert_id!r}",
+                hint="tokenmeter alerts --since 7d --json lists them",
+            )
+        alert = found[0]
+        say(alert_line(alert))
+        console.print(figures(alert))
+        if alert.score is None:
+            return
+        day = day_of(KafkaLogReader(settings), alert)
+    console.print(chart(day), soft_wrap=True)
+    for name, share in day.movers:
+        say(f"{share:.0%} of it since {alert.since:%H:%M}Z: {name}")
+    if (boards := Stack.load(load(data=data).data).parts.get("boards")) is not None:
+        say(f"board: {boards.url}")
 
 
 def _secret(given: str | None, slack: bool) -> bytes | None:

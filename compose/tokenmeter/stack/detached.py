@@ -23,7 +23,7 @@ def start(settings: Settings, say: Callable[[str], None]) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tokenmeter.stack.cli", "up", "--data", str(settings.data.absolute())]
     command += [] if settings.boards else ["--no-boards"]
-    for name in ("brokers", "meters", "loaders", "ledgers"):
+    for name in ("brokers", "meters", "loaders", "ledgers", "watches"):
         command += [f"--{name}", str(getattr(settings, name))]
     with log.open("wb") as output:
         process = subprocess.Popen(

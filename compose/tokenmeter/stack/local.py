@@ -181,6 +181,7 @@ class LocalStack:
             "TOKENMETER_PAGE_EVENTS": str(self._settings.page_events),
             "TOKENMETER_DEDUP_HORIZON_MINUTES": str(self._settings.dedup_horizon_minutes),
             "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),
+            "TOKENMETER_WATCH_SENSITIVITY": self._settings.watch_sensitivity,
             "TOKENMETER_DATA": str(self._data),
         }
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
@@ -188,7 +189,9 @@ class LocalStack:
 
     def _slots(self) -> list[tuple[str, int]]:
         """Verb and slot of each worker."""
-        counts = {"meter": self._settings.meters, "load": self._settings.loaders, "ledger": self._settings.ledgers}
+        settings = self._settings
+        counts = {"meter": settings.meters, "load": settings.loaders, "ledger": settings.ledgers}
+        counts["watch"] = settings.watches
         return [(verb, slot) for verb, count in counts.items() for slot in range(1, count + 1)]
 
     def _launch_gateway(self) -> tuple[str, str]:

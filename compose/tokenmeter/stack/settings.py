@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     meters: Annotated[int, Field(ge=1, le=64)] = 1
     loaders: Annotated[int, Field(ge=1, le=64)] = 1
     ledgers: Annotated[int, Field(ge=1, le=64)] = 1
+    watches: Annotated[int, Field(ge=1, le=64)] = 1
+    watch_sensitivity: Literal["low", "normal", "high", "close"] = "normal"
     page_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_SECONDS
     page_min_seconds: Annotated[float, Field(gt=0, le=300)] = PAGE_MIN_SECONDS
     page_events: Annotated[int, Field(ge=1, le=5_000_000)] = PAGE_EVENTS

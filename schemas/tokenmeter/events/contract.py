@@ -94,6 +94,9 @@ _IDS: dict[tuple[str, int], int] = {
     ("ledger_entry", 1): 19,
     ("account_state", 1): 20,
     ("alert", 1): 21,
+    ("watch_state", 1): 22,
+    ("alert", 2): 23,
+    ("watch_rows", 1): 24,
 }
 
 
@@ -176,6 +179,7 @@ class Topic:
     retention_ms: int | None
     like_events: bool = True
     timestamp_type: str = "CreateTime"
+    segment_bytes: int | None = None
 
     def config(self) -> dict[str, str]:
         """The topic's settings, as Kafka spells them."""
@@ -186,6 +190,8 @@ class Topic:
         }
         if self.cleanup == "delete":
             settings["retention.ms"] = str(KEPT_FOR_EVER_MS if self.retention_ms is None else self.retention_ms)
+        if self.segment_bytes is not None:
+            settings["segment.bytes"] = str(self.segment_bytes)
         return settings
 
 
@@ -198,6 +204,7 @@ RESALE = "usage.resale"
 CATALOG = "catalog"
 LEDGER = "ledger.entries"
 ACCOUNT_STATE = "account.state"
+WATCH_STATE = "watch.state"
 ALERTS = "alerts"
 
 RELEASED = "released"
@@ -216,6 +223,8 @@ TOPICS: tuple[Topic, ...] = (
     # LogAppendTime here too: what an hour or a month of the ledger is must not depend on who wrote the entry.
     Topic(LEDGER, ("ledger_entry",), "account_id", "delete", 90 * DAY_MS, timestamp_type="LogAppendTime"),
     Topic(ACCOUNT_STATE, ("account_state",), "account_id", "compact", None),
+    # What is not in the last segment is compacted: each checkpoint replaces the one before it.
+    Topic(WATCH_STATE, ("watch_state", "watch_rows"), "part", "compact", None, segment_bytes=64 << 20),
     Topic(ALERTS, ("alert",), "account_id", "delete", 90 * DAY_MS),
     Topic(CATALOG, CATALOG_SCHEMAS, "row_id", "delete", None, like_events=False),
 )

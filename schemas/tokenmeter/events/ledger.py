@@ -282,6 +282,8 @@ class Alert(Record):
     since: AwareDatetime
     resolves: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     sentence: str
+    measure: str | None = None
+    projected_amount: Usd | None = None
 
     def to_value(self) -> bytes:
         """The alert as a record of the topic."""

@@ -6,6 +6,7 @@ and touches the private attributes named in ``PRIVATE``; tests/contract guards e
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED
@@ -13,6 +14,8 @@ from aiokafka.errors import CorruptRecordException
 
 from tokenmeter.flow.batch import RecordBatch, Run
 
+CREATE_TIME = 0
+"""The records of such a batch are stamped by their producer, each for itself."""
 BATCH_EVENTS_MAX = 50_000
 """A batch ends with the producer batch that reaches this many records."""
 BATCH_BYTES_MAX = 16 << 20
@@ -102,7 +105,11 @@ def _append(batch: Any, from_offset: int, values: list[bytes | None], runs: list
     # In a batch stamped LogAppendTime, as usage.events is, the largest timestamp is that of every record.
     appended_at_ms: int = batch.max_timestamp or 0
     first_offset = records[0].offset
-    if records[-1].offset - first_offset + 1 == len(records):
+    if batch.timestamp_type == CREATE_TIME and batch.first_timestamp != appended_at_ms:
+        for (_, at_ms), same in groupby(enumerate(records), lambda one: (one[1].offset - one[0], one[1].timestamp)):
+            members = [record for _, record in same]
+            runs.append(Run(members[0].offset, len(members), at_ms))
+    elif records[-1].offset - first_offset + 1 == len(records):
         runs.append(Run(first_offset, len(records), appended_at_ms))
     else:  # compaction took records out of the middle
         runs.extend(Run(record.offset, 1, appended_at_ms) for record in records)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tokenmeter.flow import steps
 from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, run
-from tokenmeter.flow.page import Admission, Demand, OpenPage, PageBounds, PageLimits, Processor, admit
+from tokenmeter.flow.page import Admission, Clocked, Demand, OpenPage, PageBounds, PageLimits, Processor, admit
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ FOLDS_MAX = 2
 """Batches decoded at once, whatever the partitions: a decoded batch is several times its bytes."""
 TICK_S = 0.05
 """How often open pages are looked at, so that a page closes by age also when traffic has stopped."""
+CLOCK_S = 1.0
+"""How often a caught-up partition is told that time passes."""
 REVOKE_WAIT_S = 40.0
 """A revoke waits this long for the page that is being closed; longer than any Kafka call of the driver."""
 
@@ -54,6 +56,8 @@ class Owner:
     closed_at: float = 0.0
     close_seconds: float = 0.0
     progressed_at: float = 0.0
+    clocked: Clocked | None = None
+    timed_at: float = 0.0
 
     @property
     def lag(self) -> int:
@@ -107,25 +111,26 @@ class Engine:
 
         ``is_current`` is asked under the partition's lock: a batch fetched before a rebalance must not be counted.
         """
-        key = (batch.topic, batch.partition)
-        owner = self._owners.get(key)
-        if owner is None:
-            if not is_current():
-                return
-            try:
-                driver, processor = self._make_owner(*key)
-            except Exception as error:
-                self._on_failure(error)
-                return
-            owner = self._owners[key] = Owner(*key, driver, processor, progressed_at=self._clock())
-        async with owner.lock:
-            await self._guard(lambda: self._fold(owner, batch, is_current))
+        owner = self._owner((batch.topic, batch.partition), is_current)
+        if owner is not None:
+            async with owner.lock:
+                await self._guard(lambda: self._fold(owner, batch, is_current))
+
+    async def take(self, topic: str, partition: int, high_watermark: int, is_current: Callable[[], bool]) -> None:
+        """Own a partition before its first batch, so that its time passes even if none ever comes."""
+        owner = self._owner((topic, partition), is_current)
+        if owner is not None:
+            async with owner.lock:
+                owner.high_watermark = max(owner.high_watermark, high_watermark)
+                await self._guard(lambda: self._own(owner))
 
     async def close_due(self) -> None:
         """Close every page whose time has come; partitions busy with a batch look for themselves."""
         now = self._clock()
-        due = [owner for owner in self._owners.values() if not owner.lock.locked() and self._is_due(owner, now)]
-        await asyncio.gather(*(self._close_if_due(owner) for owner in due))
+        free = [owner for owner in self._owners.values() if not owner.lock.locked()]
+        due = [owner for owner in free if self._is_due(owner, now)]
+        idle = [owner for owner in free if owner.clocked and owner.page is None and now - owner.timed_at >= CLOCK_S]
+        await asyncio.gather(*(self._close_if_due(owner) for owner in due), *map(self._pass_time, idle))
 
     async def revoke(self, partitions: Iterable[Key]) -> None:
         """Drop the pages of these partitions. A page that is being closed may finish: its fate is the broker's."""
@@ -136,15 +141,46 @@ class Engine:
         await self.revoke(list(self._owners))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _owner(self, key: Key, is_current: Callable[[], bool]) -> Owner | None:
+        owner = self._owners.get(key)
+        if owner is not None or not is_current():
+            return owner
+        try:
+            driver, processor = self._make_owner(*key)
+        except Exception as error:
+            self._on_failure(error)
+            return None
+        clocked = processor if isinstance(processor, Clocked) else None
+        owner = Owner(*key, driver, processor, progressed_at=self._clock(), clocked=clocked)
+        self._owners[key] = owner
+        return owner
+
+    async def _own(self, owner: Owner) -> None:
+        if owner.ready or owner.revoked:
+            return
+        found: steps.Position = await self._steps(owner, steps.own())
+        owner.position = owner.committed = found.next_offset
+        owner.lost = found.lost
+        owner.ready = True
+        log.info("%s/%d: owned from offset %d", owner.topic, owner.partition, owner.position)
+
+    async def _pass_time(self, owner: Owner) -> None:
+        async with owner.lock:
+            if owner.clocked is None or not owner.ready or owner.revoked or owner.page is not None or owner.behind:
+                return
+            owner.timed_at = self._clock()
+            pass_time = owner.clocked.pass_time
+            await self._guard(lambda: self._timed(owner, pass_time))
+
+    async def _timed(self, owner: Owner, pass_time: Callable[[], Demand]) -> None:
+        if await self._thread(pass_time) is Demand.CLOSE:
+            owner.page = OpenPage(self._clock())
+            await self._close(owner)
+
     async def _fold(self, owner: Owner, batch: RecordBatch, is_current: Callable[[], bool]) -> None:
         if owner.revoked or not is_current():
             return
-        if not owner.ready:
-            found: steps.Position = await self._steps(owner, steps.own())
-            owner.position = owner.committed = found.next_offset
-            owner.lost = found.lost
-            owner.ready = True
-            log.info("%s/%d: owned from offset %d", owner.topic, owner.partition, owner.position)
+        await self._own(owner)
         owner.high_watermark = max(owner.high_watermark, batch.high_watermark)
         lost = 0
         match admit(owner.position, batch.start_offset, batch.next_offset):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tokenmeter.flow.batch import RecordBatch
 
@@ -103,6 +103,14 @@ class Processor(Protocol):
 
     def remembered(self) -> int:
         """How many things it holds from one page to the next; asked from another thread, so about."""
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A processor for which time passes although nothing is read. Called as a Processor's methods are."""
+
+    def pass_time(self) -> Demand:
+        """The partition is caught up and no page is open. CLOSE makes a page of no offsets for what time has done."""
 
 
 class Admission(Enum):

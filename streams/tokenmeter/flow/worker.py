@@ -62,6 +62,8 @@ class WorkerConfig:
     stall_seconds: float = STALL_SECONDS
     poll_interval_s: float = POLL_INTERVAL_S
     threads: int = WORKER_THREADS
+    clocked: bool = False
+    """Its processors are ``page.Clocked``: partitions are owned even if nothing is in them."""
     client: Mapping[str, Any] = field(default_factory=dict)
 
     def kafka(self) -> dict[str, Any]:
@@ -197,6 +199,7 @@ class Worker:
     async def _watch(self) -> None:
         """Update lag; end the process when work stands still."""
         consumer = self.app.consumer
+        await self._take_clocked()
         owners = {(owner.topic, owner.partition): owner for owner in self.engine.owners}
         assigned = {tp for tp in consumer.assignment() if tp.topic in self.app.batch_topics}
         now = time.monotonic()
@@ -223,6 +226,15 @@ class Worker:
                 )
         self.watchdog.forget(set(assigned))
         await self._watch_losses(assigned)
+
+    async def _take_clocked(self) -> None:
+        """Own what is assigned and caught up, if time passes for this app: a partition may be idle from the start."""
+        consumer = self.app.consumer
+        owned = {(owner.topic, owner.partition) for owner in self.engine.owners}
+        for tp in [one for one in consumer.assignment() if (one.topic, one.partition) not in owned]:
+            highest = consumer.highwater(tp)
+            if self.config.clocked and tp.topic in self.app.batch_topics and highest is not None:
+                await self.engine.take(*tp, highest, lambda tp=tp: tp in consumer.assignment())  # type: ignore[misc]
 
     async def _watch_losses(self, assigned: set[Any]) -> None:
         """Show what retention has ever removed unread, from the group's commits and from the partitions in hand."""

@@ -24,6 +24,7 @@ from tokenmeter.events import (
 from tokenmeter.events.catalog import ROWS
 from tokenmeter.events.contract import SCHEMA_NAMES, latest, versions
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
+from tokenmeter.events.watch import WatchRows, WatchState
 
 MODELS = {
     "usage_event": UsageEvent,
@@ -35,6 +36,8 @@ MODELS = {
     "ledger_entry": LedgerEntry,
     "account_state": AccountState,
     "alert": Alert,
+    "watch_state": WatchState,
+    "watch_rows": WatchRows,
     **ROWS,
 }
 FORBIDDEN_WORDS = ("prompt", "completion_text", "message", "content", "email", "ip_address", "address", "phone")

@@ -30,11 +30,12 @@ def collector_off() -> Iterator[None]:
     gc.enable()
 
 
-def fetched() -> tuple[Any, weakref.ref[Any]]:
-    """A fetch of one producer batch, as aiokafka makes it, and whether its bytes are still held."""
+def fetched(later_ms: int = 0) -> tuple[Any, weakref.ref[Any]]:
+    """A fetch of one producer batch, as aiokafka makes it, and whether its bytes are still held. Each tenth record is
+    ``later_ms`` later."""
     builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
     for number in range(RECORDS):
-        builder.append(number, 1_000, b"key", b"value-%d" % number, [])
+        builder.append(number, 1_000 + number // 10 * later_ms, b"key", b"value-%d" % number, [])
 
     async def make() -> tuple[Any, weakref.ref[Any]]:
         subscription = SubscriptionState(loop=asyncio.get_running_loop())
@@ -54,6 +55,15 @@ def test_a_drained_fetch_gives_every_value_and_is_freed_without_the_collector(co
     assert batch.values == [b"value-%d" % number for number in range(RECORDS)]
     assert not fetch.has_more()
     assert held() is None
+
+
+def test_records_that_their_producer_stamped_have_each_its_own_time() -> None:
+    fetch, _ = fetched(later_ms=60_000)
+    batch = drain(fetch, TP)
+    assert batch is not None
+    assert batch.appended_at_ms().tolist() == [1_000 + number // 10 * 60_000 for number in range(RECORDS)]
+    assert batch.offsets().tolist() == list(range(RECORDS))
+    assert len(batch.runs) == 10
 
 
 def test_the_same_check_sees_what_a_fetch_that_keeps_its_generator_leaks(collector_off: None) -> None:

@@ -107,6 +107,32 @@ def alert_line(alert: Alert) -> str:
     return f"{clock(alert.broker_at)} {alert.severity} {alert.state} {alert.sentence}"
 
 
+def figures(alert: Alert) -> Table:
+    """An alert's figures, one a row, as far as it has them."""
+    made = Table(show_header=False, box=SIMPLE_HEAD)
+    made.add_column()
+    made.add_column(overflow="fold")
+    money = f" {alert.currency}" if alert.currency else ""
+    rows = {
+        "alert": alert.alert_id,
+        alert.subject_kind: alert.subject_id,
+        "account": alert.account_id,
+        "kind": f"{alert.kind}, {alert.state}",
+        "measure": alert.measure,
+        "expected": None if alert.expected is None else plain(alert.expected),
+        "seen": None if alert.seen is None else plain(alert.seen),
+        "score (−log10 p)": alert.score,
+        "since": clock(alert.since),
+        "amount": None if alert.amount is None else plain(alert.amount) + money,
+        "in an hour": None if alert.projected_amount is None else plain(alert.projected_amount) + money,
+        "lines": None if alert.first_offset is None else f"{alert.topic}/{alert.partition}@{alert.first_offset}…",
+    }
+    for name, value in rows.items():
+        if value not in (None, ""):
+            made.add_row(name, Text(str(value)))
+    return made
+
+
 def as_json(record: AccountState | LedgerEntry | Alert, **more: Any) -> dict[str, Any]:
     """Amounts as text, so that no reader rounds them."""
     return {**record.model_dump(mode="json"), **more}

@@ -2,8 +2,9 @@
 
 A bucket closes when a line of a later one, or the clock of an idle partition, passes its end. A line whose broker time
 lies in a closed bucket counts in the open one: a closed bucket is never judged again, so neither a late event nor a
-clock that jumps back can alert twice. A clock that jumps ahead closes at most AHEAD_BUCKETS; what lies farther counts
-in the open bucket too.
+clock that jumps back can alert twice. What lies more than AHEAD_BUCKETS
+off, ahead or behind, is of another clock and counts in the open bucket too; but when lines of two such buckets follow
+each other it is another time: the open bucket is judged, those between never are, and it goes on from there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ class Collect:
     def __init__(self, bucket_s: int = 60) -> None:
         self.bucket_s = bucket_s
         self.open: int | None = None
+        self.offsets: tuple[int, int] | None = None
+        """Of the first and the last line of the open bucket."""
+        self.away: int | None = None
+        """The bucket in which lines of another time began."""
         self._sums: dict[str, Doubles] = {}
 
     def closes(self, time_s: int) -> list[int]:
@@ -34,13 +39,22 @@ class Collect:
             return []
         return list(range(self.open, bucket))
 
+    def is_another_time(self, time_s: int) -> bool:
+        """Whether lines go on at a time far from the open bucket; then judge it, and call ``opened`` with theirs."""
+        bucket = time_s // self.bucket_s
+        if self.open is None or abs(bucket - self.open) <= AHEAD_BUCKETS:
+            self.away = None
+            return False
+        before, self.away = self.away, bucket
+        if before is not None and before < bucket <= before + AHEAD_BUCKETS:
+            return True
+        self.away = bucket if before is None or abs(bucket - before) > AHEAD_BUCKETS else before
+        return False
+
     def add(self, rows: Longs, subjects: int, late: Mask, calls: Doubles, **values: Doubles) -> None:
         """Lines (all of one length) of the open bucket; ``late`` ones are older than an hour."""
         for name, column in {"calls": calls, "late": calls * late, **values}.items():
-            sums = self._sums.get(name, np.zeros(0))
-            if len(sums) < subjects:
-                self._sums[name] = sums = np.concatenate([sums, np.zeros(subjects - len(sums))])
-            np.add.at(sums, rows, column)
+            np.add.at(self._room(name, subjects), rows, column)
 
     def take(self, subjects: int, value: str = "calls", **columns: str) -> Bucket:
         """The open bucket of the measure ``value``; ``columns`` name the sums that are its squares, paid, exposure."""
@@ -50,10 +64,24 @@ class Collect:
 
     def opened(self, bucket: int) -> None:
         """Begin the next bucket, empty."""
-        self.open = bucket
+        self.open, self.offsets, self.away = bucket, None, None
         for sums in self._sums.values():
             sums[:] = 0
 
-    def _padded(self, name: str, subjects: int) -> Doubles:
+    def sums(self, name: str, first: int, end: int) -> Doubles:
+        """What the rows [first, end) have of a column by now."""
+        return self._padded(name, end)[first:]
+
+    def restore(self, name: str, first: int, sums: Doubles) -> None:
+        """Put back what ``sums`` gave."""
+        self._room(name, first + len(sums))[first : first + len(sums)] = sums
+
+    def _room(self, name: str, subjects: int) -> Doubles:
         sums = self._sums.get(name, np.zeros(0))
-        return np.concatenate([sums, np.zeros(subjects - len(sums))])
+        if len(sums) < subjects:
+            # Twice the room: a new subject in each batch must not copy all the others each time.
+            self._sums[name] = sums = np.concatenate([sums, np.zeros(2 * subjects - len(sums))])
+        return sums
+
+    def _padded(self, name: str, subjects: int) -> Doubles:
+        return self._room(name, subjects)[:subjects]

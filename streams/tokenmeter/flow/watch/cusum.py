@@ -24,7 +24,7 @@ CAP = 20.0
 """A sum stops at so many nats of its own scale, so that it comes down again."""
 
 
-def scales(c: Columns) -> tuple[Floats, Floats, Floats]:
+def scales(c: Columns, buckets_day: int) -> tuple[Floats, Floats, Floats]:
     """s of up, down and silence (rows)."""
     peaks = (
         (c.peak_up, settings.PEAK_CALIBRATED),
@@ -34,7 +34,9 @@ def scales(c: Columns) -> tuple[Floats, Floats, Floats]:
     up, down, quiet = (
         np.maximum(peak * np.float32(1 / calibrated), np.float32(SCALE_MIN)) for peak, calibrated in peaks
     )
-    return up, down, quiet
+    # While the week was not known the sum was held down: what it never did then says little.
+    fresh = c.age < settings.HELD_DAYS * buckets_day
+    return np.where(fresh, np.maximum(up, np.float32(1)), up), down, quiet
 
 
 def add(now: Floats, top: Floats, step: Floats, scale: Floats) -> Floats:

@@ -16,7 +16,7 @@ from tokenmeter.flow.watch.episodes import ALERT
 from tokenmeter.flow.watch.exact import Longs
 from tokenmeter.flow.watch.groups import GROUP, Groups
 from tokenmeter.flow.watch.newcomers import Newcomers
-from tokenmeter.flow.watch.settings import Measure, Settings
+from tokenmeter.flow.watch.settings import Kind, Measure, Settings
 from tokenmeter.flow.watch.state import BLOCK_ROWS, RECORD, Block, Columns, pack, parse, unpack
 from tokenmeter.flow.watch.step import step
 
@@ -110,16 +110,30 @@ class Detector:
         active = self._active()
         quiet = settings.QUIET_MINUTES * 60 / self.plan.settings.bucket_s
         said = [np.zeros(0, ALERT)]
-        for groups, sides in zip(self.groups, _sides(judged), strict=True):
+        for groups, sides, usual in zip(self.groups, _sides(judged), (Kind.SPIKE, Kind.DROP), strict=True):
             if not sides:
                 break
             alerts = np.concatenate([side.alerts for side in sides])
             if len(active):
-                said.append(groups.advance(bucket, np.concatenate([side.votes for side in sides]), active, quiet))
+                whole = groups.advance(bucket, np.concatenate([side.votes for side in sides]), active, quiet)
+                whole["kind"][whole["kind"] == 0] = usual  # nobody votes any more
+                said.append(whole)
                 groups.absorb(alerts)
             said.append(alerts)
         alerts = np.concatenate(said)
         return alerts[np.argsort(alerts["row"], kind="stable")]
+
+    def skip_to(self, bucket: int) -> None:
+        """Go on at ``bucket``, which is another time: what lies between was not seen, and is no silence."""
+        self.next_bucket = bucket
+        for block in self.blocks:
+            c, block.hourly = block.columns, None
+            c.hour_y[:] = c.hour_mean[:] = 0
+            for since in (c.begun_up, c.begun_down, c.opened_up, c.opened_down, c.last_up, c.last_down):
+                np.minimum(since, bucket, out=since)
+        for groups in self.groups:
+            for name in ("since", "last"):
+                groups.episodes[name] = np.minimum(groups.episodes[name], bucket)
 
     def _active(self) -> Longs:
         """How many subjects of each group had a value within a day."""

@@ -33,7 +33,7 @@ class Hourly:
     def of(cls, c: Columns, hour: int, seasonal: bool, plan: Settings) -> Hourly:
         one = np.ones(c.rows, np.float32)
         now, highest, lowest = season.factors(c, hour) if seasonal else (one, one, one)
-        up, down, quiet = cusum.scales(c)
+        up, down, quiet = cusum.scales(c, plan.buckets_day)
         inflation = residual.hour_dispersion(c) * np.float32(plan.buckets_hour)
         spike = habit.scale(c, plan.buckets_day)
         return cls(hour, now, highest, lowest, spike, up, down, quiet, inflation)

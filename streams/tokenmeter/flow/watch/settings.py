@@ -120,8 +120,12 @@ PEAK_CALIBRATED_FALLS = 2.5
 PEAK_PRIOR, PEAK_PRIOR_SPIKE, PEAK_GAIN_MIN = 8.0, 1.0, 1 / 20
 YOUNG_DAYS = 1.0
 """Under this age a subject is judged by what newcomers do."""
+FIRST_WEEK_DAYS, NEW_SHARE = 7.0, 2.0
+"""Under this age a count's score is at most so many times what its spend scores among newcomers: no more is known."""
 WEEK_DAYS, WEEK_ALLOWANCE = 21.0, 1.6
 """Until a subject has shown three weeks, its slow burn is measured against so many times the expectation."""
+HELD_DAYS = 42.0
+"""Under this age a slow burn's scale is 1 at least."""
 SEASON_DAYS = 3.0
 """Under this age the hours of its day are not known well enough to add up what is over them."""
 NEWCOMER_START, NEWCOMER_EXCESS = 1.0, 0.5

@@ -76,8 +76,13 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         cusum.forget(c, learning)
         burn = np.where(learning, np.float32(0), burn)
     score = np.maximum(spike, burn)
-    if young.any():
-        score = np.where(young, newcomers.score(paid), score)
+    new = c.age < settings.FIRST_WEEK_DAYS * config.buckets_day
+    if new.any():
+        rare = newcomers.score(paid)
+        if counts and seen.paid is not None:
+            # Its first Monday: what a new one has never done must also be more than new ones do.
+            score = np.where(new, np.minimum(score, settings.NEW_SHARE * rare), score)
+        score = np.where(young, rare, score)
     if not judged.all():
         score *= judged
     falls = judged & (c.age >= FALLS_DAYS * config.buckets_day) & plan.measure.falls

@@ -1,0 +1,40 @@
+"""usage.billing: customers and their keys, in tokens and calls, each with the money they cost."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tokenmeter.events.contract import BILLING
+from tokenmeter.flow.decode import INDEX
+from tokenmeter.flow.watch.exact import Longs
+from tokenmeter.flow.watch.feed import Feed, Lines, Watched, doubles, late, who
+from tokenmeter.flow.watch.settings import Measure
+from tokenmeter.flow.watch.subjects import Subject
+
+MEASURES = (
+    # What costs money; the tokens of a call vary by orders of magnitude, and tokens_squared says how much.
+    Watched(Measure("tokens"), "tokens", {"squares": "squares", "paid": "paid"}),
+    # What many small calls do: a runaway loop, a key that is tried out.
+    Watched(Measure("calls"), "calls", {"paid": "paid"}),
+)
+
+
+def read(frame: pl.DataFrame, appended_at_ms: Longs) -> Lines:
+    """See Feed. A correction is no call: lines that take back are left out."""
+    tokens = pl.col("input_tokens") + pl.col("output_tokens")
+    usable = frame.filter((pl.col("events") > 0) & (tokens >= 0) & (pl.col("charge").fill_null(0) >= 0))
+    place = usable[INDEX].to_numpy()
+    number, known = who(usable, ["customer_id", "api_key_id"], ["currency", "model"])
+    subjects = []
+    for customer, key, currency, model in known.iter_rows():
+        both = [Subject("customer", customer, customer, currency or "")]
+        if key is not None:
+            both.append(Subject("key", key, customer, currency or "", model))
+        subjects.append(tuple(both))
+    squares = pl.coalesce(pl.col("tokens_squared").cast(pl.Float64), tokens.cast(pl.Float64).pow(2) / pl.col("events"))
+    calls, value, squared, paid = doubles(usable, pl.col("events"), tokens, squares, pl.col("charge"))
+    columns = {"calls": calls, "tokens": value, "squares": squared, "paid": paid}
+    return Lines(place, number, subjects, late(usable, appended_at_ms[place]), columns)
+
+
+FEED = Feed(BILLING, "billing_line", MEASURES, ("calls", "tokens", "squares", "paid"), 2, read)

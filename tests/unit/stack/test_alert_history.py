@@ -1,0 +1,68 @@
+"""``tokenmeter alerts explain``: a leaked key's day as its lines had it, its band, and which model moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from support.watched import TOKENS_CALL, World, billing
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.ledger import Alert
+from tokenmeter.flow.watch.settings import Settings
+from tokenmeter.stack.alerts.chart import COLUMNS, ROWS, chart
+from tokenmeter.stack.alerts.history import Day, day_of
+
+BEGIN_S = 20_605 * 86400
+DAYS = 2
+LEAK = DAYS * 1440 - 60
+CALLS = 50
+
+
+@pytest.fixture(scope="module")
+def leaked() -> tuple[World, Alert]:
+    """A key of steady calls that leaks an hour before the end: a second model, forty times the calls."""
+    chance = np.random.default_rng(1)
+    world = World(Settings(), begin_s=BEGIN_S)
+    for minute in range(DAYS * 1440):
+        at_s = BEGIN_S + minute * 60
+        lines = [billing(at_s, "acme", "key", int(chance.poisson(CALLS)))]
+        if LEAK <= minute < LEAK + 3:
+            lines.append(billing(at_s, "acme", "key", 40 * CALLS, model="author/large"))
+        world.write(at_s, lines)
+    world.owner().page(world.end())
+    (alert,) = (Alert(**record) for record in world.alerts() if record["state"] == "OPEN")
+    return world, alert
+
+
+@pytest.fixture(scope="module")
+def day(leaked: tuple[World, Alert]) -> Day:
+    world, alert = leaked
+    return day_of(world.log, alert)
+
+
+def test_the_day_has_what_was_seen_the_band_around_it_and_what_moved(day: Day) -> None:
+    assert len(day.buckets) == 1440
+    over = np.flatnonzero(day.seen > day.spike)
+    assert (day.buckets[over] - BEGIN_S // 60).tolist() == [LEAK, LEAK + 1, LEAK + 2]
+    within = day.seen[:1000]
+    assert (within < day.spike[:1000]).all()
+    assert np.median(within) == pytest.approx(CALLS * TOKENS_CALL, rel=0.05)
+    assert np.median(day.expected) == pytest.approx(CALLS * TOKENS_CALL, rel=0.2)
+    assert day.movers[0][0] == "author/large" and day.movers[0][1] > 0.6
+
+
+def test_the_chart_shows_the_leak_in_red_at_its_quarter_of_an_hour(day: Day) -> None:
+    made = chart(day)
+    first = made.plain.splitlines()[0][13:]
+    at = np.flatnonzero(day.seen > day.spike)[0] * COLUMNS // len(day.buckets)
+    assert first[at] == "█" and first.count("█") <= 2
+    assert any(span.style == "red" for span in made.spans)
+    assert len(made.plain.splitlines()) == ROWS + 2
+    assert "logarithmic" in made.plain
+
+
+def test_what_is_no_anomaly_of_one_subject_has_no_day(leaked: tuple[World, Alert]) -> None:
+    world, alert = leaked
+    for other in ({"topic": "ledger.entries"}, {"subject_kind": "group"}, {"subject_id": "unknown"}):
+        with pytest.raises(Misconfigured):
+            day_of(world.log, alert.model_copy(update=other))

@@ -71,8 +71,8 @@ def migrate(
             client.command(migration.statement)
             if rows:
                 say(f"{migration.name}: copied in {time.monotonic() - began:,.0f} s")
-            row = [[migration.name, migration.checksum]]
-            client.insert("tokenmeter.schema_migrations", row, column_names=["name", "checksum"])
+            noted = {"name": migration.name, "checksum": migration.checksum}
+            client.command(sql("migration_applied"), parameters=noted)
             applied.append(migration.name)
     except ClickHouseError as error:
         after = applied[-1] if applied else "the start"

@@ -181,7 +181,7 @@ def test_a_session_that_ends_while_others_ask_is_never_closed_under_a_request(se
 
 def test_what_nobody_foresaw_is_told_with_a_code_too(server: Server) -> None:
     answer = ask(server, "SELECT 1", session_id="s", session_timeout="soon")
-    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (500, "1001")
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (503, "1001")
     assert "soon" in answer.text
 
 

@@ -32,6 +32,8 @@ class EngineError(Exception):
             return 404
         if self.code in _FORBIDDEN:
             return 403
+        if self.code in (UNKNOWN, STD_EXCEPTION):
+            return 503  # a connection to the engine that failed, say: clients ask once more
         return _STATUS.get(self.code, 500)
 
 

@@ -34,7 +34,7 @@ from starlette.routing import Route
 from tokenmeter.events.errors import TokenmeterError
 from tokenmeter.store.body import BODY_BYTES_MAX, BodyError, compressed, decompressed, form_fields
 from tokenmeter.store.embedded import SESSION_SECONDS, Answer, EmbeddedClickHouse, Query
-from tokenmeter.store.engine_error import STD_EXCEPTION, EngineError
+from tokenmeter.store.engine_error import STD_EXCEPTION, UNKNOWN, EngineError
 from tokenmeter.store.parsed import QUERY_BYTES_MAX
 from tokenmeter.store.users import User, authenticate, load
 
@@ -96,6 +96,8 @@ class Service:
                     response.body_iterator = _closing(response.body_iterator, held.pop_all())
                 return response
         except EngineError as error:
+            if error.code == UNKNOWN:
+                _log.exception("the engine failed without a code")
             return _failed(error)
         except (BodyError, UnicodeDecodeError) as error:
             return _failed(EngineError(27, f"Code: 27. DB::Exception: {error} (CANNOT_PARSE_INPUT_ASSERTION_FAILED)"))

@@ -47,6 +47,8 @@ MEMORY_BYTES_MAX = 16 << 20
 WHOLE_BYTES_MAX = 1 << 20
 """An answer up to here is sent with its length, and its error with a status; a larger one is streamed."""
 READ_BYTES_MAX = 1 << 20
+NICENESS = 10
+"""It stands back, on a busy machine, behind the workers on which alerts depend."""
 KEEP_ALIVE_S = 60
 """An idle connection is closed after this: later than clients do it, who else send into one that is just closing."""
 _NOT_SETTINGS = frozenset(
@@ -249,6 +251,7 @@ def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
 
 def serve(data: Path, host: str, port: int, users_file: Path) -> None:
     """Serve until SIGTERM or SIGINT."""
+    os.nice(NICENESS)
     known = load(users_file)
     application = app(EmbeddedClickHouse(data), known)
     listener = socket.create_server((host, port), backlog=512)

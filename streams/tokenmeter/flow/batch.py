@@ -6,7 +6,8 @@ broker stamps it once; a run costs a tuple where an event would cost an object.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,3 +78,17 @@ class RecordBatch:
             self.generation,
             self.received_at,
         )
+
+
+def merged(batches: Sequence[RecordBatch]) -> RecordBatch:
+    """Consecutive batches of one partition as one; what a batch says of the broker is what the last one says."""
+    first, last = batches[0], batches[-1]
+    if first is last:
+        return first
+    return replace(
+        last,
+        start_offset=first.start_offset,
+        values=[value for batch in batches for value in batch.values],
+        runs=[run for batch in batches for run in batch.runs],
+        bytes=sum(batch.bytes for batch in batches),
+    )

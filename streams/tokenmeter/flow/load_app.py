@@ -24,6 +24,8 @@ PAGE_SECONDS = 1.0
 """Younger than the meter's pages: what is metered should be seen soon."""
 PAGE_EVENTS = 100_000
 DATABASE = "tokenmeter"
+NICENESS = 10
+"""Boards may be a second late; an alert may not. Behind, it loads larger pages, which cost less."""
 THREADS = 512
 """Pages that may wait at the gate at once: they wait in threads, one for each partition of each topic."""
 
@@ -81,7 +83,7 @@ def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     def make_processor(topic: str, partition: int) -> Processor:
         return Loader(topic, partition, gate.insert)
 
-    worker = Worker(replace(config.worker, threads=THREADS), make_processor, make_driver)
+    worker = Worker(replace(config.worker, threads=THREADS, niceness=NICENESS), make_processor, make_driver)
     worker.notes = remaker.health
 
     async def begin() -> None:

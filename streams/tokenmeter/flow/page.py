@@ -19,7 +19,7 @@ PAGE_MIN_SECONDS = 0.2
 PAGE_BEHIND_MAX = 2_000
 """A partition is nearly caught up when at most this many offsets are not folded yet, or as many as the page holds."""
 CLOSE_SHARE_MAX = 0.2
-"""... and no more than this share of its time goes into closing its pages: each costs milliseconds, however small."""
+"""... and closing its pages takes no more than this share of a CPU: each costs milliseconds, however small."""
 PAGE_EVENTS = 500_000
 PAGE_BYTES_MAX = 256 << 20
 """A page closes when it holds this many bytes of values, whatever its age and count."""
@@ -152,18 +152,18 @@ class OpenPage:
     demanded: bool = False
 
     def is_due(
-        self, now: float, last_closed_at: float, behind: int, limits: PageLimits, close_seconds: float = 0.0
+        self, now: float, last_closed_at: float, behind: int, limits: PageLimits, close_cpu_seconds: float = 0.0
     ) -> bool:
         """Whether the page must close; ``now``, ``opened_at`` and ``last_closed_at`` are monotonic seconds.
 
-        ``behind``: how many offsets of the partition are not in the page yet. ``close_seconds``: what closing the last
-        page took.
+        ``behind``: how many offsets of the partition are not in the page yet. ``close_cpu_seconds``: what closing
+        the last page took of a CPU.
         """
         if self.events >= limits.events or self.bytes >= limits.bytes:
             return True
         if self.demanded and now - last_closed_at >= limits.demand_interval_s:
             return True
         if limits.min_seconds is not None and behind <= max(limits.behind_max, self.events):
-            enough = max(limits.min_seconds, close_seconds / CLOSE_SHARE_MAX)
+            enough = max(limits.min_seconds, close_cpu_seconds / CLOSE_SHARE_MAX)
             return now - self.opened_at >= min(enough, limits.seconds)
         return now - self.opened_at >= limits.seconds

@@ -64,6 +64,8 @@ class WorkerConfig:
     threads: int = WORKER_THREADS
     clocked: bool = False
     """Its processors are ``page.Clocked``: partitions are owned even if nothing is in them."""
+    niceness: int = 0
+    """How far it stands back, on a busy machine, behind those on which alerts depend; see nice(2)."""
     client: Mapping[str, Any] = field(default_factory=dict)
 
     def kafka(self) -> dict[str, Any]:
@@ -125,6 +127,7 @@ class Worker:
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
         self.config.work_dir.mkdir(parents=True, exist_ok=True)
+        os.nice(self.config.niceness)
         tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()

@@ -190,8 +190,8 @@ def test_a_page_closes_young_when_its_partition_is_nearly_caught_up() -> None:
     assert not OpenPage(0).is_due(4.9, 0, 101, limits)
     assert OpenPage(0).is_due(5, 0, 101, limits)
     assert OpenPage(0, events=101).is_due(0.2, 0, 101, limits), "as large as the backlog"
-    assert not OpenPage(0).is_due(0.9, 0, 0, limits, close_seconds=0.2), "closing would take too much of the time"
-    assert OpenPage(0).is_due(1.0, 0, 0, limits, close_seconds=0.2)
+    assert not OpenPage(0).is_due(0.9, 0, 0, limits, close_cpu_seconds=0.2), "closing would take too much of the time"
+    assert OpenPage(0).is_due(1.0, 0, 0, limits, close_cpu_seconds=0.2)
     assert OpenPage(0).is_due(1, 0, 0, PageLimits(seconds=1, min_seconds=3))
 
 

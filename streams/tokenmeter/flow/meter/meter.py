@@ -1,7 +1,7 @@
-"""The meter's processor: a batch goes through decode, judge and dedup; rating and totals follow, many events at once.
+"""The meter's processor: decode, judge, dedup, rating and totals, each of many events at once.
 
-What a page keeps is its totals, its quarantined values, a few sums, and the events of small batches until there are
-enough. The catalog it is rated by is that of its first batch, and the page names it.
+What a page keeps is its totals, its quarantined values, a few sums, and small batches until there are enough of them.
+The catalog it is rated by is that of its first batch, and the page names it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import FIRST_DIGEST, page_digest
 from tokenmeter.events.rating import amount
 from tokenmeter.flow import columnar_avro
-from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.batch import RecordBatch, merged
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks, joined, marks
 from tokenmeter.flow.journal import Journal, NoJournal, Span
@@ -41,7 +41,7 @@ from tokenmeter.flow.rate.unrated import Unrated
 
 CUSTOMERS_CACHED_MAX = 1_000_000
 TOGETHER_EVENTS_MIN = 5_000
-"""Events of small batches are rated and added up together: each time costs milliseconds, however few there are."""
+"""Small batches are metered together: each time costs 25 ms, however few events there are."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class _Page:
     duplicates: int = 0
     unpriced: int = 0
     quarantined: list[dict[str, Any]] = field(default_factory=list)
-    held: list[pl.DataFrame] = field(default_factory=list)
+    waiting: list[RecordBatch] = field(default_factory=list)
     billing: list[pl.DataFrame] = field(default_factory=list)
     market: list[pl.DataFrame] = field(default_factory=list)
     end_users: list[pl.DataFrame] = field(default_factory=list)
@@ -122,6 +122,17 @@ class Meter:
         """Fold one batch. See Processor; Fatal when most of the page is poison."""
         page = self._page
         page.events_in += len(batch)
+        page.waiting.append(batch)
+        if sum(map(len, page.waiting)) >= TOGETHER_EVENTS_MIN:
+            self._fold()
+        return Demand.NOTHING
+
+    def _fold(self) -> None:
+        """Meter the batches that wait."""
+        page = self._page
+        if not page.waiting:
+            return
+        batch, page.waiting = merged(page.waiting), []
         frame, appended_at_ms, rejected = self._decode(batch)
         offsets = batch.offsets()
         stamps = batch.appended_at_ms()
@@ -141,20 +152,15 @@ class Meter:
             page.duplicates += int(np.count_nonzero(status == DUPLICATE))
             usable = usable.filter(status == FRESH)
         self._stop_on_outage(batch)
-        page.held.append(usable)
-        if sum(frame.height for frame in page.held) >= TOGETHER_EVENTS_MIN:
-            self._total()
-        return Demand.NOTHING
+        self._total(usable)
 
     def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
         decoded = decode(batch.values)
         return decoded.frame, batch.appended_at_ms()[decoded.frame[INDEX].to_numpy()], decoded.rejected
 
-    def _total(self) -> None:
-        """Rate and add up the events that are held."""
+    def _total(self, events: pl.DataFrame) -> None:
+        """Rate and add up fresh events."""
         page = self._page
-        events = pl.concat(page.held, how="vertical") if page.held else pl.DataFrame()
-        page.held = []
         if not events.height:
             return
         page.events += events.height
@@ -214,7 +220,7 @@ class Meter:
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         """The page's lines, quarantined events and its own record. See Processor."""
         page = self._page
-        self._total()
+        self._fold()
         made = lines(page.billing, page.market, page.rater)
         place = [pl.lit(self._partition).alias("partition"), pl.lit(bounds.first_offset).alias("first_offset")]
         billing_values = columnar_avro.encode("billing_line", made.billing.with_columns(place))

@@ -4,13 +4,16 @@ ledger made of it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner
 
 from support import owed
@@ -131,6 +134,34 @@ def test_without_an_admin_key_there_is_no_such_route(bootstrap: str) -> None:
         assert httpx.post(f"{url}/v1/credit", json={}).status_code == 404
     with pytest.raises(Misconfigured, match="admin key"):
         run(GatewayConfig(bootstrap, keys=("a", "b"), admin_keys=("b",), desk=desk))
+
+
+def test_p01_a_restore_waits_for_an_open_transaction_and_ends_at_its_marker(bootstrap: str) -> None:
+    """The dead owner's transaction is the last thing on the state topic, and its marker the last offset."""
+    topic, client = "p01.state", {"bootstrap.servers": bootstrap}
+    admin = AdminClient(client)
+    admin.create_topics([NewTopic(topic, 1, config={"cleanup.policy": "compact"})])[topic].result(30)
+    owners = [Producer({**client, "transactional.id": "p01"}) for _ in range(2)]
+    owners[0].init_transactions()
+    for value, commits in ((b"old", True), (b"newest", True), (b"never", False)):
+        owners[0].begin_transaction()
+        owners[0].produce(topic, value, b"acme", 0)
+        assert owners[0].flush(30) == 0
+        if commits:
+            owners[0].commit_transaction()
+    log, fenced = KafkaLogReader(client), Event()
+
+    def restored() -> tuple[bool, list[bytes | None]]:
+        values = [value for batch in log.read(topic, 0, 0, log.end(topic, 0)) for value in batch.values]
+        return fenced.is_set(), values
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(restored)
+        assert not wait([asked], 1.0).done
+        fenced.set()
+        owners[1].init_transactions()  # aborts what the dead owner left open
+        assert asked.result(60) == (True, [b"old", b"newest"])
+    assert restored() == (True, [b"old", b"newest"])
 
 
 def _balance(booked: Booked) -> Decimal | None:

@@ -43,7 +43,9 @@ def audit(
 
     Every event is counted and rated again, by the catalog below the offset its page names, without the meter's code,
     and compared with usage.pages, usage.billing, usage.market, usage.resale, usage.quarantine, the chain of digests,
-    and the tables of ClickHouse. The first page and field that differs is named, e.g. the charge of billing line 3.
+    and the tables of ClickHouse. The CHARGE entries of ledger.entries are compared with the lines they are made of, and
+    every account is booked again from its entries and compared with account.state. The first page (or account) and
+    field that differs is named, e.g. the charge of billing line 3.
     """
     settings = load(data=data)
     client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}

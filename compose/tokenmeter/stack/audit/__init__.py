@@ -5,7 +5,9 @@ obvious one (``reference``) that judges doubtful values and names what differs. 
 ``charges``, the contract's page of pricing word for word, by the catalog offset that each page names. Compares the
 events, usage.pages, the lines of usage.billing, usage.market and usage.resale, usage.quarantine and ClickHouse, and
 checks the chain of pages and the sources' numbers.
-Promises to name the first page and field that differ, whatever the size of the log, in bounded memory.
+Holds the ledger to the same: a page's CHARGE entries are what its lines call for, and every account is booked again
+from ledger.entries by ``ledger``, which knows nothing of the ledger's code, and compared with account.state.
+Promises to name the first page, or account, and field that differ, whatever the size of the log, in bounded memory.
 Must never share code with the meter: only the contract, its accept rule, its line keys, its price ids and its digest.
 """
 

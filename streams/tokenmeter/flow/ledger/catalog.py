@@ -69,6 +69,11 @@ class CatalogTerms:
         """See TermsBook."""
         return self._made.get(account_id, self._default)
 
+    @property
+    def next_change_ms(self) -> int | None:
+        """The first millisecond at which a row that is known takes effect; None: none is waiting for its time."""
+        return -(-self._later[0][0] // 1_000) if self._later else None
+
     def advance(self, at_ms: int, rows: Iterable[Row]) -> dict[str, str]:
         """Take ``rows`` and let time pass; returns the accounts whose terms changed, each with why."""
         self._at_us = max(self._at_us, at_ms * 1_000)

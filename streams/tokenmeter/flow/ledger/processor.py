@@ -7,7 +7,11 @@ hide: the fence before has aborted it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
@@ -55,14 +59,24 @@ class LedgerProcessor:
         if not len(batch):
             return Demand.NOTHING
         times, offsets = batch.appended_at_ms(), batch.offsets()
-        self._follow_catalog(int(times[0]))
-        told, rejected = self._ledger.fold(batch.values, times, offsets)
+        clock, begin = np.maximum.accumulate(times), 0
+        while begin < len(batch):  # a row that takes effect within the batch is in force from its own time on
+            self._follow_catalog(int(clock[begin]))
+            later_ms = self._terms.next_change_ms
+            end = len(batch) if later_ms is None else int(np.searchsorted(clock, later_ms))
+            self._fold(batch.values[begin:end], times[begin:end], offsets[begin:end])
+            begin = end
+        return Demand.CLOSE if self._alerts else Demand.NOTHING
+
+    def _fold(
+        self, values: Sequence[bytes | None], times: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+    ) -> None:
+        told, rejected = self._ledger.fold(values, times, offsets)
         self._alerts += told
         for bad in rejected:
             self._alerts.append(
                 self._unreadable(int(offsets[bad.index]), int(times[bad.index]), bad.reason, bad.detail)
             )
-        return Demand.CLOSE if self._alerts else Demand.NOTHING
 
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         """The states that changed, the alerts, and the expiries that are due. See Processor."""

@@ -92,11 +92,17 @@ def test_c08_spent_is_zero_right_after_the_boundary(scope: str, window: str, day
         assert desk.state()["allowed"] is True
 
 
-def test_c08_a_distributor_counts_what_its_customers_use_of_its_windows() -> None:
-    desk = Desk(budget("distributor", "ACCOUNT", "distributor", "DAY", 10))
+@pytest.mark.parametrize(("window", "days"), [("DAY", 1), ("WEEK", 4), ("MONTH", 5)])
+def test_c08_a_distributor_counts_what_its_customers_use_of_its_windows(window: str, days: int) -> None:
+    desk = Desk(budget("distributor", "ACCOUNT", "distributor", window, 10))
     assert lines(desk.post(*(desk.charge(2, "distributor", level=1) for _ in range(5)))) == ["50", "80", "95", "100"]
+    boundary = datetime(2026, 11, 26, tzinfo=UTC) + timedelta(days=days)
     state = desk.state("distributor")
-    assert (state["reason"], state["refused_until"]) == ("budget", datetime(2026, 11, 27, tzinfo=UTC))
+    assert (state["reason"], state["refused_until"]) == ("budget", boundary)
+    desk.at = boundary
+    assert desk.spend(1, "distributor", level=1) == []
+    assert desk.state("distributor")["reason"] == "ok"
+    assert {one["ends_at"]: one["spent"] for one in desk.state("distributor")["windows"]}[boundary] == 10
 
 
 def test_c10_a_rotated_key_keeps_its_budget_because_both_secrets_are_one_key() -> None:

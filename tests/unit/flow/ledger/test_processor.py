@@ -151,6 +151,21 @@ def test_a_row_of_the_catalog_takes_effect_at_its_time() -> None:
     assert world.state()["reason"] == "exhausted"
 
 
+@pytest.mark.parametrize("cut", [[1, 2, 3, 4], [4], [3, 4]])
+def test_a_row_that_takes_effect_within_a_batch_is_in_force_from_its_own_time_on(cut: list[int]) -> None:
+    """However the entries are cut into batches: the budget begins with the third, whose alert is told."""
+    begins = NOON + timedelta(hours=1)
+    daily = budget("c", "ACCOUNT", "c", "DAY", 10).model_copy(update={"effective_from": begins, "row_id": ""})
+    daily = type(daily)(**{name: value for name, value in daily.__dict__.items() if name != "row_id"})
+    world, desk = World(daily), Desk()
+    for minutes, amount in ((0, 3), (59, 4), (60, 5), (61, 1)):
+        world.write(desk.charge(amount), at_ms=NOON_MS + minutes * 60_000)
+    for end in cut:
+        world.page(end)
+    assert [one["spent"] for one in world.state()["windows"]] == [6]  # type: ignore[attr-defined]
+    assert [wire.decode(value).record["threshold_percent"] for value in world.log.values(ALERTS)] == [50]
+
+
 def test_an_expiry_is_written_once_even_if_the_ledger_dies_with_it() -> None:
     world, desk = World(prepaid()), Desk()
     world.write(desk.entry("GRANT", 10, expires_at=NOON + timedelta(minutes=1)), desk.charge(4))

@@ -28,7 +28,7 @@ from tokenmeter.stack.audit.walk import I64, NULL, Bools, Walked, walk_lines
 _CHARGE = list(EntryKind).index(EntryKind.CHARGE)
 _SCOPES = [None, *(str(scope) for scope in BudgetScope if scope != BudgetScope.ACCOUNT)]
 _DAY_US = DAY_MS * 1_000
-_TEXTS = ("account_id", "currency", "scope", "scope_id")
+_TEXTS = ("currency", "scope", "scope_id")
 
 Span = tuple[int, int]
 
@@ -157,26 +157,20 @@ class Journal:
             walked.numbers("first_offset")[lasts].tolist(), walked.numbers("line")[lasts].tolist(), strict=True
         )
         partitions, dayed, at = walked.numbers("partition")[firsts], days[firsts], clock[lasts]
-        for number, (row, place, *sums) in enumerate(zip(firsts.tolist(), places, *summed, strict=True)):
+        texts_of = zip(*(self._texts(walked, name, firsts) for name in _TEXTS), strict=True)
+        columns_of = zip(at.tolist(), partitions.tolist(), dayed.tolist(), (ends - starts).tolist(), strict=True)
+        for row, place, text, column, *sums in zip(firsts.tolist(), places, texts_of, columns_of, *summed, strict=True):
             name = names[numbers[row]]
             assert name is not None
-            currency, scope, scope_id = (walked.text(text, row) for text in _TEXTS[1:])
-            yield (
-                row,
-                name,
-                Charges(
-                    int(at[number]),
-                    currency or "",
-                    int(partitions[number]),
-                    place,
-                    scope,
-                    scope_id,
-                    int(dayed[number]),
-                    int(ends[number] - starts[number]),
-                    -(sums[0] + (sums[1] << 32)),
-                    -(sums[2] + (sums[3] << 32)),
-                    sums[4],
-                    sums[5],
-                ),
-                int(at[number]),
-            )
+            (currency, scope, scope_id), (at_ms, partition, day, entries) = text, column
+            amount, provisional = (-(low + (high << 32)) for low, high in (sums[:2], sums[2:4]))
+            found = (entries, amount, provisional, *sums[4:])
+            yield row, name, Charges(at_ms, currency or "", partition, place, scope, scope_id, day, *found), at_ms
+
+    def _texts(self, walked: Walked, name: str, rows: I64) -> list[str | None]:
+        """A text of each of ``rows``; most are the same."""
+        if (walked.sizes(name) == NULL).all():
+            return [None] * len(rows)
+        _, first, place = np.unique(text_hashes(walked, name, self._key)[rows], return_index=True, return_inverse=True)
+        known = [walked.text(name, row) for row in rows[first].tolist()]
+        return [known[at] for at in place.tolist()]

@@ -31,6 +31,8 @@ from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
 LEDGER_GROUP = "tokenmeter-ledger"
 STATE = "account_state"
 STORED_AT_ONCE = 10_000
+BLOCK_ENTRIES = 100_000
+"""Booked at once: the more, the more charges of an account are added up (12 us an entry with 8 000)."""
 
 State = Mapping[str, Any]
 
@@ -129,7 +131,7 @@ def book_again(
         return Book(currency, terms.budgets(account_id, currency), expiries.get(account_id, ()))
 
     journal = Journal(opened, terms.unsure_ms)
-    for block in cut(blocks, [(0, end - 1)]):
+    for block in cut(blocks, [(0, end - 1)], BLOCK_ENTRIES):
         booked = int(np.searchsorted(block.offsets, end))
         journal.add(block.part(0, booked))
         if booked < len(block):

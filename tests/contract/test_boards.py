@@ -134,6 +134,8 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert [(row["provider"], row["model"], row["Calls"]) for row in found["speed-table"]] == [("p0", "a/b", 20)]
     assert [(row["mode"], row["wrong_tokens"]) for row in found["reconcile"]] == [("corrected", 7)]
     assert found["event-age"][0]["Age"] > 0
+    assert [(row["result"], row["pages"]) for row in found["audit"]] == [("agrees", 2)]
+    assert found["audit-age"][0]["Age"] > 0
     assert [(row["Metered"], row["Repeated"], row["Quarantined"]) for row in found["pages"]] == [(20, 2, 2)]
     assert [row["Lag"] for row in found["lag"]] == [2000]
     assert found["quarantine"] == [{"reason": "late", "Events": 3}]

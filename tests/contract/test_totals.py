@@ -25,7 +25,7 @@ from tokenmeter.store.queries import sql
 from tokenmeter.store.totals import SOURCES, TOTALS, Totals, days
 
 BEFORE_THE_CUT = "0020"
-AGES = ("event_age_ms", "page_age_ms", "reconcile_age_ms")
+AGES = ("event_age_ms", "page_age_ms", "reconcile_age_ms", "audit_age_ms")
 
 
 @pytest.fixture(scope="module")

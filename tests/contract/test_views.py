@@ -17,6 +17,8 @@ from clickhouse_connect.driver.client import Client
 from support.clickhouse import Server
 from support.market_rows import calls, insert, lines, money
 from tokenmeter.boards import metrics
+from tokenmeter.stack.audit.noted import note
+from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import TOTALS
@@ -299,12 +301,17 @@ def test_calls_per_minute_tell_errors_and_429_apart(client: Client) -> None:
 
 
 def test_the_pipeline_says_how_old_its_newest_things_are_and_null_without_any(client: Client) -> None:
-    assert ask(client, "SELECT * FROM boards.pipeline") == [(None, None, None)]
+    assert ask(client, "SELECT * FROM boards.pipeline") == [(None, None, None, None)]
     now = datetime.now(UTC)
     insert(client, "usage_events", [{"event_id": "e", "occurred_at": now, "appended_at": now - timedelta(minutes=2)}])
     page = {"closed_at": now - timedelta(minutes=1), "latest_occurred_at": now - timedelta(minutes=1, seconds=3)}
     insert(client, "usage_pages", [{**page, "events_in": 5, "events": 3, "duplicates": 1, "quarantined": 1}])
-    event, closed, reconcile = ask(client, "SELECT * FROM boards.pipeline")[0]
+    report = AuditReport(pages=3, events=9, lost=[Lost("0/5", 4)])
+    note(client, report, now - timedelta(minutes=5))
+    event, closed, reconcile, audited = ask(client, "SELECT * FROM boards.pipeline")[0]
+    assert 300_000 <= audited < 360_000
+    figures = "result, pages, events, lost_offsets, missing_events, difference"
+    assert ask(client, f"SELECT {figures} FROM boards.audit") == [("lost before metered", 3, 9, 4, 0, "")]
     assert 120_000 <= event < 180_000
     assert 60_000 <= closed < event
     assert reconcile is None

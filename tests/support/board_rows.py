@@ -60,3 +60,4 @@ def fill(client: Client, largest: int = LARGEST) -> None:
     insert(client, "quarantine", [{"offset": n, "reason": "late", "appended_at": NOW} for n in range(3)])
     run = {"run_id": "r1", "finished_at": NOW, "applied": True, "corrections": 3}
     insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 5, "wrong_output_tokens": 2}])
+    insert(client, "audit_runs", [{"finished_at": NOW, "ok": True, "pages": 2, "events": 20, "difference": ""}])

@@ -11,7 +11,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 CHART_TIMEOUT_MS = 120_000
-HOLDER = ".dashboard-component-chart-holder:visible"
+HOLDER = ".dashboard-component-chart-holder:has([data-test=slice-header]):visible"
+"""A chart; a note is held alike but has no header."""
 TAB = ".dashboard-component-tabs .ant-tabs-tab"
 LOADING = ".loading:visible, [data-test=loading-indicator]:visible"
 BROKEN = ".ant-alert, .ant-empty, [data-test=chart-error]"

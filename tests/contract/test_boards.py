@@ -113,6 +113,7 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert [row["app"] for row in found["apps-popular"]] == ["claw", "cline"]
     assert [row["app"] for row in found["apps-trending"]] == ["claw", "cline"]
     assert {row["App"] for row in found["app-share"]} == {"claw", "cline"}, "who names no app has a share but no line"
+    assert sum(row["Share"] for row in found["app-share-named"]) == pytest.approx(1)
     claw = sum(tokens_of(number) for number in range(0, 12, 3))
     shares = {row["App"]: row["Share"] for row in found["app-share"]}
     assert shares["claw"] == pytest.approx(claw / total)
@@ -128,10 +129,13 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert found["rate-limited"] == [{"429 share": pytest.approx(limited / 120)}]
     assert found["uptime"] == [{"Uptime": pytest.approx((120 - errors) / (120 - limited))}]
     assert [(row["Calls"], row["Errors"], row["429"]) for row in found["calls-by-minute"]] == [(20, 3, 0)]
-    assert [(row["p50"], row["p90"], row["p99"]) for row in found["latency-by-hour"]] == [(1100, 1900, 2000)]
+    (percentiles,) = ([row["p50"], row["p90"], row["p99"]] for row in found["latency-by-hour"])
+    assert percentiles == pytest.approx([1000, 1800, 2000], rel=0.004), "of twenty the tenth, the 18th and the last"
     assert [(row["provider"], row["model"], row["Calls"]) for row in found["speed-table"]] == [("p0", "a/b", 20)]
     assert [(row["mode"], row["wrong_tokens"]) for row in found["reconcile"]] == [("corrected", 7)]
     assert found["event-age"][0]["Age"] > 0
+    assert [(row["result"], row["pages"]) for row in found["audit"]] == [("agrees", 2)]
+    assert found["audit-age"][0]["Age"] > 0
     assert [(row["Metered"], row["Repeated"], row["Quarantined"]) for row in found["pages"]] == [(20, 2, 2)]
     assert [row["Lag"] for row in found["lag"]] == [2000]
     assert found["quarantine"] == [{"reason": "late", "Events": 3}]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from clickhouse_connect.driver.client import Client
 from support.clickhouse import Server
 from support.market_rows import calls, insert, lines, money
 from tokenmeter.boards import metrics
+from tokenmeter.stack.audit.noted import note
+from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import TOTALS
@@ -251,6 +254,11 @@ def test_contexts_and_operations_keep_the_meters_buckets(client: Client) -> None
     assert found == [(">=1m tokens", "image", 1), ("<1k tokens", "chat", 2)]
 
 
+def rank(values: list[int], percent: int) -> int:
+    """The percentile by nearest rank: the smallest value that so many percent of all are not above."""
+    return sorted(values)[ceil(len(values) * percent / 100) - 1]
+
+
 def test_percentiles_are_of_single_calls_without_corrections(client: Client) -> None:
     now = datetime.now(UTC)
     common = {"occurred_at": now - timedelta(hours=1), "appended_at": now}
@@ -259,13 +267,21 @@ def test_percentiles_are_of_single_calls_without_corrections(client: Client) -> 
     ]
     rows += [{"event_id": "none", "latency_ms": None, "duration_ms": None, "output_tokens": 9}]
     rows += [{"event_id": "instant", "latency_ms": 5, "duration_ms": 5, "output_tokens": 9}]
+    rows += [{"event_id": "instant again", "latency_ms": 60, "duration_ms": 60, "output_tokens": 9}]
     rows += [{"event_id": "fix", "kind": "CORRECTION", "latency_ms": 9999, "duration_ms": 99999, "output_tokens": -9}]
-    rows += [{"event_id": "old", "occurred_at": now - timedelta(days=31, minutes=1), "latency_ms": 1}]
     calls(client, [{**common, "offset": n, **row} for n, row in enumerate(rows)])
-    asked = [metrics.percentile("latency_ms", percent, "x")["sqlExpression"] for percent in (50, 90, 99)]
-    asked += [metrics.percentile("tokens_per_s", 50, "x")["sqlExpression"]]
-    found = ask(client, f"SELECT count(), {', '.join(asked)} FROM boards.calls")
-    assert found == [(103, 51, 91, 100, 102.0)]
+    asked = [metrics.percentile("latency", percent, "x")["sqlExpression"] for percent in (50, 90, 99)]
+    asked += [metrics.percentile("throughput", 50, "x")["sqlExpression"]]
+    asked += [metrics.percentile("output", 50, "x")["sqlExpression"]]
+    found = ask(client, f"SELECT sum(calls), {', '.join(asked)} FROM boards.calls_by_hour")
+    assert found[0][0] == 104, "a correction is no call"
+    latency = [row["latency_ms"] for row in rows if row["latency_ms"] is not None and "kind" not in row]
+    output = [row["output_tokens"] for row in rows if "kind" not in row]
+    exact = [rank(latency, 50), rank(latency, 90), rank(latency, 99), 102.0, rank(output, 50)]
+    assert found[0][1:] == pytest.approx(exact, rel=0.004)
+    assert rank(latency, 50) != rank(latency[:-9], 50), "the control: nine calls fewer have another median"
+    nobody = ask(client, f"SELECT {asked[0]} FROM boards.calls_by_hour WHERE model = 'nobody'")
+    assert nobody == [(None,)], "without a call there is none, not 0"
 
 
 def test_calls_per_minute_tell_errors_and_429_apart(client: Client) -> None:
@@ -285,12 +301,17 @@ def test_calls_per_minute_tell_errors_and_429_apart(client: Client) -> None:
 
 
 def test_the_pipeline_says_how_old_its_newest_things_are_and_null_without_any(client: Client) -> None:
-    assert ask(client, "SELECT * FROM boards.pipeline") == [(None, None, None)]
+    assert ask(client, "SELECT * FROM boards.pipeline") == [(None, None, None, None)]
     now = datetime.now(UTC)
     insert(client, "usage_events", [{"event_id": "e", "occurred_at": now, "appended_at": now - timedelta(minutes=2)}])
     page = {"closed_at": now - timedelta(minutes=1), "latest_occurred_at": now - timedelta(minutes=1, seconds=3)}
     insert(client, "usage_pages", [{**page, "events_in": 5, "events": 3, "duplicates": 1, "quarantined": 1}])
-    event, closed, reconcile = ask(client, "SELECT * FROM boards.pipeline")[0]
+    report = AuditReport(pages=3, events=9, lost=[Lost("0/5", 4)])
+    note(client, report, now - timedelta(minutes=5))
+    event, closed, reconcile, audited = ask(client, "SELECT * FROM boards.pipeline")[0]
+    assert 300_000 <= audited < 360_000
+    figures = "result, pages, events, lost_offsets, missing_events, difference"
+    assert ask(client, f"SELECT {figures} FROM boards.audit") == [("lost before metered", 3, 9, 4, 0, "")]
     assert 120_000 <= event < 180_000
     assert 60_000 <= closed < event
     assert reconcile is None

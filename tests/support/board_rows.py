@@ -65,3 +65,4 @@ def fill(client: Client, largest: int = LARGEST) -> None:
     insert(client, "alerts", [{**told, "alert_id": "1"}, {**told, "alert_id": "2", "kind": "burn"}, over])
     run = {"run_id": "r1", "finished_at": NOW, "applied": True, "corrections": 3}
     insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 5, "wrong_output_tokens": 2}])
+    insert(client, "audit_runs", [{"finished_at": NOW, "ok": True, "pages": 2, "events": 20, "difference": ""}])

@@ -11,6 +11,7 @@ from tokenmeter.events.contract import QUANTITY_FIELDS
 _HOUR, _DAY = "toDateTime(occurred_hour, 'UTC')", "toDate(occurred_hour, 'UTC')"
 _SUMS = ("events", "errors", *QUANTITY_FIELDS, "charge", "cost")
 _MARKET = (*_SUMS, "rate_limited", "streamed", "cancelled", "byok", "unpriced", "uncosted")
+_FEW = ("events", "errors", "input_tokens", "output_tokens", "tool_calls")
 _SPEED = ("latency_calls", "latency_sum_ms", "generation_calls", "generation_sum_ms", "generation_tokens")
 _GENERATES = "latency_ms >= 0 AND duration_ms > latency_ms"
 _CALLS = {
@@ -26,6 +27,9 @@ _CALLS = {
     "generation_calls": f"countIf({_GENERATES})",
     "generation_sum_ms": f"sum(if({_GENERATES}, duration_ms - latency_ms, 0))",
     "generation_tokens": f"sum(if({_GENERATES}, output_tokens, 0))",
+    "byok": "countIf(byok)",
+    "with_tools": "countIf(tool_calls > 0)",
+    "finalizeAggregation(input_states)": "quantilesBFloat16(0.5, 0.9, 0.99)(input_tokens)",
     "finalizeAggregation(latency_states)": "quantilesBFloat16If(0.5, 0.9, 0.99)(latency_ms, latency_ms >= 0)",
 }
 _BILLED = {
@@ -58,6 +62,12 @@ RECOUNTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
         {"day": _DAY, "app_id": "app_id", "model": "model", **_MONEY},
         _summed(*_MARKET, *_SPEED),
     ),
+    "apps_by_day": ("usage_market", {"day": _DAY, "app_id": "app_id"}, _summed(*_FEW)),
+    "contexts_by_day": (
+        "usage_market",
+        {"day": _DAY, **{n: n for n in ("context_bucket", "operation", "model")}},
+        _summed(*_FEW),
+    ),
     "billing_daily": (
         "usage_billing",
         {"day": _DAY, **{n: n for n in ("customer_id", "project_id", "api_key_id", "model")}, **_MONEY},
@@ -66,6 +76,11 @@ RECOUNTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "calls_by_minute": (
         "usage_events",
         {"minute": "toStartOfMinute(toDateTime(occurred_at, 'UTC'))", "model": "model", "provider": "provider"},
+        _CALLS,
+    ),
+    "calls_by_hour": (
+        "usage_events",
+        {"hour": "toStartOfHour(toDateTime(occurred_at, 'UTC'))", "model": "model", "provider": "provider"},
         _CALLS,
     ),
 }

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tokenmeter.stack.audit import AuditOptions, AuditSources, run
+from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
+from tokenmeter.stack.audit.noted import note
 from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.settings import load
+from tokenmeter.store.client import connect
 
 EXAMPLES = (
     "Examples: tokenmeter audit --partition 0 --partition 3 · tokenmeter audit --since 2026-11-24T06:00 --strict · "
@@ -53,6 +56,8 @@ def audit(
     sources = AuditSources(client, url, user, password, settings.dedup_horizon_minutes * 60_000)
     with _progress() as progress:
         report = run(sources, AuditOptions(partition, since.replace(tzinfo=UTC) if since else None), progress)
+    if url is not None:
+        _note(url, user, password, report)
     text = json.dumps(report.as_dict(), indent=2) if as_json else "\n".join(report.lines())
     if out is None:
         sys.stdout.write(f"{text}\n")
@@ -61,6 +66,15 @@ def audit(
         Console(stderr=True).print(f"{'ok' if report.ok else 'NOT ok'}; written to {out}", highlight=False)
     if not report.passes(strict):
         raise typer.Exit(1)
+
+
+def _note(url: str, user: str, password: str, report: AuditReport) -> None:
+    """The board shows when the last audit was. An audit by a user who only reads is one too, but is not noted."""
+    try:
+        note(connect(url, user, password), report, datetime.now(UTC))
+    except ClickHouseError as error:
+        reason = str(error).splitlines()[0][:200]
+        Console(stderr=True).print(f"the board will not show this audit: {reason}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

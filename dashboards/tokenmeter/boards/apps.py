@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokenmeter.boards import metrics as m
 from tokenmeter.boards.chart import Where
+from tokenmeter.boards.events import MARKET_WEEKS
 from tokenmeter.boards.forms import PERCENT_FORMAT, TOKENS_FORMAT, over_time, table
 from tokenmeter.boards.ranges import DAYS, WEEKS
 
@@ -38,7 +39,7 @@ APPS = (
         "apps-by-day",
         "Tokens per day by app",
         "Input and output tokens per UTC day: the nine largest apps of the range, all others as Others.",
-        "apps",
+        "app_days",
         (m.TOKENS,),
         "day",
         by="app",
@@ -62,5 +63,24 @@ APPS = (
         fill=("W-MON", "zerofill"),
         where=NAMED_APPS,
         others=False,
+        annotations=MARKET_WEEKS.name,
+    ),
+    over_time(
+        "app-share-named",
+        "Share of apps that give a name",
+        "Each app's share of the tokens of apps that give a name, by ISO week: the five largest of the range.",
+        "app_shares",
+        (m.formula("max(named_share)", "Share"),),
+        "week",
+        by="app",
+        time=WEEKS,
+        kind="line",
+        top=5,
+        number_format=PERCENT_FORMAT,
+        fill=("W-MON", "zerofill"),
+        where=NAMED_APPS,
+        others=False,
+        annotations=MARKET_WEEKS.name,
+        width=12,
     ),
 )

@@ -75,6 +75,12 @@ class Board:
     def charts(self) -> tuple[Chart, ...]:
         return tuple(self._charts())
 
+    @property
+    def views(self) -> frozenset[str]:
+        """What its charts and filters read."""
+        filters = [one.view for one in self.filters if isinstance(one, Filter)]
+        return frozenset([chart.view for chart in self.charts] + filters)
+
     def _charts(self) -> Iterator[Chart]:
         for tab in self.tabs:
             yield from tab.charts

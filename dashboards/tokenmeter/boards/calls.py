@@ -17,7 +17,7 @@ from tokenmeter.boards.forms import (
 from tokenmeter.boards.pipeline import PIPELINE
 from tokenmeter.boards.ranges import WEEK
 
-HOURS, CALLS_OF_RANGE = ("hour", WEEK), ("ended", WEEK)
+HOURS = ("hour", WEEK)
 MS = ",d"
 
 OUTCOME = (
@@ -103,18 +103,18 @@ OUTCOME = (
 )
 
 
-_LATENCY = tuple(m.percentile("latency_ms", percent, f"p{percent}") for percent in (50, 90, 99))
-_SPEED = tuple(m.percentile("tokens_per_s", percent, f"p{percent}") for percent in (50, 90, 99))
+_LATENCY = tuple(m.percentile("latency", percent, f"p{percent}") for percent in (50, 90, 99))
+_SPEED = tuple(m.percentile("throughput", percent, f"p{percent}") for percent in (50, 90, 99))
 _TTFT = "time to first token in ms"
 SPEED = (
     over_time(
         "latency-by-hour",
         "Time to first token (ms)",
-        "Median, 90th and 99th percentile of single calls by UTC hour; at most 31 days; hours without calls are gaps.",
-        "calls",
+        "Median, 90th and 99th percentile of single calls by UTC hour; hours without calls are gaps.",
+        "calls_by_hour",
         _LATENCY,
         "hour",
-        time=CALLS_OF_RANGE,
+        time=HOURS,
         kind="line",
         number_format=MS,
         fill=("1h", "asfreq"),
@@ -122,11 +122,11 @@ SPEED = (
     over_time(
         "throughput-by-hour",
         "Throughput (tokens per second)",
-        "Output tokens per second from first to last token, percentiles of single calls by UTC hour; at most 31 days.",
-        "calls",
+        "Output tokens per second from first to last token, percentiles of single calls by UTC hour.",
+        "calls_by_hour",
         _SPEED,
         "hour",
-        time=CALLS_OF_RANGE,
+        time=HOURS,
         kind="line",
         number_format=",.0f",
         fill=("1h", "asfreq"),
@@ -151,15 +151,15 @@ SPEED = (
     table(
         "speed-table",
         "Speed by provider and model",
-        f"Percentiles of single calls: {_TTFT}, and output tokens per second; at most 31 days.",
-        "calls",
+        f"Percentiles of single calls: {_TTFT}, and output tokens per second.",
+        "calls_by_hour",
         ("provider", "model"),
         (
-            (m.formula("count()", "Calls"), COUNT_FORMAT),
-            *((m.percentile("latency_ms", p, f"First token p{p} (ms)"), MS) for p in (50, 90, 99)),
-            *((m.percentile("tokens_per_s", p, f"Tokens per second p{p}"), ",.0f") for p in (50, 90, 99)),
+            (m.CALLS, COUNT_FORMAT),
+            *((m.percentile("latency", p, f"First token p{p} (ms)"), MS) for p in (50, 90, 99)),
+            *((m.percentile("throughput", p, f"Tokens per second p{p}"), ",.0f") for p in (50, 90, 99)),
         ),
-        time=CALLS_OF_RANGE,
+        time=HOURS,
         rows=200,
         width=12,
         bars=False,
@@ -167,30 +167,31 @@ SPEED = (
 )
 
 
-def _lengths(column: str) -> tuple[dict[str, Any], ...]:
-    return m.mean(column, "Mean"), m.percentile(column, 50, "Median")
+def _lengths(what: str, prefix: str = "") -> tuple[dict[str, Any], ...]:
+    mean, median = f"{prefix} mean".strip().capitalize(), f"{prefix} median".strip().capitalize()
+    return m.ratio(f"{what}_tokens", "calls", mean), m.percentile(what, 50, median)
 
 
 SHAPE = (
     over_time(
         "prompt-length",
         "Prompt length (tokens)",
-        "Input tokens of single calls by UTC hour: mean and median; at most 31 days.",
-        "calls",
-        _lengths("input_tokens"),
+        "Input tokens of single calls by UTC hour: mean and median.",
+        "calls_by_hour",
+        _lengths("input"),
         "hour",
-        time=CALLS_OF_RANGE,
+        time=HOURS,
         kind="line",
         fill=("1h", "asfreq"),
     ),
     over_time(
         "completion-length",
         "Completion length (tokens)",
-        "Output tokens of single calls by UTC hour: mean and median; at most 31 days.",
-        "calls",
-        _lengths("output_tokens"),
+        "Output tokens of single calls by UTC hour: mean and median.",
+        "calls_by_hour",
+        _lengths("output"),
         "hour",
-        time=CALLS_OF_RANGE,
+        time=HOURS,
         kind="line",
         fill=("1h", "asfreq"),
     ),
@@ -213,17 +214,14 @@ SHAPE = (
     table(
         "length-table",
         "Length by model",
-        "Tokens of single calls, mean and median, at most 31 days.",
-        "calls",
+        "Tokens of single calls, mean and median.",
+        "calls_by_hour",
         ("model",),
         (
-            (m.formula("count()", "Calls"), COUNT_FORMAT),
-            (m.mean("input_tokens", "Prompt mean"), COUNT_FORMAT),
-            (m.percentile("input_tokens", 50, "Prompt median"), COUNT_FORMAT),
-            (m.mean("output_tokens", "Completion mean"), COUNT_FORMAT),
-            (m.percentile("output_tokens", 50, "Completion median"), COUNT_FORMAT),
+            (m.CALLS, COUNT_FORMAT),
+            *((one, COUNT_FORMAT) for one in (*_lengths("input", "prompt"), *_lengths("output", "completion"))),
         ),
-        time=CALLS_OF_RANGE,
+        time=HOURS,
         bars=False,
     ),
 )
@@ -237,7 +235,6 @@ CALLS = Board(
         Filter("Model", "hours", "model"),
         Filter("Author", "hours", "author"),
         Filter("Provider", "hours", "provider"),
-        Filter("App", "apps", "app"),
     ),
     refresh_s=30,
 )

@@ -9,7 +9,7 @@ MARKET_WEEKS = Layer(
     (
         Annotation(
             "OpenClaw 8.31 %",
-            "The app OpenClaw used 0.81 T tokens on OpenRouter in this week, 8.31 % of all.",
+            "OpenClaw used 0.81 T tokens on OpenRouter in this week, 8.31 % of those of apps that give a name.",
             "2026-02-02",
             "2026-02-08",
         ),
@@ -27,7 +27,7 @@ MARKET_WEEKS = Layer(
         ),
         Annotation(
             "OpenClaw 24.36 %",
-            "OpenClaw used 4.97 T tokens on OpenRouter, 24.36 % of all.",
+            "OpenClaw used 4.97 T tokens on OpenRouter, 24.36 % of those of apps that give a name.",
             "2026-03-16",
             "2026-03-22",
         ),

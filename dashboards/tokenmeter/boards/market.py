@@ -179,7 +179,7 @@ USE = (
     over_time(
         "contexts",
         "Input length of calls",
-        "Share of each UTC day's calls by how many input tokens they have; at most 31 days.",
+        "Share of each UTC day's calls by how many input tokens they have.",
         "contexts",
         (m.CALLS,),
         "day",
@@ -190,7 +190,7 @@ USE = (
     over_time(
         "operations",
         "Kinds of calls",
-        "Share of each UTC day's calls by operation; at most 31 days.",
+        "Share of each UTC day's calls by operation.",
         "contexts",
         (m.CALLS,),
         "day",
@@ -201,11 +201,11 @@ USE = (
     over_time(
         "tool-share",
         "Calls that call a tool",
-        "Calls with at least one tool call as a share of all calls, by UTC day; at most 31 days.",
-        "calls",
-        (m.formula("avg(with_tools)", "Calls with tools"),),
+        "Calls with at least one tool call as a share of all calls, by UTC day; at most 126 days.",
+        "calls_by_hour",
+        (m.ratio("with_tools", "calls", "Calls with tools"),),
         "day",
-        time=("ended", HISTORY),
+        time=("hour", HISTORY),
         kind="line",
         number_format=PERCENT_FORMAT,
         fill=("1D", "asfreq"),
@@ -256,7 +256,7 @@ MARKET = Board(
         Filter("Model", "models", "model"),
         Filter("Author", "models", "author"),
         Filter("Provider", "recent_models", "provider"),
-        Filter("App", "apps", "app"),
+        Filter("App", "app_days", "app"),
     ),
     layers=(MARKET_WEEKS,),
 )

@@ -7,6 +7,7 @@ from tokenmeter.boards.forms import COUNT_FORMAT, over_time, rows, table, tile
 from tokenmeter.boards.ranges import WEEK
 
 _RECONCILE = ("pages", "wrong_lines", "wrong_calls", "wrong_tokens", "corrections", "outstanding_lines")
+_AUDIT = ("pages", "events", "lost_offsets", "missing_events")
 PIPELINE = (
     tile(
         "event-age",
@@ -15,7 +16,6 @@ PIPELINE = (
         "pipeline",
         m.formula("max(event_age_ms)", "Age"),
         "DURATION",
-        width=4,
     ),
     tile(
         "page-age",
@@ -24,7 +24,6 @@ PIPELINE = (
         "pipeline",
         m.formula("max(page_age_ms)", "Age"),
         "DURATION",
-        width=4,
     ),
     tile(
         "reconcile-age",
@@ -33,7 +32,14 @@ PIPELINE = (
         "pipeline",
         m.formula("max(reconcile_age_ms)", "Age"),
         "DURATION",
-        width=4,
+    ),
+    tile(
+        "audit-age",
+        "Last audit",
+        "Time since tokenmeter audit last finished.",
+        "pipeline",
+        m.formula("max(audit_age_ms)", "Age"),
+        "DURATION",
     ),
     over_time(
         "pages",
@@ -80,5 +86,13 @@ PIPELINE = (
         (("finished", None), ("mode", None), *((name, COUNT_FORMAT) for name in _RECONCILE)),
         ("finished", False),
         width=8,
+    ),
+    rows(
+        "audit",
+        "Audits",
+        "The last 20 runs of tokenmeter audit: pages and events that agreed everywhere, what was lost, what differed.",
+        "audit",
+        (("finished", None), ("result", None), *((name, COUNT_FORMAT) for name in _AUDIT), ("difference", None)),
+        ("finished", False),
     ),
 )

@@ -58,7 +58,7 @@ def publish(
 
 def _publish(rest: Rest, database: Database, boards: Sequence[Board], say: Say) -> dict[str, int]:
     """Rows of each chart's answer, by its key."""
-    views = {chart.view for board in boards for chart in board.charts} | {FACTS}
+    views = {view for board in boards for view in board.views} | {FACTS}
     database_id = put_database(rest, database)
     known_columns = view_columns(rest, database_id)
     datasets = put_datasets(rest, database_id, views, known_columns)

@@ -40,12 +40,13 @@ class Source:
     made: tuple[str, ...]
 
 
+_OF_MARKET = ("market_hourly", "market_daily", "app_daily", "apps_by_day", "contexts_by_day")
 SOURCES: dict[str, Source] = {
     source.table: source
     for source in (
-        Source("usage_market", "occurred_hour", HOUR, 125, ("market_hourly", "market_daily", "app_daily")),
+        Source("usage_market", "occurred_hour", HOUR, 125, _OF_MARKET),
         Source("usage_billing", "occurred_hour", HOUR, 125, ("billing_daily",)),
-        Source("usage_events", "occurred_at", MINUTE, 30, ("calls_by_minute",)),
+        Source("usage_events", "occurred_at", MINUTE, 30, ("calls_by_minute", "calls_by_hour")),
     )
 }
 TOTALS: tuple[str, ...] = tuple(table for source in SOURCES.values() for table in source.made)

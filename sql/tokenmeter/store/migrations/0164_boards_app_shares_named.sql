@@ -1,4 +1,4 @@
--- Each app's share of all tokens of an ISO week, those of calls that name no app included; and of the tokens of the apps
+-- Each app's share of all tokens of an ISO week, those of calls that name no app included; and of the tokens of apps
 -- that give a name, as published rankings of apps have it (null for calls that name no app).
 CREATE OR REPLACE VIEW boards.app_shares AS
 SELECT

@@ -3,7 +3,7 @@
 INSERT INTO {database:Identifier}.calls_by_minute
     (minute, model, provider, calls, errors, rate_limited, streamed, cancelled, input_tokens, output_tokens,
      latency_calls, latency_sum_ms, generation_calls, generation_sum_ms, generation_tokens, latency_states,
-     throughput_states, version, gone)
+     throughput_states, byok, with_tools, input_states, output_states, version, gone)
 WITH
     ifNull(s.latency_ms >= 0, 0) AS has_latency,
     ifNull(s.latency_ms >= 0 AND s.duration_ms > s.latency_ms, 0) AS generates,
@@ -26,6 +26,10 @@ SELECT
     sumIf(s.output_tokens, generates) AS generation_tokens,
     quantilesBFloat16StateIf(0.5, 0.9, 0.99)(assumeNotNull(s.latency_ms), has_latency) AS latency_states,
     quantilesBFloat16StateIf(0.5, 0.9, 0.99)(s.output_tokens / generation_s, generates) AS throughput_states,
+    toInt64(countIf(s.byok)) AS byok,
+    toInt64(countIf(s.tool_calls > 0)) AS with_tools,
+    quantilesBFloat16State(0.5, 0.9, 0.99)(s.input_tokens) AS input_states,
+    quantilesBFloat16State(0.5, 0.9, 0.99)(s.output_tokens) AS output_states,
     {version:UInt64} AS version,
     0 AS gone
 FROM {database:Identifier}.usage_events AS s FINAL

@@ -125,7 +125,7 @@ FIRST_WEEK_DAYS, NEW_SHARE = 7.0, 2.0
 WEEK_DAYS, WEEK_ALLOWANCE = 21.0, 1.6
 """Until a subject has shown three weeks, its slow burn is measured against so many times the expectation."""
 HELD_DAYS = 42.0
-"""Under this age a slow burn's scale is 1 at least."""
+"""From WEEK_DAYS to this age a slow burn's scale is 1 at least."""
 SEASON_DAYS = 3.0
 """Under this age the hours of its day are not known well enough to add up what is over them."""
 NEWCOMER_START, NEWCOMER_EXCESS = 1.0, 0.5

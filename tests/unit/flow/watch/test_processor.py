@@ -160,6 +160,16 @@ def test_what_was_long_ago_when_the_watch_began_is_learned_and_not_told() -> Non
     assert owner.processor.remembered() == 6
 
 
+def test_what_is_older_than_a_week_when_the_watch_began_is_not_read() -> None:
+    made = world()
+    made.now_ms = (BEGIN_S + (7 + 1) * 86400 + 3600) * 1000
+    owner = made.owner()
+    owner.page(made.end())
+    ages = owner.processor.watch.detectors[0].blocks[0].columns.age
+    assert ages.max() == (DAYS - 1) * DAY - 1
+    assert knows(made.owner()) == knows(owner)
+
+
 def test_a_group_that_was_moved_back_or_a_lost_state_stops_the_watch() -> None:
     made = world(days=0.5)
     made.owner().page(made.end())

@@ -47,7 +47,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
     young = c.age < settings.YOUNG_DAYS * config.buckets_day
     unit = size.typical(c, value, squares)
-    price = size.price(c)
+    price = size.price(c, value, paid)
     y = value / unit
 
     usual = level.rate(c) * exposure

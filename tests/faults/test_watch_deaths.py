@@ -115,7 +115,7 @@ def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> tuple
 
 def test_a_watch_killed_inside_the_page_that_alerts_tells_each_alert_once(tmp_path: Path) -> None:
     wanted, told = die(tmp_path, POINTS)
-    assert len(wanted) >= 2 * len(CUSTOMERS), "each leak begins and ends"
+    assert len(wanted) >= 2 * PARTITIONS, "what begins in a partition ends there"
     assert told == wanted
     assert max(Counter(told).values()) == 1
 

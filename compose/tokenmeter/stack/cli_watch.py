@@ -46,6 +46,7 @@ def watch(
         settings.data / "watch",
         web_port=port,
         instance_id=slot and f"watch-{slot}",
+        stall_seconds=watch_app.STALL_SECONDS,
         limits=PageLimits(
             settings.page_seconds,
             max(watch_app.PAGE_MIN_SECONDS, settings.page_min_seconds),

@@ -17,6 +17,8 @@ APP_ID = "tokenmeter-watch"
 FEEDS = {feed.topic: feed for feed in (feed_billing.FEED, feed_market.FEED)}
 TOPICS = tuple(FEEDS)
 PAGE_MIN_SECONDS = 0.2
+STALL_SECONDS = 300.0
+"""A batch of few lines may be days of minutes, each of which is judged."""
 
 
 @dataclass(frozen=True)

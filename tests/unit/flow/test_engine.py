@@ -10,7 +10,7 @@ from support.memory_log import TOPIC, Broker, MemoryDriver, Pass, batch
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.flow import steps
 from tokenmeter.flow.engine import Closed, Engine
-from tokenmeter.flow.page import PageLimits
+from tokenmeter.flow.page import Demand, PageLimits
 
 LIMITS = PageLimits(seconds=5, events=4, bytes=1 << 20, demand_interval_s=0.2)
 
@@ -18,7 +18,12 @@ LIMITS = PageLimits(seconds=5, events=4, bytes=1 << 20, demand_interval_s=0.2)
 class Rig:
     """An engine with a clock of its own and a record of what happened."""
 
-    def __init__(self, broker: Broker | None = None, before: Callable[[steps.Effect], None] = lambda e: None) -> None:
+    def __init__(
+        self,
+        broker: Broker | None = None,
+        before: Callable[[steps.Effect], None] = lambda e: None,
+        passing: type[Pass] = Pass,
+    ) -> None:
         self.broker = broker or Broker(position=0)
         self.now = 100.0
         self.failures: list[BaseException] = []
@@ -26,7 +31,7 @@ class Rig:
         self.drivers: list[MemoryDriver] = []
 
         def make(topic: str, partition: int) -> tuple[MemoryDriver, Pass]:
-            processor = Pass()
+            processor = passing()
             self.drivers.append(MemoryDriver(self.broker, processor, before))
             return self.drivers[-1], processor
 
@@ -58,6 +63,53 @@ def test_a_page_closes_by_size_by_age_without_traffic_and_on_demand() -> None:
     assert rig.broker.committed == list(range(8))
     assert rig.failures == []
     assert [str(page.bounds) for page in rig.closed][:2] == [f"page {TOPIC}/0@[0,3]", f"page {TOPIC}/0@[4,5]"]
+
+
+class Timed(Pass):
+    """Time passes for it: each time it is told it has something to write, until it has been told twice."""
+
+    told = 0
+
+    def pass_time(self) -> Demand:
+        self.told += 1
+        self.offsets = [-self.told]
+        return Demand.CLOSE if self.told <= 2 else Demand.NOTHING
+
+
+def test_time_passes_for_a_caught_up_partition_though_nothing_ever_came() -> None:
+    async def main() -> Rig:
+        rig = Rig(Broker(position=3), passing=Timed)
+        await rig.engine.take(TOPIC, 0, 5, lambda: True)
+        await rig.engine.close_due()
+        assert rig.broker.committed == [], "two offsets are not read yet"
+        rig.now += 5
+        await rig.engine.add(batch(3, 5))
+        await rig.engine.close_due()
+        rig.now += 5
+        await rig.engine.close_due()
+        assert rig.broker.committed == [3, 4], "a page is closed first"
+        for _ in range(4):
+            rig.now += 1
+            await rig.engine.close_due()
+            await rig.engine.close_due()
+        await rig.engine.stop()
+        return rig
+
+    rig = asyncio.run(main())
+    assert rig.failures == []
+    assert rig.broker.committed == [3, 4, -1, -2], "once a second, and a page only for what there is"
+    assert rig.broker.position == 5
+    assert [page.bounds.next_offset - page.bounds.first_offset for page in rig.closed] == [2, 0, 0]
+
+
+def test_a_partition_that_was_taken_away_meanwhile_is_not_owned() -> None:
+    async def main() -> Rig:
+        rig = Rig(passing=Timed)
+        await rig.engine.take(TOPIC, 0, 0, lambda: False)
+        assert rig.engine.owners == []
+        return rig
+
+    assert asyncio.run(main()).drivers == []
 
 
 def test_stale_batches_are_skipped_or_trimmed_and_old_generations_are_not_counted() -> None:

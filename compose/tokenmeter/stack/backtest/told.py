@@ -41,7 +41,15 @@ def told(
 def table(found: Found) -> Table:
     """One alert a row, in the order of time; the last SHOWN_MAX."""
     made = Table(
-        Column("at", no_wrap=True), "subject", "kind", "seen", "expected", "score", "amount", "told at", box=SIMPLE_HEAD
+        Column("at", no_wrap=True),
+        "subject",
+        "kind",
+        "seen",
+        "expected",
+        "score",
+        "amount",
+        Column("told at", min_width=7),
+        box=SIMPLE_HEAD,
     )
     for (at_s, subject, kind), by in list(found.items())[-SHOWN_MAX:]:
         seen, expected, score, amount = next(iter(by.values()))

@@ -15,7 +15,7 @@ CRITICAL_AMOUNT = 100.0
 """An alert that will cost so much an hour from then is critical."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NOUNS = {"first_token_ms": "ms to first token", "rate_limited": "calls rate-limited", "loss": "under cost"}
-_KINDS = {"model_provider": "model", "group": "keys of model"}
+_KINDS = {"model_provider": "model", "group": "users of model"}
 PLACES = Decimal("0.000001")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +56,17 @@ class Found:
 
     alerts: NDArray[np.void]
     votes: NDArray[np.void]
+
+
+def joined(parts: Sequence[NDArray[np.void]], kind: np.dtype[Any]) -> NDArray[np.void]:
+    """The records of all parts. Most have none, and ``np.concatenate`` takes 20 us to see that records are alike."""
+    some = [part for part in parts if len(part)]
+    found = some[0] if len(some) == 1 else np.zeros(sum(map(len, some)), kind)
+    first = 0
+    for part in some if len(some) > 1 else ():
+        found[first : first + len(part)] = part
+        first += len(part)
+    return found
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def scales(c: Columns, buckets_day: int) -> tuple[Floats, Floats, Floats]:
     up, down, quiet = (
         np.maximum(peak * np.float32(1 / calibrated), np.float32(SCALE_MIN)) for peak, calibrated in peaks
     )
-    # While the week was not known the sum was held down: what it never did then says little.
-    fresh = c.age < settings.HELD_DAYS * buckets_day
+    # While the week was not known the sum was held down: what it never did then says little of what it does now.
+    fresh = (c.age >= settings.WEEK_DAYS * buckets_day) & (c.age < settings.HELD_DAYS * buckets_day)
     return np.where(fresh, np.maximum(up, np.float32(1)), up), down, quiet
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenmeter.flow.watch import habit, level, settings, tail
-from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan
+from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan, joined
 from tokenmeter.flow.watch.episodes import ALERT
 from tokenmeter.flow.watch.exact import Longs
-from tokenmeter.flow.watch.groups import GROUP, Groups
+from tokenmeter.flow.watch.groups import GROUP, VOTE, Groups
 from tokenmeter.flow.watch.newcomers import Newcomers
 from tokenmeter.flow.watch.settings import Kind, Measure, Settings
 from tokenmeter.flow.watch.state import BLOCK_ROWS, RECORD, Block, Columns, pack, parse, unpack
@@ -109,18 +109,18 @@ class Detector:
             self.newcomers.learn(np.concatenate([block.newcomers for block in judged]))
         active = self._active()
         quiet = settings.QUIET_MINUTES * 60 / self.plan.settings.bucket_s
-        said = [np.zeros(0, ALERT)]
+        said: list[NDArray[np.void]] = []
         for groups, sides, usual in zip(self.groups, _sides(judged), (Kind.SPIKE, Kind.DROP), strict=True):
             if not sides:
                 break
-            alerts = np.concatenate([side.alerts for side in sides])
+            alerts = joined([side.alerts for side in sides], ALERT)
             if len(active):
-                whole = groups.advance(bucket, np.concatenate([side.votes for side in sides]), active, quiet)
+                whole = groups.advance(bucket, joined([side.votes for side in sides], VOTE), active, quiet)
                 whole["kind"][whole["kind"] == 0] = usual  # nobody votes any more
                 said.append(whole)
                 groups.absorb(alerts)
             said.append(alerts)
-        alerts = np.concatenate(said)
+        alerts = joined(said, ALERT)
         return alerts[np.argsort(alerts["row"], kind="stable")]
 
     def skip_to(self, bucket: int) -> None:

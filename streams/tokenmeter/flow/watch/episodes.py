@@ -42,6 +42,9 @@ class Told(IntEnum):
     GROUPED = 6
 
 
+# An enum's members are looked up slowly, and there are a dozen here a block.
+OPENED, SAID_WORSE, CLOSED, NEW_NORMAL, SAID_RECORDED = (int(told) for told in list(Told)[:5])
+
 ALERT = np.dtype(
     [
         ("row", "<i4"),  # the subject, −1 for a whole group
@@ -128,21 +131,21 @@ def advance(
 
     said: Bytes = np.zeros(len(rows), np.uint8)
     begins = (state == NONE) & fires
-    said[begins & ~passes] = Told.RECORDED
-    said[(begins | ((state == RECORDED) & moved)) & passes] = Told.OPENED
+    said[begins & ~passes] = SAID_RECORDED
+    said[(begins | ((state == RECORDED) & moved)) & passes] = OPENED
     worse = (state == OPEN) & moved & (impact >= settings.WORSE * side.told[rows])
-    said[worse] = Told.WORSE
+    said[worse] = SAID_WORSE
     running = begins | (state > NONE)
     last = np.where(moved, bucket, side.last[rows])
-    opened = np.where(begins | (said == Told.OPENED), bucket, side.opened[rows])
+    opened = np.where(begins | (said == OPENED), bucket, side.opened[rows])
     over = running & (bucket - last >= settings.QUIET_MINUTES * 60 / plan.bucket_s)
     hours = np.where(state == OPEN, settings.NEW_NORMAL_HOURS, settings.UNTOLD_HOURS)
     shifted = running & moved & (bucket - opened >= hours * plan.buckets_hour)
     ends = over | shifted
-    said[over] = np.where(state[over] == OPEN, Told.CLOSED, 0)
-    said[shifted] = np.where(state[shifted] == OPEN, Told.NEW_NORMAL, 0)
+    said[over] = np.where(state[over] == OPEN, CLOSED, 0)
+    said[shifted] = np.where(state[shifted] == OPEN, NEW_NORMAL, 0)
 
-    kind = np.where(begins | (said == Told.OPENED) | worse, seen.kind, side.kind[rows]).astype(np.uint8)
+    kind = np.where(begins | (said == OPENED) | worse, seen.kind, side.kind[rows]).astype(np.uint8)
     tells = said > 0
     alerts = np.zeros(int(tells.sum()), ALERT)
     alerts["row"], alerts["bucket"] = rows[tells], bucket
@@ -153,8 +156,8 @@ def advance(
     alerts["amount"] = amount[tells]
     alerts["pace"] = (amount + pace.astype(np.float64) * price)[tells]
 
-    opens = (said == Told.OPENED) | worse
-    state = np.where(opens, OPEN, np.where(said == Told.RECORDED, RECORDED, state))
+    opens = (said == OPENED) | worse
+    state = np.where(opens, OPEN, np.where(said == SAID_RECORDED, RECORDED, state))
     side.state[rows] = np.where(ends, NONE, state)
     side.told[rows] = np.where(opens, impact, side.told[rows])
     side.kind[rows], side.last[rows], side.opened[rows] = kind, last, opened

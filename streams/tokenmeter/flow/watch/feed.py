@@ -31,6 +31,11 @@ class Lines:
     columns: dict[str, Doubles]
     """``calls`` among them."""
 
+    def only(self, rows: Mask) -> Lines:
+        """Those of ``rows``."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return Lines(self.place[rows], self.who[rows], self.subjects, self.late[rows], columns)
+
 
 @dataclass(frozen=True)
 class Watched:

@@ -27,7 +27,8 @@ def read(frame: pl.DataFrame, appended_at_ms: Longs) -> Lines:
     number, known = who(usable, ["customer_id", "api_key_id"], ["currency", "model"])
     subjects = []
     for customer, key, currency, model in known.iter_rows():
-        both = [Subject("customer", customer, customer, currency or "")]
+        # Who uses a model moves with it: a meter or provider that stands still is one alert, not one a customer.
+        both = [Subject("customer", customer, customer, currency or "", model)]
         if key is not None:
             both.append(Subject("key", key, customer, currency or "", model))
         subjects.append(tuple(both))

@@ -18,6 +18,8 @@ from tokenmeter.flow.watch.feed import Feed, Lines
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.flow.watch.subjects import Subject, Subjects
 
+LEARN_DAYS = 7
+"""What is older than that when the watch first begins is not read: each minute takes a millisecond."""
 UNKNOWN, NO_ROOM = -1, -2
 
 
@@ -38,6 +40,9 @@ class Watch:
         self._rows = [np.full(len(lines.subjects), UNKNOWN, np.int64) for _ in range(self.feed.levels)]
         told: list[Alert] = []
         buckets = times_s // self.plan.bucket_s
+        young = buckets >= self.told_from - LEARN_DAYS * self.plan.buckets_day
+        if not young.all():
+            lines, times_s, offsets, buckets = lines.only(young), times_s[young], offsets[young], buckets[young]
         ends = [*(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(buckets)]
         first = 0
         for end in ends if len(buckets) else ():

@@ -6,6 +6,7 @@ one and the lines since, and decides as the dead one did. See README.md.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from tokenmeter.events.contract import ALERTS, WATCH_STATE
@@ -21,6 +22,8 @@ from tokenmeter.flow.watch.checkpoint import ANEW, key, newest, restored, rows_o
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.partition import Watch
 from tokenmeter.flow.watch.settings import Settings
+
+log = logging.getLogger(__name__)
 
 CHECKPOINT_BUCKETS = 30
 """Minutes that a new owner has to judge again at most."""
@@ -69,11 +72,11 @@ class WatchProcessor:
                 hint=ANEW,
             )
         self._start(restored(self._feed, self._plan, state, rows), state, position)
-        at = state.next_offset
+        at = self._first_left(state.next_offset, position)
         for until, bucket in zip(state.clock_offsets, state.clock_buckets, strict=True):
             self._again(at, until)
             self.watch.pass_to(bucket)
-            at = until
+            at = max(at, until)
         self._again(at, position)
         self.watch.plan = self._plan
         for detector in self.watch.detectors:
@@ -143,6 +146,14 @@ class WatchProcessor:
         frame, at_ms = decode(batch.values, self._feed.record).frame, batch.appended_at_ms()
         lines = self._feed.read(frame, at_ms)
         return self.watch.fold(lines, at_ms[lines.place] // 1000, batch.offsets()[lines.place])
+
+    def _first_left(self, offset: int, position: int) -> int:
+        """``offset``, or the first line after it that retention has left."""
+        first = self._log.offset_at(self._feed.topic, self._partition, 0)
+        left = position if first is None else first
+        if left > offset:
+            log.warning("%s: retention removed the lines %d to %d after the checkpoint", self._name, offset, left - 1)
+        return max(offset, left)
 
     def _again(self, start: int, end: int) -> None:
         for batch in self._log.read(self._feed.topic, self._partition, start, end):

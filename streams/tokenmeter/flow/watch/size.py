@@ -22,9 +22,13 @@ def typical(c: Columns, value: Floats, squares: Floats) -> Floats:
     return found
 
 
-def price(c: Columns) -> Floats:
-    """Currency per value unit (rows); 0 when nothing was paid."""
-    return c.paid / np.maximum(c.size_sum, 1e-20)
+def price(c: Columns, value: Floats, paid: Floats) -> Floats:
+    """Currency per value unit (rows), of a subject without any before that of this bucket; 0 when nothing was paid."""
+    known = c.size_sum > 0
+    if known.all():
+        return c.paid / c.size_sum
+    found: Floats = np.where(known, c.paid, paid) / np.maximum(np.where(known, c.size_sum, value), np.float32(1e-20))
+    return found
 
 
 def learn(c: Columns, value: Floats, squares: Floats, paid: Floats, discount: float) -> None:

@@ -40,13 +40,14 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
     exposure = _part(seen.exposure, part, none + 1)
     judged = np.ones(c.rows, bool) if seen.late is None else ~seen.late[part]
+    whole = seen.late is None or bool(judged.all())
     if plan.measure.form is Form.LOSS:
         return loss.step(c, plan, bucket, value, exposure, judged)
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
     young = c.age < settings.YOUNG_DAYS * config.buckets_day
     unit = size.typical(c, value, squares)
-    price = size.price(c)
+    price = size.price(c, value, paid)
     y = value / unit
 
     usual = level.rate(c) * exposure
@@ -56,11 +57,11 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     mean = usual * h.factor + MEAN_MIN
     high, low = usual * h.highest + MEAN_MIN, usual * h.lowest + MEAN_MIN
     phi = residual.dispersion(c)
-    z = residual.deviations(np.where(judged, y, high), high, phi)
+    z = residual.deviations(y if whole else np.where(judged, y, high), high, phi)
     cut = high + settings.TAUGHT_DEVIATIONS * np.sqrt(high + phi * high * high)
     taught = np.minimum(y, cut)
     # What is not judged adds nothing up.
-    up_y, down_y = (taught, taught) if judged.all() else (np.where(judged, taught, high), np.where(judged, taught, low))
+    up_y, down_y = (taught, taught) if whole else (np.where(judged, taught, high), np.where(judged, taught, low))
     inflation = np.maximum(phi, h.inflation)
 
     spike = habit.calibrated(c, tail.score(c, z), h.spike)
@@ -83,16 +84,17 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             # Its first Monday: what a new one has never done must also be more than new ones do.
             score = np.where(new, np.minimum(score, settings.NEW_SHARE * rare), score)
         score = np.where(young, rare, score)
-    if not judged.all():
+    if not whole:
         score *= judged
-    falls = judged & (c.age >= FALLS_DAYS * config.buckets_day) & plan.measure.falls
-    lack = np.maximum(drop, silence) * falls
+    lack = np.maximum(drop, silence) if plan.measure.falls else none
+    if plan.measure.falls:
+        lack *= judged & (c.age >= FALLS_DAYS * config.buckets_day)
 
     half = np.float32(config.score / 2)
     results = []
     for side, points, expected, off in ((Side.up(c), score, high, y - high), (Side.down(c), lack, low, low - y)):
         rising = points is score
-        amount = off * unit * judged
+        amount = off * unit if whole else off * unit * judged
         votes = points >= settings.GROUP_VOTE
         accumulate(side, bucket, (side.sum > 0) | votes, amount)
         rows = np.flatnonzero(votes | (side.state > NONE))

@@ -137,6 +137,20 @@ def test_the_clock_closes_the_buckets_of_an_idle_partition_and_silence_is_told()
     assert knows(again) == knows(owner)
 
 
+def test_a_meter_that_stands_still_and_catches_up_is_one_alert_a_direction_and_not_one_a_customer() -> None:
+    made, chance, still = World(PLAN, begin_s=BEGIN_S), np.random.default_rng(4), range(16 * DAY, 16 * DAY + 6)
+    for bucket in range(16 * DAY + 12):
+        at_s = BEGIN_S + bucket * BUCKET_S + 7
+        times = 0 if bucket in still else 7 if bucket == still.stop else 1
+        calls = [int(chance.poisson(60)) * times for _ in range(12)]
+        made.write(at_s, [billing(at_s, f"c-{n}", f"k-{n}", one) for n, one in enumerate(calls) if one])
+    owner = made.owner()
+    owner.page(made.end())
+    opened = [one for one in made.alerts() if one["state"] == "OPEN"]
+    assert {(one["subject_kind"], one["subject_id"]) for one in opened} == {("group", "author/model")}
+    assert [one["kind"] in ("silence", "drop") for one in opened] == [True, False]
+
+
 def test_after_days_without_a_line_or_a_watch_it_goes_on_and_tells_no_silence() -> None:
     made = world()
     owner = made.owner()
@@ -160,6 +174,16 @@ def test_what_was_long_ago_when_the_watch_began_is_learned_and_not_told() -> Non
     assert owner.processor.remembered() == 6
 
 
+def test_what_is_older_than_a_week_when_the_watch_began_is_not_read() -> None:
+    made = world()
+    made.now_ms = (BEGIN_S + (7 + 1) * 86400 + 3600) * 1000
+    owner = made.owner()
+    owner.page(made.end())
+    ages = owner.processor.watch.detectors[0].blocks[0].columns.age
+    assert ages.max() == (DAYS - 1) * DAY - 1
+    assert knows(made.owner()) == knows(owner)
+
+
 def test_a_group_that_was_moved_back_or_a_lost_state_stops_the_watch() -> None:
     made = world(days=0.5)
     made.owner().page(made.end())
@@ -169,6 +193,18 @@ def test_a_group_that_was_moved_back_or_a_lost_state_stops_the_watch() -> None:
     made.log.records[WATCH_STATE] = []
     with pytest.raises(Fatal, match="has no checkpoint"):
         made.owner()
+
+
+def test_lines_that_retention_removed_behind_the_checkpoint_are_gone_and_the_watch_goes_on() -> None:
+    made = world(days=1.2)
+    owner = made.owner()
+    for cut in (50, made.end() - 5):
+        owner.page(cut)
+    for left in (made.end() - 20, made.end()):
+        made.log.records[BILLING] = [record for record in made.log.records[BILLING] if record[0] >= left]
+        again = made.owner()
+        assert again.position == made.end() - 5
+        assert again.processor.remembered() == 6
 
 
 def test_another_sensitivity_takes_effect_after_a_restart_and_is_no_other_past() -> None:

@@ -14,7 +14,7 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
 from tokenmeter.flow import ledger_app
 from tokenmeter.flow.logreader import KafkaLogReader
-from tokenmeter.stack.credit.read import alerts_since, state_in
+from tokenmeter.stack.credit.read import alerts_since, entries_in, state_in
 
 DELIVERY_S = 30.0
 LOOK_EVERY_S = 0.05
@@ -49,8 +49,20 @@ def book(client: Mapping[str, Any], entry: LedgerEntry, wait_s: float) -> Booked
     )
     state = state_in(log, partition, entry.account_id)
     counted = () if state is None else [one for one in state.entries if one.entry_id == entry.entry_id]
-    repeated = refusal is None and any(round(one.at.timestamp() * 1_000) < appended_at_ms for one in counted)
+    counted_at_ms = [round(one.at.timestamp() * 1_000) for one in counted]
+    repeated = refusal is None and any(
+        at_ms < appended_at_ms or came_before(log, entry, partition, offset, at_ms) for at_ms in counted_at_ms
+    )
     return Booked(state, refusal, repeated)
+
+
+def came_before(log: KafkaLogReader, entry: LedgerEntry, partition: int, offset: int, at_ms: int) -> bool:
+    """Whether the same id stands before ``offset`` already, appended at ``at_ms`` or later: of two within a millisecond
+    the first counted."""
+    start = log.offset_at(LEDGER, partition, at_ms)
+    return start is not None and any(
+        one.entry_id == entry.entry_id for one in entries_in(log, entry.account_id, partition, start, offset)
+    )
 
 
 def _is_refusal(alert: Alert) -> bool:

@@ -51,6 +51,12 @@ def journal(log: LogReader, account_id: str) -> list[Placed]:
     ]
 
 
+def entries_in(log: LogReader, account_id: str, partition: int, start: int, end: int) -> list[LedgerEntry]:
+    """The entries of one account among start <= offset < end."""
+    found = _records(log, LEDGER, "ledger_entry", partition, start, _of(account_id), end)
+    return [LedgerEntry.model_validate(record) for _, record in found]
+
+
 def alerts_since(log: LogReader, partition: int, start: int) -> list[Alert]:
     """The alerts of one partition from an offset on."""
     return [Alert.model_validate(record) for _, record in _records(log, ALERTS, "alert", partition, start, _all)]
@@ -69,10 +75,16 @@ def _of(account_id: str | None) -> Callable[[bytes], bool]:
 
 
 def _records(
-    log: LogReader, topic: str, name: str, partition: int, start: int, wanted: Callable[[bytes], bool]
+    log: LogReader,
+    topic: str,
+    name: str,
+    partition: int,
+    start: int,
+    wanted: Callable[[bytes], bool],
+    end: int | None = None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(offset, record) of each value that is wanted and of this kind; what is none is the ledger's to tell of."""
-    end = log.end(topic, partition)
+    end = log.end(topic, partition) if end is None else end
     for batch in log.read(topic, partition, start, end):
         for offset, value in zip(batch.offsets().tolist(), batch.values, strict=True):
             if value is None or not wanted(value):

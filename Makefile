@@ -9,7 +9,7 @@ HOSTS := $(VENV)/.installed-hosts
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench bench-credit bench-store bench-watch faults soak clean
+.PHONY: help setup demo test check bench bench-boards bench-credit bench-store bench-watch faults soak clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -45,6 +45,9 @@ check: $(STAMP) ## formatting, lint and types only
 
 bench: setup ## measure the meter beside a plain loop (6 M events; ARGS="--events N" for fewer) into build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+bench-boards: setup ## what each chart costs over 18 months (100 M lines, 20 M calls; ARGS="--lines N --calls N" for fewer)
+	@PYTHONPATH=tests $(BIN)/python -m bench.boards $(ARGS)
 
 bench-credit: setup ## what a runaway customer spends beyond its credit: time, calls, money (ARGS="--load N" for others beside it)
 	@PYTHONPATH=tests $(BIN)/python -m bench.credit $(ARGS)

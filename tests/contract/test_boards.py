@@ -19,6 +19,7 @@ from tokenmeter.boards.forms import over_time
 from tokenmeter.boards.metrics import TOKENS
 from tokenmeter.boards.rest import Rest
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.stack.simulate.store import remove
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
@@ -180,6 +181,22 @@ def test_what_left_the_code_leaves_superset_and_what_users_made_stays(server: Se
         assert "hours" in views and "app_shares" not in views, "a user's chart keeps its dataset"
         rest.delete(f"chart/{mine}")
         rest.delete(f"dashboard/{own_board}")
+
+
+def test_boards_say_that_rows_are_simulated_for_as_long_as_there_are_any(server: Server) -> None:
+    node, client = shared_node(), connect(server.url, "writer", "secret")
+    one = (board("s", small("simulated-or-not", "models")),)
+
+    def shown() -> bool:
+        put(server, one)
+        with Rest(node.url, node.user, node.password) as rest:
+            return "Simulated market" in rest.get("dashboard/tokenmeter-s")["result"]["position_json"]
+
+    assert not shown()
+    client.command("INSERT INTO simulated.usage_market (occurred_hour, model) VALUES ('2026-03-02 00:00:00', 'a/b')")
+    assert shown()
+    remove(client)
+    assert not shown()
 
 
 def test_an_edit_of_our_chart_is_taken_back_and_roles_are_named(server: Server) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
 from clickhouse_connect.driver.client import Client
+from typer.testing import CliRunner
 
 from support.clickhouse import Server
 from support.market_rows import calls, lines
 from support.published import MARKUP, PRICES, differences
+from tokenmeter.events.errors import Misconfigured
 from tokenmeter.flow.load import TABLES as LOADED
+from tokenmeter.stack import cli_simulate
 from tokenmeter.stack.simulate import store
 from tokenmeter.stack.simulate.calls import CALLS
 from tokenmeter.stack.simulate.lines import Span
@@ -88,6 +92,20 @@ def test_the_totals_are_those_a_loader_makes_of_the_lines(client: Client) -> Non
     assert client.query("SELECT sum(calls) FROM simulated.calls_by_minute FINAL").result_rows == [(CALLS,)]
 
 
+def test_the_command_refuses_a_store_that_meters_and_says_the_way_out(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = store.simulated_rows(client)
+    monkeypatch.setenv("TOKENMETER_CLICKHOUSE_URL", client.url)
+    monkeypatch.setenv("TOKENMETER_CLICKHOUSE_USER", "writer")
+    monkeypatch.setenv("TOKENMETER_CLICKHOUSE_PASSWORD", "secret")
+    refused = CliRunner().invoke(cli_simulate.app, ["market", "--data", str(tmp_path)])
+    assert isinstance(refused.exception, Misconfigured)
+    assert "2 rows of metered usage" in str(refused.exception)
+    assert "--beside" in str(refused.exception)
+    assert store.simulated_rows(client) == before
+
+
 def test_removing_it_takes_all_of_it_and_nothing_else(client: Client, made: Market) -> None:
     before = digests(client, LOADED_TABLES)
     assert before["tokenmeter", "usage_market"][0] == before["tokenmeter", "usage_events"][0] == 1
@@ -117,8 +135,10 @@ def test_a_simulated_table_has_the_columns_of_the_metered_one(client: Client) ->
 def test_a_rebuild_leaves_what_is_simulated_alone(client: Client) -> None:
     assert {database for database, _ in tables(LOADED_TABLES)} == {"tokenmeter"}
     client.command("INSERT INTO simulated.usage_market (occurred_hour, model) VALUES ('2026-03-02 00:00:00', 'a/b')")
+    before = store.simulated_rows(client)
+    assert before["usage_market"]
     dropped = drop_derived(client, LOADED_TABLES)
     assert (store.DATABASE, "shown_usage_market") in dropped, "a view is derived"
     assert not any((store.DATABASE, table) in dropped for table in store.TABLES)
     migrate(client)
-    assert client.query("SELECT lines FROM boards.simulation").result_rows == [(1,)]
+    assert store.simulated_rows(client) == before

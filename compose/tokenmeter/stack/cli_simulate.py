@@ -54,7 +54,7 @@ def simulate_market(
                 f"the store holds {metered:,} rows of metered usage: boards would show them added to simulated ones",
                 hint="tokenmeter simulate market --beside, if that is wanted",
             )
-        history(client, months, seed)
+        history(client, months, seed, bar=True)
     _publish(settings)
 
 
@@ -70,8 +70,8 @@ def remove(data: DataOption = None) -> None:
     _publish(settings)
 
 
-def history(client: Client, months: int = MONTHS, seed: int = 1) -> None:
-    """Make and write the market, with a bar."""
+def history(client: Client, months: int = MONTHS, seed: int = 1, bar: bool = False) -> None:
+    """Make and write the market, with a bar if nothing else is printed meanwhile."""
     began = time.monotonic()
     made = market(span(datetime.now(UTC), months), seed)
     columns = (
@@ -80,9 +80,9 @@ def history(client: Client, months: int = MONTHS, seed: int = 1) -> None:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("simulated market", total=store.stretch_count(made))
-        store.put(client, made, lambda days: bar.update(task, completed=days))
+    with Progress(*columns, console=console, transient=True, disable=not bar) as progress:
+        task = progress.add_task("simulated market", total=store.stretch_count(made))
+        store.put(client, made, lambda days: progress.update(task, completed=days))
     said = f"simulated: {made.lines.height:,} market lines and {made.calls.height:,} calls of {months} months"
     console.print(f"{said} in {time.monotonic() - began:.1f} s; seed {seed}", highlight=False)
 

@@ -10,14 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
-import httpx
 from clickhouse_connect.driver.client import Client
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.boards import Database, publish
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.children import Child
+from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, free_port, require_size
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import Part, Stack, write_private
@@ -28,7 +28,6 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
 
-HEALTH_TIMEOUT_S = 60.0
 RESTART_WAIT_S = 1.0
 RESTARTS_MAX = 20
 """A part that ends this often has something to tell; the stack stops and points at its log."""
@@ -44,11 +43,12 @@ class LocalStack:
     """Kafka, ClickHouse and the workers as children of this process; a part given by URL is used instead.
 
     ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb. ``fill`` may put rows into the
-    migrated ClickHouse before anything else runs.
+    migrated ClickHouse: it runs beside what starts next, and boards are published when it has ended.
     """
 
     def __init__(self, settings: Settings, say: Say, stores_only: bool = False, fill: Fill | None = None) -> None:
         self._stores_only, self._fill = stores_only, fill
+        self._filling: Future[None] | None = None
         self._settings = settings
         self._say = say
         self._data = settings.data.absolute()
@@ -79,6 +79,8 @@ class LocalStack:
                 self._step("workers and gateway", self._start_workers)
             if self._settings.boards and not self._stores_only:
                 self._step("Superset", self._start_superset)
+                if self._filling is not None:
+                    self._step("what the boards show", self._filling.result)
                 self._step("boards", self._publish)
             self._stack.parts[PARENT].state = "running"
             self._stack.save(self._data)
@@ -145,7 +147,7 @@ class LocalStack:
             command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
             command += ["--data", str(self._data / "clickhouse"), "--users", str(users)]
             self._launch("clickhouse", command, {}, port)
-            _healthy(self._children["clickhouse"], f"{self.clickhouse_url}/ping")
+            wait_healthy(self._children["clickhouse"], f"{self.clickhouse_url}/ping")
         elif self._settings.clickhouse_password is not None:
             self.clickhouse_password = self._settings.clickhouse_password.get_secret_value()
         if self._settings.clickhouse_boards_password is not None:
@@ -158,13 +160,13 @@ class LocalStack:
         client = connect(self.clickhouse_url, user, self.clickhouse_password, query_timeout_s=MIGRATE_TIMEOUT_S)
         migrate(client, say=self._say)
         if self._fill is not None:
-            self._fill(client)
+            self._filling = ThreadPoolExecutor(1, "fill").submit(self._fill, client)
 
     def _start_workers(self) -> None:
         """All at once: most of a start is waiting."""
         asked = [*map(self._launch_worker, self._slots()), self._launch_gateway()]
         for name, health in asked:
-            _healthy(self._children[name], health)
+            wait_healthy(self._children[name], health)
 
     def _launch_worker(self, which: tuple[str, int]) -> tuple[str, str]:
         """Start a verb's slot; its name and where it tells of its health."""
@@ -283,24 +285,3 @@ STOPPING = ("worker", "clickhouse", "kafka")
 def _stage(name: str) -> str:
     """When a child stops."""
     return next((stage for stage in STOPPING if name.startswith(stage)), STOPPING[0])
-
-
-@retry(
-    retry=retry_if_exception_type(httpx.HTTPError),
-    stop=stop_after_delay(HEALTH_TIMEOUT_S),
-    wait=wait_fixed(0.1),
-    reraise=True,
-)
-def _answers(child: Child, url: str) -> None:
-    if not child.is_alive():
-        tail = child.log_tail()
-        raise Fatal(f"{child.name} ended while starting; its log ends with: {tail}", hint=f"see {child.log}")
-    # Plain HTTP of this machine: reading every certificate at each try is 30 ms of the CPU that the child starts with.
-    httpx.get(url, timeout=2, trust_env=False, verify=False).raise_for_status()
-
-
-def _healthy(child: Child, url: str) -> None:
-    try:
-        _answers(child, url)
-    except httpx.HTTPError as error:
-        raise Fatal(f"{child.name} did not answer at {url}: {error}", hint=f"see {child.log}") from error

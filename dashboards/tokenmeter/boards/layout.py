@@ -9,7 +9,7 @@ from tokenmeter.boards.board import Board
 from tokenmeter.boards.chart import Chart
 
 COLUMNS = 12
-NOTE_HEIGHT = 6
+NOTE_HEIGHT = 7
 PHONE_CSS = """
 @media (max-width: 700px) {
   .dashboard-content .grid-container { overflow-x: hidden; }

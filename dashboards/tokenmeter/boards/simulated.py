@@ -9,8 +9,8 @@ from tokenmeter.boards.board import Board
 from tokenmeter.boards.rest import Rest
 
 NOTE = (
-    "⚠️ **Simulated market.** This board shows figures that nobody used: a simulated market, with whatever was metered "
-    "beside it. Weeks that were published are met exactly, the rest is made up. `tokenmeter simulate remove` ends it."
+    "⚠️ **Simulated market**, not usage: published weeks are met exactly, the rest is made up. "
+    "`tokenmeter simulate remove` ends it."
 )
 VIEW = "simulation"
 ANY_SQL = f"SELECT lines + calls AS rows FROM boards.{VIEW}"

@@ -1,7 +1,8 @@
 """`make bench-watch`: what the watch finds and misses, its false alarms and its cost, beside usual detectors.
 
-Parts, by ``--only labelled,cost,clean,injected``: the labelled series, CPU and memory of 100 000 keys × 4 measures,
-clean months, injected anomalies. The presets were chosen on ``watch_streams`` (simulated), not on the labelled series.
+Parts, by ``--only labelled,cost,lines,clean,injected``: the labelled series, CPU and memory of 100 000 keys × 4
+measures, preloaded lines, clean months, injected anomalies. The presets were chosen on ``watch_streams`` (simulated),
+not on the labelled series.
 """
 
 from __future__ import annotations
@@ -17,12 +18,19 @@ from bench.kept import keep
 from bench.watch_clean import clean
 from bench.watch_injected import injected
 from bench.watch_labelled import labelled
+from support.topic_log import TopicLog
+from support.watched import billing
+from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
+from tokenmeter.flow.watch.feed_billing import FEED
+from tokenmeter.flow.watch.processor import WatchProcessor
 from tokenmeter.flow.watch.settings import Sensitivity
 
 LABELLED_SCORE_MIN, LABELLED_EPISODES_MAX = 58, 20
 COST_MS_MAX, MEMORY_MB_MAX = 25, 500
+LINES, LINE_KEYS, LINE_PAGES, LINES_S_MIN = 50_000, 5_000, 8, 200_000
 
 
 def table(title: str, head: list[str], rows: list[list[Any]]) -> None:
@@ -82,6 +90,36 @@ def of_cost(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"cpu_ms_median": median, "cpu_ms_least": least, "memory_mb": memory}
 
 
+def of_lines(_: argparse.Namespace) -> dict[str, Any]:
+    """A preloaded partition of usage.billing: decode, sum up, judge; and a checkpoint of what is known then."""
+    begin_s, rng = 1_795_600_000, np.random.default_rng(1)
+    watch = WatchProcessor(FEED, 0, TopicLog(), lambda: float(begin_s))
+    watch.restore(0)
+    values: list[bytes | None] = [
+        billing(begin_s, f"customer-{n}", f"key-{n}", 3) for n in rng.integers(0, LINE_KEYS, LINES).tolist()
+    ]
+    size = sum(len(value) for value in values if value)
+    took = []
+    for page in range(LINE_PAGES):
+        first = page * LINES
+        run = Run(first, LINES, (begin_s + page * 10) * 1000)
+        batch = RecordBatch(FEED.topic, 0, first, first + LINES, values, [run], size)
+        began = time.process_time()
+        watch.add(batch)
+        took.append(time.process_time() - began)
+    began = time.process_time()
+    outgoing = watch.close(PageBounds(FEED.topic, 0, 0, LINE_PAGES * LINES))
+    checkpoint_s = time.process_time() - began
+    megabytes = sum(len(value) for records in outgoing for value in records.values) / 1e6
+    rate = LINES / float(np.median(took[1:]))
+    table(
+        f"Preloaded: batches of {LINES:,} lines of {2 * LINE_KEYS:,} subjects, one core",
+        ["lines/s", "asked", "checkpoint MB", "ms"],
+        [[f"{rate:,.0f}", f"{LINES_S_MIN:,}", megabytes, checkpoint_s * 1e3]],
+    )
+    return {"lines_per_second": rate, "checkpoint_mb": megabytes, "checkpoint_ms": checkpoint_s * 1e3}
+
+
 def of_clean(arguments: argparse.Namespace) -> dict[str, Any]:
     rates = clean(arguments.keys, arguments.days)
     rows = [
@@ -106,7 +144,7 @@ def of_injected(arguments: argparse.Namespace) -> dict[str, Any]:
     return {f"{o.kind}, {o.detector}": [o.found, o.keys, o.median_delay_min, o.lost_usd] for o in outcomes}
 
 
-PARTS = {"labelled": of_labelled, "cost": of_cost, "clean": of_clean, "injected": of_injected}
+PARTS = {"labelled": of_labelled, "cost": of_cost, "lines": of_lines, "clean": of_clean, "injected": of_injected}
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from tokenmeter.flow.watch_app import APP_ID, TOPICS
 PARTITIONS = 2
 CUSTOMERS = ("acme", "beta", "cobalt", "delta")
 HISTORY_MINUTES = 26 * 60
-TAIL_MINUTES = 55
+TAIL_MINUTES = 80
 KAFKA_S = 20.0
 POINTS = [Point("Produce", "after"), Point("Commit", "before"), Point("Commit", "after")]
 

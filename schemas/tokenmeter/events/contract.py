@@ -205,6 +205,7 @@ CATALOG = "catalog"
 LEDGER = "ledger.entries"
 ACCOUNT_STATE = "account.state"
 WATCH_STATE = "watch.state"
+WATCH_STATE_MARKET = "watch.state.market"
 ALERTS = "alerts"
 
 RELEASED = "released"
@@ -225,6 +226,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(ACCOUNT_STATE, ("account_state",), "account_id", "compact", None),
     # What is not in the last segment is compacted: each checkpoint replaces the one before it.
     Topic(WATCH_STATE, ("watch_state", "watch_rows"), "part", "compact", None, segment_bytes=64 << 20),
+    Topic(WATCH_STATE_MARKET, ("watch_state", "watch_rows"), "part", "compact", None, segment_bytes=64 << 20),
     Topic(ALERTS, ("alert",), "account_id", "delete", 90 * DAY_MS),
     Topic(CATALOG, CATALOG_SCHEMAS, "row_id", "delete", None, like_events=False),
 )

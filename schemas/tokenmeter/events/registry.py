@@ -33,7 +33,13 @@ def client(url: str) -> RegistryClient:
 
 
 def subjects(topic: Topic) -> list[tuple[str, str]]:
-    """(subject, record) of a topic: ``TOPIC-value``, or ``TOPIC-RECORD`` where a topic carries several records."""
+    """(subject, record) of a topic: ``TOPIC-value``, or ``TOPIC-RECORD`` where a topic carries several records.
+
+    What travels on several topics is registered for the first of them: one schema has one id.
+    """
+    before = TOPICS[: TOPICS.index(topic)] if topic in TOPICS else ()
+    if any(set(topic.schemas) <= set(one.schemas) for one in before):
+        return []
     if len(topic.schemas) == 1:
         return [(f"{topic.name}-value", topic.schemas[0])]
     return [(f"{topic.name}-{name}", name) for name in topic.schemas]

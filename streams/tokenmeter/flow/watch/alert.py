@@ -16,7 +16,6 @@ CRITICAL_AMOUNT = 100.0
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NOUNS = {"first_token_ms": "ms to first token", "rate_limited": "calls rate-limited", "loss": "under cost"}
 _KINDS = {"model_provider": "model", "group": "users of model"}
-PLACES = Decimal("0.000001")
 
 
 def alert_id(place: str, subject: Subject, cause: Cause, what: str) -> str:
@@ -106,7 +105,8 @@ def _number(value: float) -> str:
 
 
 def _decimal(value: float) -> Decimal:
-    return Decimal(value).quantize(PLACES)
+    # From text: no decimal context rounds it, or refuses it for its digits.
+    return Decimal(f"{value:.6f}")
 
 
 def _time(seconds: int) -> datetime:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tokenmeter.flow.watch import habit, level, residual, season, settings, size
+from tokenmeter.flow.watch import habit, level, residual, season, settings
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.exact import LN_10, Doubles, Longs
 from tokenmeter.flow.watch.settings import Form
@@ -25,7 +25,7 @@ def band(detector: Detector, row: int, buckets: Longs, exposure: Doubles) -> tup
     c, at = detector.blocks[row // BLOCK_ROWS].columns, row % BLOCK_ROWS
     plan, counts = detector.plan.settings, detector.plan.measure.form is Form.COUNT
     one = np.ones(1, np.float32)
-    unit = float(size.typical(c, np.ones(c.rows, np.float32), np.ones(c.rows, np.float32))[at])
+    unit = float(c.size_squares[at] / c.size_sum[at]) if c.size_sum[at] > 0 else 1.0
     usual = float(level.rate(c)[at]) * (np.ones(len(buckets)) if counts else exposure)
     hours = (buckets * plan.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
     seasons = {int(hour): season.factors(c, int(hour)) if counts else (one, one, one) for hour in np.unique(hours)}

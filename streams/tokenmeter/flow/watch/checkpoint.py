@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import WATCH_STATE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.watch import WatchRows, WatchState
 from tokenmeter.flow.logreader import LogReader
@@ -78,7 +77,7 @@ def restored(feed: Feed, plan: Settings, state: WatchState, rows: Rows) -> Watch
     numbers = range(chunks(state))
     missing = [one for chunk in numbers for part in parts(feed) if (one := (part, chunk)) not in rows]
     if missing:
-        raise Fatal(f"watch.state/{state.partition}: checkpoint {state.checkpoint} lacks {missing[0]}", hint=ANEW)
+        raise Fatal(f"{feed.state}/{state.partition}: checkpoint {state.checkpoint} lacks {missing[0]}", hint=ANEW)
     names = [name for chunk in numbers for name in rows[SUBJECTS, chunk].names]
     last = b"".join(rows[SUBJECTS, chunk].data for chunk in numbers)
     watch.subjects.restore(names, np.frombuffer(last, "<i8").astype(np.int64), state.groups)
@@ -107,15 +106,13 @@ def newest(log: LogReader, feed: Feed, partition: int) -> tuple[WatchState, dict
 
     A checkpoint is written in one transaction: the end of the log is read, and more of it until all is there.
     """
-    end, reach = log.end(WATCH_STATE, partition), READ_RECORDS
+    end, reach = log.end(feed.state, partition), READ_RECORDS
     while True:
         start = max(0, end - reach)
         state: WatchState | None = None
         rows: dict[tuple[str, int], WatchRows] = {}
-        for batch in log.read(WATCH_STATE, partition, start, end):
+        for batch in log.read(feed.state, partition, start, end):
             for decoded in map(wire.decode, batch.values):
-                if decoded.record["topic"] != feed.topic:
-                    continue
                 if decoded.schema.name == "watch_state":
                     state = WatchState(**decoded.record)
                 else:
@@ -133,4 +130,7 @@ def chunks(state: WatchState) -> int:
     return -(-state.subjects // CHUNK_ROWS)
 
 
-ANEW = "begin anew: stop the watch, delete watch.state and the group tokenmeter-watch, then tokenmeter topics"
+ANEW = (
+    "begin anew: stop the watch, delete watch.state, watch.state.market and the group tokenmeter-watch, then run "
+    "tokenmeter topics"
+)

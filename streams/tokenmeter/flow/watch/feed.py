@@ -51,6 +51,8 @@ class Feed:
     """A topic of lines."""
 
     topic: str
+    state: str
+    """Where its checkpoints are: of each partition one transaction at a time, or a dead one would hide another's."""
     record: str
     measures: tuple[Watched, ...]
     columns: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tokenmeter.events.contract import BILLING
+from tokenmeter.events.contract import BILLING, WATCH_STATE
 from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.watch.exact import Longs
 from tokenmeter.flow.watch.feed import Feed, Lines, Watched, doubles, late, who
@@ -38,4 +38,4 @@ def read(frame: pl.DataFrame, appended_at_ms: Longs) -> Lines:
     return Lines(place, number, subjects, late(usable, appended_at_ms[place]), columns)
 
 
-FEED = Feed(BILLING, "billing_line", MEASURES, ("calls", "tokens", "squares", "paid"), 2, read)
+FEED = Feed(BILLING, WATCH_STATE, "billing_line", MEASURES, ("calls", "tokens", "squares", "paid"), 2, read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tokenmeter.events.contract import MARKET
+from tokenmeter.events.contract import MARKET, WATCH_STATE_MARKET
 from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.watch.exact import Longs
 from tokenmeter.flow.watch.feed import Feed, Lines, Watched, doubles, late, who
@@ -66,4 +66,4 @@ def read(frame: pl.DataFrame, appended_at_ms: Longs) -> Lines:
     return Lines(place, number, subjects, late(usable, appended_at_ms[place]), named)
 
 
-FEED = Feed(MARKET, "market_line", MEASURES, COLUMNS, 1, read)
+FEED = Feed(MARKET, WATCH_STATE_MARKET, "market_line", MEASURES, COLUMNS, 1, read)

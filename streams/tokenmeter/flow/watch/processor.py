@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tokenmeter.events.contract import ALERTS, WATCH_STATE
+from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import Alert
 from tokenmeter.events.watch import WatchState
@@ -60,14 +60,14 @@ class WatchProcessor:
         found = newest(self._log, self._feed, self._partition)
         if found is None:
             if position:
-                raise Fatal(f"{self._name} is at {position}, but {WATCH_STATE} has no checkpoint of it", hint=ANEW)
+                raise Fatal(f"{self._name} is at {position}, but {self._feed.state} has no checkpoint of it", hint=ANEW)
             told_from = (int(self._clock()) - HISTORY_S) // self._plan.bucket_s
             self._start(Watch(self._feed, self._plan, self._partition, told_from), None, 0)
             return
         state, rows = found
         if state.next_offset > position:
             raise Fatal(
-                f"{self._name}: the committed position is {position}, but {WATCH_STATE} knows lines up to offset "
+                f"{self._name}: the committed position is {position}, but {self._feed.state} knows lines up to offset "
                 f"{state.next_offset - 1}: somebody moved the consumer group or rewrote the topic",
                 hint=ANEW,
             )
@@ -119,11 +119,11 @@ class WatchProcessor:
                 keys.append(key(self._feed.topic, rows.part, rows.chunk))
                 values.append(rows.to_value())
             self._state, self._lines = state_of(self.watch, number, bounds.next_offset), 0
-            outgoing.append(Outgoing(WATCH_STATE, keys, values, self._partition))
+            outgoing.append(Outgoing(self._feed.state, keys, values, self._partition))
             self._clocked = True
         if self._clocked and self._state is not None:
             value = self._state.to_value()
-            outgoing.append(Outgoing(WATCH_STATE, [key(self._feed.topic)], [value], self._partition))
+            outgoing.append(Outgoing(self._feed.state, [key(self._feed.topic)], [value], self._partition))
         return outgoing
 
     def committed(self, bounds: PageBounds) -> None:

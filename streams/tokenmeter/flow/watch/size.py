@@ -7,27 +7,34 @@ call. y = v / u for a bucket's value v: its variance is about its mean, and one 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokenmeter.flow.watch.exact import Floats
 from tokenmeter.flow.watch.state import Columns
 
+SMALLEST = np.float32(1.2e-38)
+"""A sum that is not 0 is no smaller, but for a subject that has been silent for years."""
 
-def typical(c: Columns, value: Floats, squares: Floats) -> Floats:
-    """u (rows), value units a call; of a subject without any before, that of this bucket; 1 without any at all."""
-    known = c.size_sum > 0
-    if known.all():
-        return c.size_squares / c.size_sum
-    total, squared = np.where(known, c.size_sum, value), np.where(known, c.size_squares, squares)
-    found: Floats = np.where(total > 0, squared, 1) / np.where(total > 0, total, 1)
+
+def unknown(c: Columns) -> NDArray[np.intp]:
+    """The subjects that never had a value."""
+    return np.flatnonzero(c.size_sum <= 0)
+
+
+def typical(c: Columns, new: NDArray[np.intp], value: Floats, squares: Floats) -> Floats:
+    """u (rows), value units a call; of a subject in ``new`` that of this bucket; 1 without any at all."""
+    found: Floats = c.size_squares / np.maximum(c.size_sum, SMALLEST)
+    if len(new):
+        total = value[new]
+        found[new] = np.where(total > 0, squares[new], 1) / np.where(total > 0, total, 1)
     return found
 
 
-def price(c: Columns, value: Floats, paid: Floats) -> Floats:
-    """Currency per value unit (rows), of a subject without any before that of this bucket; 0 when nothing was paid."""
-    known = c.size_sum > 0
-    if known.all():
-        return c.paid / c.size_sum
-    found: Floats = np.where(known, c.paid, paid) / np.maximum(np.where(known, c.size_sum, value), np.float32(1e-20))
+def price(c: Columns, new: NDArray[np.intp], value: Floats, paid: Floats) -> Floats:
+    """Currency per value unit (rows), of a subject in ``new`` that of this bucket; 0 when nothing was paid."""
+    found: Floats = c.paid / np.maximum(c.size_sum, SMALLEST)
+    if len(new):
+        found[new] = np.where(value[new] > 0, paid[new], 0) / np.maximum(value[new], SMALLEST)
     return found
 
 

@@ -46,8 +46,9 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
     young = c.age < settings.YOUNG_DAYS * config.buckets_day
-    unit = size.typical(c, value, squares)
-    price = size.price(c, value, paid)
+    new = size.unknown(c)
+    unit = size.typical(c, new, value, squares)
+    price = size.price(c, new, value, paid)
     y = value / unit
 
     usual = level.rate(c) * exposure
@@ -77,12 +78,12 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         cusum.forget(c, learning)
         burn = np.where(learning, np.float32(0), burn)
     score = np.maximum(spike, burn)
-    new = c.age < settings.FIRST_WEEK_DAYS * config.buckets_day
-    if new.any():
+    first_week = c.age < settings.FIRST_WEEK_DAYS * config.buckets_day
+    if first_week.any():
         rare = newcomers.score(paid)
         if counts and seen.paid is not None:
             # Its first Monday: what a new one has never done must also be more than new ones do.
-            score = np.where(new, np.minimum(score, settings.NEW_SHARE * rare), score)
+            score = np.where(first_week, np.minimum(score, settings.NEW_SHARE * rare), score)
         score = np.where(young, rare, score)
     if not whole:
         score *= judged

@@ -14,6 +14,7 @@ from support.watched import COUNTS, World
 from tokenmeter.events import wire
 from tokenmeter.flow.watch import feed_market
 from tokenmeter.flow.watch.settings import Settings
+from tokenmeter.flow.watch_app import FEEDS
 
 BUCKET_S = 1800
 BEGIN_S = 20_605 * 86400
@@ -71,3 +72,8 @@ def test_an_ordinary_provider_and_money_that_cannot_be_compared_are_not_told() -
     assert told(lambda chance: {}) == []
     assert told(lambda chance: {"cost": Decimal(16), "uncosted": 1}) == []
     assert told(lambda chance: {"cost": Decimal(16), "cost_currency": "EUR"}) == []
+
+
+def test_no_two_feeds_share_a_state_topic() -> None:
+    """Each has a transaction of its own, and an open one of the other would hide a checkpoint from a new owner."""
+    assert len({feed.state for feed in FEEDS.values()}) == len(FEEDS)

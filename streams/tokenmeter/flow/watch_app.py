@@ -16,7 +16,9 @@ from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_drive
 APP_ID = "tokenmeter-watch"
 FEEDS = {feed.topic: feed for feed in (feed_billing.FEED, feed_market.FEED)}
 TOPICS = tuple(FEEDS)
-PAGE_MIN_SECONDS = 0.2
+PAGE_MIN_SECONDS = 1.0
+"""Its buckets are a minute."""
+NICENESS = 5
 STALL_SECONDS = 300.0
 """A batch of few lines may be days of minutes, each of which is judged."""
 
@@ -38,7 +40,7 @@ def build(
     def make_processor(topic: str, partition: int) -> Processor:
         return WatchProcessor(FEEDS[topic], partition, log, clock, config.plan)
 
-    worker = Worker(replace(config.worker, clocked=True), make_processor, make_driver)
+    worker = Worker(replace(config.worker, clocked=True, niceness=NICENESS), make_processor, make_driver)
 
     def notes() -> dict[str, object]:
         watches = [one.processor.watch for one in worker.engine.owners if isinstance(one.processor, WatchProcessor)]

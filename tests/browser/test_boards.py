@@ -48,7 +48,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.slug)
 def test_every_chart_of_every_tab_draws_without_an_error(page: Page, board: Board) -> None:
-    assert open_board(page, shared_node().url, board.slug) == [tab.title for tab in board.tabs]
+    titles = [tab.title for tab in board.tabs]
+    assert open_board(page, shared_node().url, board.slug) == (titles if len(titles) > 1 else [])
     for number, tab in enumerate(board.tabs):
         open_tab(page, number, len(tab.charts))
         for chart in tab.charts:

@@ -36,7 +36,7 @@ demo: setup ## run everything and prove the figures; ARGS=--once stops afterward
 	@$(BIN)/tokenmeter demo $(ARGS)
 
 test: setup check $(HOSTS) ## formatting, types and every test
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## formatting, lint and types only
 	@$(BIN)/ruff format --check --quiet .

@@ -44,6 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ):
         assert ask(server, statement).status_code == 200
     yield server
+    CLIENT.close()
     server.child.stop()
 
 

@@ -43,13 +43,15 @@ def log() -> TopicLog:
 
 
 @pytest.mark.parametrize("size", [1, 7, 50])
+@pytest.mark.parametrize("decoded", [1, 40, 5_000])
 @pytest.mark.parametrize("together", [1, 40, 5_000])
 def test_a_page_is_the_same_however_it_was_fetched(
-    log: TopicLog, size: int, together: int, monkeypatch: pytest.MonkeyPatch
+    log: TopicLog, size: int, decoded: int, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = page(log, log.end(EVENTS, 0))
     assert {one.topic: len(one.values) for one in whole}[QUARANTINE] == 2
     record = wire.decode({one.topic: one.values for one in whole}[PAGES][0]).record
     assert (record["events"], record["duplicates"], record["quarantined"]) == (COUNT, 20, 2)
+    monkeypatch.setattr(module, "DECODED_EVENTS_MIN", decoded)
     monkeypatch.setattr(module, "TOGETHER_EVENTS_MIN", together)
     assert page(log, size) == whole

@@ -28,6 +28,7 @@ from bench.kept import keep
 from bench.preload import POOL_EVENTS, ids, pool
 from support.broker import broker, eventually
 from support.clickhouse import Server
+from tokenmeter.emit.client import direct
 from tokenmeter.events.catalog import Account, AccountMode, CatalogRow
 from tokenmeter.events.contract import ALERTS, BILLING, EVENTS
 from tokenmeter.stack.children import Child
@@ -43,6 +44,8 @@ MARKS_MAX = 600
 CREDIT = Decimal("0.000001")
 SEEN = {BILLING: (BILLING, MARK), ALERTS: (ALERTS, MARK), "alerts of distributors": (ALERTS, ABOVE)}
 """What is measured: a topic, and whose records on it."""
+BUFFER_EVENTS = 2_000_000
+SEND_PAUSE_S = 0.005
 READ_WAIT_S = 0.02
 ARRIVE_S = 30.0
 WARM_UP, MEASURED = 1, 2
@@ -86,18 +89,9 @@ class Reader(threading.Thread):
 
 
 def send(bootstrap: str, rate: int, seconds: float, seed: int) -> tuple[int, dict[bytes, float]]:
-    """Send at ``rate`` events a second; returns how many, and when each mark was sent."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "compression.type": "lz4",
-            "partitioner": "murmur2_random",
-            "linger.ms": 5,
-            "queue.buffering.max.messages": 2_000_000,
-        }
-    )
-    templates, names = pool(), ids(2 * int(rate * seconds) + rate, seed)
+    """Send at ``rate`` events a second as an Emitter does; returns how many, and when each mark was sent."""
+    producer = Producer(direct(bootstrap, BUFFER_EVENTS, {}))
+    templates, names = pool(), iter(list(ids(2 * int(rate * seconds) + rate, seed)))
     customer = templates[0][0]
     marks: dict[bytes, float] = {}
     sent, began = 0, time.monotonic()
@@ -113,7 +107,8 @@ def send(bootstrap: str, rate: int, seconds: float, seed: int) -> tuple[int, dic
             _, before, after = templates[0]
             marks[name.removeprefix(MARK)] = time.monotonic()
             producer.produce(EVENTS, before + next(names) + after.replace(customer, name, 1), name)
-        producer.poll(0.001)
+        producer.poll(0)
+        time.sleep(SEND_PAUSE_S)
     assert producer.flush(60) == 0
     return sent, marks
 

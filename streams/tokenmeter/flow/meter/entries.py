@@ -73,10 +73,13 @@ def _of_accounts(lines: pl.DataFrame, rater: Rater, level: int | None) -> pl.Dat
     """Lines with their day, and the account's own currency where nothing was priced."""
     if not lines.height:
         return lines  # whose columns have no types
-    own = rater.currencies_of(lines["account_id"])
+    currency = lines["currency"].cast(pl.String)
+    if currency.null_count():
+        own = rater.currencies_of(lines["account_id"])
+        currency = pl.select(pl.coalesce(currency, own)).to_series()
     return lines.with_columns(
         pl.col("occurred_hour").dt.truncate("1d").alias("occurred_day"),
-        pl.coalesce(pl.col("currency").cast(pl.String), own).alias("currency"),
+        currency.alias("currency"),
         *([] if level is None else [pl.lit(level, pl.Int64).alias("level")]),
     )
 

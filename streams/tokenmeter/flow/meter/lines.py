@@ -46,6 +46,8 @@ def lines(billing: Sequence[pl.DataFrame], market: Sequence[pl.DataFrame], rater
 def end_users(parts: Sequence[pl.DataFrame], rater: Rater) -> pl.DataFrame:
     """Usage of end users from its batches' totals, with its terms; ``charge`` in pico-units."""
     used = totals.merge(list(parts), totals.END_USERS)
+    if not used.height:
+        return used  # most pages: nobody has a budget for an end user
     terms = rater.terms(used[RATING].unique().sort().to_list())
     return used.join(terms, on=RATING, how="left").with_columns(_MONEY)
 

@@ -24,6 +24,19 @@ _COLUMNS = ("price_id", "cost_price_id", "currency", "cost_currency", "provision
 ACCOUNTS_CACHED_MAX = 100_000
 
 
+class _Texts:
+    """A list of many texts that grows, as a column. For one thread at a time."""
+
+    def __init__(self, values: Sequence[str | None]) -> None:
+        self._values = values
+        self._column = pl.Series(dtype=pl.String)
+
+    def chosen(self, name: str, indices: Numbers) -> pl.Series:
+        """Those at ``indices``."""
+        self._column.extend(pl.Series(self._values[len(self._column) :], dtype=pl.String))
+        return self._column.gather(pl.Series(indices)).alias(name)
+
+
 class Ratings:
     """Numbers for ratings: equal numbers, equal ids, and the other way round.
 
@@ -45,6 +58,11 @@ class Ratings:
         self._currencies: Interner[str | None] = Interner(None)
         self._of_prices = np.zeros((len(_COLUMNS), 0), np.int32)
         self._of_number = np.zeros((2, 0), np.int32)
+        self._plans: Interner[str | None] = Interner()
+        self._chains: Interner[str | None] = Interner()
+        self._written = np.zeros((2, 0), np.int32)
+        """Of each number, as far as its terms were asked for: the numbers of its plan and of its chain."""
+        self._ids, self._chain_texts = _Texts(self.units.ids), _Texts(self._chains.values)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -100,25 +118,28 @@ class Ratings:
     def terms(self, numbers: Sequence[int]) -> pl.DataFrame:
         """RATING and TERMS of these numbers."""
         wanted = np.array(numbers, np.int32)
-        whos, prices = self._of_number.take(wanted, axis=1)
-        plans: Interner[str | None] = Interner()
-        chains: Interner[str | None] = Interner()
-        plan_codes, chain_codes = [], []
-        texts: dict[tuple[int, int], str | None] = {(NONE, NONE): None}
-        for who, price in zip(whos.tolist(), prices.tolist(), strict=True):
-            plan_id, node = self._people.whos.values[who]
-            plan_codes.append(plans.number(plan_id))
-            chain_codes.append(chains.number(self._chain(node, self._prices.values[price][2], texts)))
+        self._learn(wanted)
         return pl.DataFrame(
             [
                 pl.Series(RATING, wanted),
-                *(_chosen(name, self.units.ids, self.column(name, wanted)) for name in ("price_id", "cost_price_id")),
-                _chosen("plan_id", plans.values, np.array(plan_codes, np.int32)),
-                _chosen("chain", chains.values, np.array(chain_codes, np.int32)),
+                *(self._ids.chosen(name, self.column(name, wanted)) for name in ("price_id", "cost_price_id")),
+                _chosen("plan_id", self._plans.values, self._written[0].take(wanted)),
+                self._chain_texts.chosen("chain", self._written[1].take(wanted)),
                 *(self.currencies(name, wanted) for name in ("currency", "cost_currency")),
                 pl.Series("provisional", self.column("provisional", wanted).astype(np.bool_)),
             ]
         ).select(RATING, *TERMS)
+
+    def _learn(self, wanted: Numbers) -> None:
+        """Write down the plan and the chain of the ratings whose terms nobody asked for before."""
+        more = len(self._of_number[0]) - self._written.shape[1]
+        self._written = np.append(self._written, np.full((2, more), NONE, np.int32), axis=1)
+        unseen = wanted[self._written[0].take(wanted) == NONE]
+        texts: dict[tuple[int, int], str | None] = {(NONE, NONE): None}
+        for number, (who, prices) in zip(unseen.tolist(), self._of_number.take(unseen, axis=1).T.tolist(), strict=True):
+            plan_id, node = self._people.whos.values[who]
+            chain = self._chain(node, self._prices.values[prices][2], texts)
+            self._written[:, number] = self._plans.number(plan_id), self._chains.number(chain)
 
     def _chain(self, node: int, levels: int, texts: dict[tuple[int, int], str | None]) -> str | None:
         """``Rating.chain``, made of the chain above that many share."""

@@ -59,9 +59,14 @@ class Rows:
 
 def spread(starts: I64, lengths: I64) -> I64:
     """For each row the positions starts, starts + 1, … (lengths of them), all rows in one array."""
+    if not len(lengths):
+        return lengths
+    same = int(lengths[0])
+    if (lengths == same).all():
+        return starts if same == 1 else (starts[:, None] + np.arange(same)).ravel()
     ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    positions: I64 = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    positions: I64 = np.arange(int(ends[-1]), dtype=np.int64)
+    positions += np.repeat(starts - (ends - lengths), lengths)
     return positions
 
 
@@ -83,17 +88,6 @@ def varints(numbers: I64) -> Piece:
         part = (zigzag[rows] >> np.uint64(7 * place)) & np.uint64(0x7F)
         last = lengths[rows] == place + 1
         data[begins[rows] + place] = part | np.where(last, np.uint64(0), np.uint64(0x80))
-    return lengths, data
-
-
-def strings(sizes: I64, text: bytes) -> Piece:
-    """Length-prefixed texts: ``sizes`` of each, and all of them joined."""
-    prefix_lengths, prefix = varints(sizes)
-    lengths = prefix_lengths + sizes
-    begins = np.cumsum(lengths) - lengths
-    data = np.empty(int(lengths.sum()), np.uint8)
-    data[spread(begins, prefix_lengths)] = prefix
-    data[spread(begins + prefix_lengths, sizes)] = np.frombuffer(text, np.uint8)
     return lengths, data
 
 

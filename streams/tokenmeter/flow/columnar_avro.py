@@ -18,7 +18,7 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.avro_pieces import Piece, Rows, decimals, strings, varints
+from tokenmeter.flow.avro_pieces import Piece, Rows, decimals, varints
 
 _ABSENT, _PRESENT = b"\x00", b"\x02"
 """The branches of ["null", X]."""
@@ -123,34 +123,34 @@ def _add(
     if not column.nullable:
         if nulls:
             raise Fatal(f"{name}.{column.name}: a value is missing in a field that cannot be null")
-        _add_values(rows, _piece(column, frame, numbers, joined, None))
+        _add_values(rows, _pieces(column, frame, numbers, joined, None))
     elif nulls == rows.rows:
         rows.add_same(_ABSENT)
     elif not nulls:
         rows.add_same(_PRESENT)
-        _add_values(rows, _piece(column, frame, numbers, joined, None))
+        _add_values(rows, _pieces(column, frame, numbers, joined, None))
     else:
         present = numbers.get_column(_THERE + column.name).to_numpy()
         rows.add((np.ones(rows.rows, np.int64), np.where(present, _PRESENT[0], _ABSENT[0]).astype(np.uint8)))
-        lengths, data = _piece(column, frame, numbers, joined, present)
-        all_lengths = np.zeros(rows.rows, np.int64)
-        all_lengths[present] = lengths
-        rows.add((all_lengths, data))
+        for lengths, data in _pieces(column, frame, numbers, joined, present):
+            all_lengths = np.zeros(rows.rows, np.int64)
+            all_lengths[present] = lengths
+            rows.add((all_lengths, data))
 
 
-def _add_values(rows: Rows, piece: Piece) -> None:
-    """A column in which every row has the same bytes is no column of its own."""
-    lengths, data = piece
-    first = int(lengths[0])
-    if (lengths == first).all() and (data.reshape(rows.rows, first) == data[:first]).all():
-        rows.add_same(data[:first].tobytes())
-    else:
-        rows.add(piece)
+def _add_values(rows: Rows, pieces: list[Piece]) -> None:
+    """A piece in which every row has the same bytes is none of its own."""
+    for lengths, data in pieces:
+        first = int(lengths[0])
+        if (lengths == first).all() and (data.reshape(rows.rows, first) == data[:first]).all():
+            rows.add_same(data[:first].tobytes())
+        else:
+            rows.add((lengths, data))
 
 
-def _piece(
+def _pieces(
     column: _Column, frame: pl.DataFrame, numbers: pl.DataFrame, joined: dict[str, Any], present: Any | None
-) -> Piece:
+) -> list[Piece]:
     """The values of a column, of the rows that are ``present``; None: of all."""
 
     def of(name: str) -> Any:
@@ -159,14 +159,16 @@ def _piece(
 
     match column.form:
         case "string":
-            return strings(of(column.name), joined[column.name].encode())
+            sizes = of(column.name)
+            return [varints(sizes), (sizes, np.frombuffer(joined[column.name].encode(), np.uint8))]
         case "decimal":
-            return decimals(of(_HIGH + column.name), of(_LOW + column.name))
+            return [decimals(of(_HIGH + column.name), of(_LOW + column.name))]
         case "boolean":
             values = of(column.name).astype(np.uint8)
-            return np.ones(len(values), np.int64), values
+            return [(np.ones(len(values), np.int64), values)]
         case "encoded":
             encoded = frame.get_column(column.name).drop_nulls().to_list()
-            return np.fromiter(map(len, encoded), np.int64, len(encoded)), np.frombuffer(b"".join(encoded), np.uint8)
+            lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+            return [(lengths, np.frombuffer(b"".join(encoded), np.uint8))]
         case _:
-            return varints(of(column.name))
+            return [varints(of(column.name))]

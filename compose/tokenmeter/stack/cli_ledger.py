@@ -34,6 +34,8 @@ def ledger(
             settings.page_seconds,
             min(ledger_app.PAGE_MIN_SECONDS, settings.page_min_seconds),
             events=settings.page_events,
+            demand_interval_s=ledger_app.DEMAND_INTERVAL_S,
         ),
+        fetch_bytes_min=ledger_app.FETCH_BYTES_MIN,
     )
     ledger_app.run(ledger_app.LedgerConfig(worker))

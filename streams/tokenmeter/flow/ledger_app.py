@@ -17,6 +17,10 @@ APP_ID = "tokenmeter-ledger"
 TOPICS = (LEDGER,)
 PAGE_MIN_SECONDS = 0.1
 """A second hop must not wait as long as the first: an alert is due within a second of its call."""
+FETCH_BYTES_MIN = 1
+"""Entries come in the meters' transactions, which are batches already."""
+DEMAND_INTERVAL_S = 0.05
+"""A page that alerts closes at once, but for those that others have just closed."""
 
 
 @dataclass(frozen=True)

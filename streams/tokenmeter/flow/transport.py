@@ -63,6 +63,7 @@ class BatchApp(faust.App):
     """
 
     batch_topics: frozenset[str] = frozenset()
+    fetch_bytes_min: int = FETCH_BYTES_MIN
     on_revoked: Callable[[set[TP]], Any] | None = None
     on_failure: Callable[[BaseException], None] | None = None
 
@@ -112,7 +113,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_min_bytes = FETCH_BYTES_MIN
+        consumer._fetch_min_bytes = _batch_app(self.consumer.app).fetch_bytes_min
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._isolation_level = ISOLATION_LEVEL
         return consumer

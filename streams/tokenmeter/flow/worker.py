@@ -24,7 +24,7 @@ from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.preflight import port_is_free, topics_exist
-from tokenmeter.flow.transport import FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
+from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class WorkerConfig:
     stall_seconds: float = STALL_SECONDS
     poll_interval_s: float = POLL_INTERVAL_S
     threads: int = WORKER_THREADS
+    fetch_bytes_min: int = FETCH_BYTES_MIN
+    """The broker waits for so many bytes, for FETCH_WAIT_MS at most."""
     clocked: bool = False
     """Its processors are ``page.Clocked``: partitions are owned even if nothing is in them."""
     niceness: int = 0
@@ -155,6 +157,7 @@ class Worker:
             broker_max_poll_interval=config.poll_interval_s,
         )
         app.batch_topics = frozenset(config.topics)
+        app.fetch_bytes_min = config.fetch_bytes_min
         app.on_failure = die
         app.on_revoked = self._revoked
         for name in config.topics:

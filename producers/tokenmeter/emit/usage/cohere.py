@@ -28,7 +28,7 @@ def normalise(response: Reader) -> Usage:
     if billed is not None and response.get("finish_reason", "message") is not None:
         # An answer was made, so both sides were billed.
         billed.count("input_tokens"), billed.count("output_tokens")
-    cached = usage.count_or_zero("cached_tokens")
+    cached = usage.detail("cached_tokens")
     if cached and seen is not None:
         unbilled = max(0, seen.count("input_tokens") - figures["input_tokens"])
         figures["cached_input_tokens"] = max(0, cached - unbilled)
@@ -57,7 +57,7 @@ def fold(seen: dict[str, Any], event: Reader) -> None:
 
 def _billed(billed: Reader, seen: Reader | None) -> dict[str, Any]:
     searches = billed.count_or_none("search_units")
-    images = billed.count_or_zero("image_tokens")
+    images = billed.detail("image_tokens")
     sent = billed.count_or_none("input_tokens")
     if sent is None:
         text = billed.count_or_none("text_tokens")

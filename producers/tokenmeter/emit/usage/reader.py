@@ -26,15 +26,19 @@ def _is_mapping(kind: type) -> bool:
 
 
 class Reader:
-    """One part of a response. Fields are asked for by name; where client and wire spell a name differently, by both."""
+    """One part of a response. Fields are asked for by name; where client and wire spell a name differently, by both.
 
-    __slots__ = ("_is_mapping", "_name", "_parent", "family", "value")
+    ``notes`` names the fields that were odd and did not cost the answer its event; all parts of a response share it.
+    """
+
+    __slots__ = ("_is_mapping", "_name", "_parent", "family", "notes", "value")
 
     def __init__(self, family: str, value: Any, parent: Reader | None = None, name: str = "") -> None:
         self.family = family
         self.value = value
         kind: type = type(value)
         self._is_mapping = _is_mapping(kind)
+        self.notes: list[str] = [] if parent is None else parent.notes
         # Most responses are as they should be: where a part lies is put together for an error only.
         self._parent = parent
         self._name = name
@@ -100,6 +104,34 @@ class Reader:
         """A count that the provider documents as optional: absent means none."""
         found = self.get(*names)
         return 0 if found is None else self._whole(names[0], found)
+
+    def detail(self, *names: str) -> int:
+        """A part of a total that is told elsewhere: the first of ``names`` that is there and not zero, else 0.
+
+        One that is no count is noted and counts 0: the total says what is to be paid, and is not lost for its part.
+        """
+        for name in names:
+            found = self.get(name)
+            if not found:
+                continue
+            try:
+                return self._whole(name, found)
+            except Poison:
+                self.note(name)
+        return 0
+
+    def at_most(self, limit: int, name: str, count: int) -> int:
+        """``count``, or ``limit`` if it is beyond that, which is noted under ``name``."""
+        if count > limit:
+            self.note(name)
+            return limit
+        return count
+
+    def note(self, name: str) -> None:
+        """Remember that the field ``name`` of this part is odd or unknown, in a way that leaves the rest usable."""
+        place = self._at(name)
+        if place not in self.notes:
+            self.notes.append(place)
 
     def text(self, *names: str) -> str | None:
         """A name or reason; enumerations by their value. None if absent or empty."""

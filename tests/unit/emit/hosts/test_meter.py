@@ -19,7 +19,7 @@ from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.background import WAITING_MAX, Background
 from tokenmeter.emit.hosts.call import Call, error_class, status_of
 from tokenmeter.emit.hosts.ids import event_id
-from tokenmeter.emit.hosts.meter import author_slug
+from tokenmeter.emit.model_names import event_model
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import Misconfigured, Poison
 from tokenmeter.events.models import Operation
@@ -135,7 +135,7 @@ def test_a_router_is_not_who_served() -> None:
     response = {**USAGE, "provider": "Amazon Bedrock", "model": "anthropic/claude"}
     begin(Meter(sink, background=False, customer_id="c"), "openrouter").done(response)
     assert (sink.only().provider, sink.only().router, sink.only().model) == (
-        "amazon-bedrock",
+        "bedrock",
         "openrouter",
         "anthropic/claude",
     )
@@ -227,11 +227,11 @@ def test_attributes_are_those_of_an_event() -> None:
 
 
 def test_names_of_models() -> None:
-    assert author_slug("openai", "gpt-4o") == "openai/gpt-4o"
-    assert author_slug("gcp.vertex_ai", "gemini-3") == "google/gemini-3"
-    assert author_slug("openrouter", "qwen/qwen3") == "qwen/qwen3"
-    assert author_slug("bedrock", "anthropic.claude") == "anthropic.claude"
-    assert author_slug("api.example.com", "m") == "m"
+    assert event_model("openai", "gpt-4o") == "openai/gpt-4o"
+    assert event_model("gcp.vertex_ai", "gemini-3") == "google/gemini-3"
+    assert event_model("openrouter", "qwen/qwen3") == "qwen/qwen3"
+    assert event_model("bedrock", "anthropic.claude") == "anthropic/claude"
+    assert event_model("api.example.com", "m") == "m"
 
 
 def test_errors_by_their_status() -> None:

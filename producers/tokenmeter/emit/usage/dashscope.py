@@ -48,7 +48,9 @@ def normalise(response: Reader) -> Usage:
 
 def fold(seen: dict[str, Any], chunk: Reader) -> None:
     """Add a chunk of a stream to ``seen``."""
-    output = chunk.part("output")
+    output = chunk.part_or_none("output")
+    if output is None:
+        return
     for name in ("usage", "request_id", "model"):
         value = chunk.get(name)
         if value is not None:

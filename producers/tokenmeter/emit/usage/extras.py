@@ -49,7 +49,7 @@ def _searches(usage: Reader) -> int:
 
 def _cost(usage: Reader) -> Decimal | None:
     ticks = usage.get("cost_in_usd_ticks")
-    if type(ticks) is int:
+    if type(ticks) is int and ticks >= 0:
         return ticks * USD_OF_TICK
     cost = usage.part_or_none("cost")
     if cost is None or isinstance(cost.value, int | float | str):

@@ -1,4 +1,4 @@
-"""Every provider family by its name: what it answers in, and who wrote the models where nobody says.
+"""Every provider family by its name: what it answers in.
 
 A family is what a caller knows of who serves; the shape of the answer decides how it is read. Most offer their models
 in OpenAI's shapes beside their own, and many in Anthropic's. A shape that a family does not speak is refused.
@@ -35,12 +35,10 @@ _COMPATIBLE = OPENAI | {Shape.MESSAGES}
 @dataclass(frozen=True)
 class Family:
     """``read`` and ``fold`` are for a body that says nothing of its shape; ``dialect`` reads a shape in the family's
-    own way; ``refine`` adds what the family tells beside the shape. ``author`` wrote the models served; None where they
-    are of many.
+    own way; ``refine`` adds what the family tells beside the shape.
     """
 
     name: str
-    author: str | None
     speaks: frozenset[Shape]
     read: Read = openai.normalise
     fold: Fold = openai.fold
@@ -53,35 +51,40 @@ _GEMINI = frozenset({Shape.GEMINI, Shape.LIVE, Shape.INTERACTION})
 _MISTRAL = {Shape.CHAT: mistral.normalise, Shape.CONVERSATION: mistral.normalise}
 
 FAMILIES: tuple[Family, ...] = (
-    Family("openai", "openai", OPENAI),
-    Family("azure", "openai", BODIES - _GEMINI),
-    Family("anthropic", "anthropic", frozenset({Shape.MESSAGES, Shape.CHAT}), anthropic.normalise, anthropic.fold),
-    Family("gemini", "google", _GEMINI | OPENAI | {Shape.PREDICTIONS}, gemini.normalise, gemini.fold),
-    Family("vertex", "google", BODIES - {Shape.CONVERSE, Shape.INVOKED}, gemini.normalise, gemini.fold),
-    Family("bedrock", None, BODIES - _GEMINI, bedrock.normalise, bedrock.fold),
+    Family("openai", OPENAI),
+    Family("azure", BODIES - _GEMINI),
+    Family("anthropic", frozenset({Shape.MESSAGES, Shape.CHAT}), anthropic.normalise, anthropic.fold),
+    Family("gemini", _GEMINI | OPENAI | {Shape.PREDICTIONS}, gemini.normalise, gemini.fold),
+    Family("vertex", BODIES - {Shape.CONVERSE, Shape.INVOKED}, gemini.normalise, gemini.fold),
+    Family("bedrock", BODIES - _GEMINI, bedrock.normalise, bedrock.fold),
     Family(
         "mistral",
-        "mistralai",
         OPENAI | {Shape.CONVERSATION, Shape.PAGES},
         mistral.normalise,
         mistral.fold,
         dialect=_MISTRAL,
     ),
-    Family("cohere", "cohere", OPENAI | {Shape.COHERE}, cohere.normalise, cohere.fold),
-    Family("deepseek", "deepseek", _COMPATIBLE),
-    Family("moonshot", "moonshotai", _COMPATIBLE),
-    Family("zhipu", "z-ai", _COMPATIBLE),
-    Family("minimax", "minimax", _COMPATIBLE, minimax.normalise),
-    Family("dashscope", "qwen", _COMPATIBLE | {Shape.DASHSCOPE}, dashscope.normalise, dashscope.fold),
-    Family("openrouter", None, _COMPATIBLE, refine=openrouter.refine),
+    Family("cohere", OPENAI | {Shape.COHERE}, cohere.normalise, cohere.fold),
+    Family("deepseek", _COMPATIBLE),
+    Family("moonshot", _COMPATIBLE),
+    Family("zhipu", _COMPATIBLE),
+    Family("minimax", _COMPATIBLE, minimax.normalise),
+    Family("dashscope", _COMPATIBLE | {Shape.DASHSCOPE}, dashscope.normalise, dashscope.fold),
+    Family("openrouter", _COMPATIBLE, refine=openrouter.refine),
+    Family("xai", _COMPATIBLE),
+    Family("groq", OPENAI),
+    Family("perplexity", OPENAI),
+    Family("voyage", OPENAI),
+    Family("together_ai", _COMPATIBLE),
+    Family("fireworks_ai", _COMPATIBLE),
     # prompt_tokens_details is null unless the server runs with --enable-prompt-tokens-details: cached tokens are then
     # unknown and counted as not cached, as such a server's owner would pay for them.
-    Family("vllm", None, _COMPATIBLE | {Shape.COHERE}),
-    Family("ollama", None, _COMPATIBLE | {Shape.OLLAMA}, ollama.normalise, ollama.fold),
+    Family("vllm", _COMPATIBLE | {Shape.COHERE}),
+    Family("ollama", _COMPATIBLE | {Shape.OLLAMA}, ollama.normalise, ollama.fold),
     # What others made of a provider's answer, or hand on as it is.
-    Family("litellm", None, BODIES),
-    Family("otel", None, frozenset({Shape.SPAN}), otel.normalise, otel.fold, aliases=("opentelemetry",)),
-    Family("compatible", None, BODIES, aliases=("openai_compatible", "custom_openai")),
+    Family("litellm", BODIES),
+    Family("otel", frozenset({Shape.SPAN}), otel.normalise, otel.fold, aliases=("opentelemetry",)),
+    Family("compatible", BODIES, aliases=("openai_compatible", "custom_openai")),
 )
 
 _BY_NAME = {name: family for family in FAMILIES for name in (provider_name(family.name), family.name, *family.aliases)}

@@ -47,7 +47,7 @@ def responses(response: Reader) -> Usage:
     usage = response.part("usage")
     figures = tokens(usage) if usage.get("prompt_tokens") is None else chat_tokens.tokens(usage, found.model)
     told = extras(usage)
-    told["web_searches"] = found.web_searches or told.get("web_searches", 0)
+    told.setdefault("web_searches", found.web_searches)
     drawn = images_drawn(response)
     return replace(found, **figures, **told, also=(drawn,) if drawn else ())
 

@@ -18,7 +18,9 @@ from tokenmeter.emit.usage.reader import Reader
 
 def refine(response: Reader, found: Usage) -> Usage:
     """``found``, read by its shape, and what OpenRouter adds: who served, and what it cost."""
-    usage = (response.part_or_none("response") or response).part("usage")
+    usage = (response.part_or_none("response") or response).part_or_none("usage")
+    if usage is None:
+        return replace(found, provider=response.text("provider"))
     byok = usage.get("is_byok") is True
     return replace(found, provider=response.text("provider"), byok=byok, reported_cost=_cost(usage, byok))
 

@@ -48,7 +48,8 @@ def fold(provider: str, seen: dict[str, Any], chunk: Any) -> None:
         found.fold(seen, piece)
         return
     SHAPES[shape][1](seen, piece)
-    seen.setdefault(_GATHERED, shape)
+    if _GATHERED not in seen:
+        seen[_GATHERED] = shape
     if found.refine is not None and "provider" not in seen and (served := piece.get("provider")) is not None:
         seen["provider"] = served
 

@@ -36,6 +36,9 @@ class Shape(StrEnum):
     OLLAMA = "ollama"
     SPAN = "otel"
 
+    # An Enum's own is a Python function, and every chunk of a stream is looked up by its shape.
+    __hash__ = str.__hash__
+
 
 _OBJECTS: dict[str, Shape] = {
     "chat.completion": Shape.CHAT,
@@ -77,7 +80,7 @@ def _by_type(body: Reader) -> Shape | None:
         return None
     if kind == "message":
         return Shape.MESSAGES
-    if kind.startswith("interaction."):
+    if kind.startswith(("interaction.", "content.", "step.")):
         return Shape.INTERACTION
     if kind == "response.done":  # realtime's, unless it holds a response
         inner = body.part_or_none("response")

@@ -117,12 +117,15 @@ class Reader:
         """
         for name in names:
             found = self.get(name)
-            if not found:
+            if found is None:
                 continue
             try:
-                return self._whole(name, found)
+                count = self._whole(name, found)
             except Poison:
                 self.note(name)
+                continue
+            if count:
+                return count
         return 0
 
     def at_most(self, limit: int, name: str, count: int) -> int:
@@ -165,7 +168,8 @@ class Reader:
         return Poison(MISSING, f"a {self.family} response has no {self._at(name)}", hint=_HINT)
 
     def conflict(self, detail: str) -> Poison:
-        return Poison(CONFLICT, f"a {self.family} response contradicts itself: {detail}", hint=_HINT)
+        odd = f"; {', '.join(self.notes)} cannot be read" if self.notes else ""
+        return Poison(CONFLICT, f"a {self.family} response contradicts itself: {detail}{odd}", hint=_HINT)
 
     def refused(self, detail: str) -> Poison:
         return Poison(SHAPE, f"a {self.family} response cannot be metered: {detail}", hint=_HINT)

@@ -95,8 +95,14 @@ def provider_name(provider: str) -> str:
     known = _BY_ALIAS.get(name)
     if known is not None:
         return known
-    host = next((HOSTS[end] for end in HOSTS if name == end or name.endswith(("." + end, "-" + end))), None)
+    host = provider_at_host(name)
     if host is not None:
         return host
     plain = _SDK_WAY.sub("", _WAY.sub("", name).removesuffix("-language"))
     return _BY_ALIAS.get(plain, plain)
+
+
+def provider_at_host(host: str) -> str | None:
+    """Our name of the provider whose a host is; None if it is nobody's we know."""
+    # vertex: us-central1-aiplatform.googleapis.com
+    return next((HOSTS[end] for end in HOSTS if host == end or host.endswith(("." + end, "-" + end))), None)

@@ -87,8 +87,8 @@ class Ended(NamedTuple):
 _attributes: ContextVar[Mapping[str, Any] | None] = ContextVar("tokenmeter_attributes", default=None)
 
 CLOSE_TIMEOUT_S = 10.0
-NOTE_TAG = "usage:"
-"""Begins an event's tag that names a figure of it that is odd or unknown (``usage:input_tokens``)."""
+NOTE_TAG = "usage_note:"
+"""Begins an event's tag that names a figure of it that is odd or unknown (``usage_note:input_tokens``)."""
 _RULE = re.compile(r"Value error, (\w+): ")
 """How a rule of accept that an event breaks is told by the model."""
 

@@ -20,7 +20,8 @@ from tokenmeter.emit.usage.reader import Reader
 def normalise(response: Reader) -> Usage:
     """Raises Poison naming the first field that is missing or contradicts another."""
     usage = response.part("usageMetadata", "usage_metadata")
-    embedded = response.get("embedding", "embeddings") is not None
+    # An embedding has no answer to count, and details under a name of their own.
+    embedded = response.get("embedding", "embeddings") is not None or usage.get("promptTokenDetails") is not None
     return Usage(
         **tokens(usage, embedded),
         service_tier=_lower(usage.text("serviceTier", "service_tier", "trafficType", "traffic_type")),

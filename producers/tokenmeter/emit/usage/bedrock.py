@@ -50,8 +50,9 @@ def fold(seen: dict[str, Any], event: Reader) -> None:
         seen["stopReason"] = ended.get("stopReason")
     metadata = event.part_or_none("metadata")
     if metadata is not None:
-        told = {name: metadata.get(name) for name in ("usage", "trace", "serviceTier")}
-        seen.update({name: value for name, value in told.items() if value is not None})
+        seen.update({name: value for name in ("usage", "serviceTier") if (value := metadata.get(name)) is not None})
+        # Of a trace nothing else: a guardrail's has the text that it judged.
+        seen["trace"] = {"promptRouter": {"invokedModelId": _routed_model(metadata)}}
 
 
 def _cache_writes(usage: Reader) -> tuple[int, int]:

@@ -25,7 +25,7 @@ _LONG = ("ephemeral_1h_input_tokens", "ephemeral_12h_input_tokens", "ttl_12h_tok
 
 def tokens(usage: Reader, model: str | None = None) -> dict[str, Any]:
     """Raises Poison naming the first total that is missing, or that contradicts the others."""
-    sent = usage.part_or_none("prompt_tokens_details", "prompt_token_details")
+    sent = usage.part_or_none("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
     made = usage.part_or_none("completion_tokens_details", "completion_token_details")
     prompt = usage.count("prompt_tokens")
     reasoning = (made.detail("reasoning_tokens") if made else 0) or usage.detail("reasoning_tokens")

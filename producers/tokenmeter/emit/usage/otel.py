@@ -46,7 +46,7 @@ def normalise(span: Reader) -> Usage:
 def fold(seen: dict[str, Any], span: Reader) -> None:
     """A span is whole: the last one counts."""
     if isinstance(span.value, dict):
-        seen.update(span.value)
+        seen.update({name: value for name, value in span.value.items() if name in spans.KEPT})
 
 
 def _reason(told: Any) -> str | None:

@@ -32,10 +32,14 @@ Read = Callable[[Reader], Usage]
 Fold = Callable[[dict[str, Any], Reader], None]
 
 
-def whole(seen: dict[str, Any], body: Reader) -> None:
-    """A stream of one piece: it is what will be read."""
-    if isinstance(body.value, dict):
-        seen.update(body.value)
+def kept(*names: str) -> Fold:
+    """A fold for what is told in one piece: the fields ``names`` of it."""
+
+    def fold(seen: dict[str, Any], body: Reader) -> None:
+        told = {name: value for name in names if (value := body.get(name)) is not None}
+        seen.update(told)
+
+    return fold
 
 
 SHAPES: dict[Shape, tuple[Read, Fold]] = {
@@ -43,17 +47,17 @@ SHAPES: dict[Shape, tuple[Read, Fold]] = {
     Shape.RESPONSES: (openai_responses.responses, openai_responses.fold),
     Shape.IMAGES: (openai_images.images, openai_images.fold),
     Shape.AUDIO: (openai_audio.audio, openai_audio.fold),
-    Shape.VIDEO: (billed.video, whole),
+    Shape.VIDEO: (billed.video, kept("id", "model", "status", "seconds")),
     Shape.MESSAGES: (anthropic.normalise, anthropic.fold),
     Shape.GEMINI: (gemini.normalise, gemini.fold),
     Shape.LIVE: (gemini_live.normalise, gemini_live.fold),
     Shape.INTERACTION: (gemini_interactions.normalise, gemini_interactions.fold),
-    Shape.PREDICTIONS: (vertex.normalise, whole),
+    Shape.PREDICTIONS: (vertex.normalise, kept()),
     Shape.CONVERSE: (bedrock.normalise, bedrock.fold),
     Shape.INVOKED: (bedrock_invoke.normalise, bedrock_invoke.fold),
     Shape.COHERE: (cohere.normalise, cohere.fold),
     Shape.CONVERSATION: (mistral.normalise, mistral.fold),
-    Shape.PAGES: (billed.pages, whole),
+    Shape.PAGES: (billed.pages, kept("model", "usage_info", "usageInfo")),
     Shape.DASHSCOPE: (dashscope.normalise, dashscope.fold),
     Shape.OLLAMA: (ollama.normalise, ollama.fold),
     Shape.SPAN: (otel.normalise, otel.fold),

@@ -18,6 +18,7 @@ from tokenmeter.events.models import Operation
 INPUT = (
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.prompt_tokens",
+    "llm.usage.prompt_tokens",
     "llm.token_count.prompt",
     "ai.usage.inputTokens",
     "ai.usage.promptTokens",
@@ -26,6 +27,7 @@ INPUT = (
 OUTPUT = (
     "gen_ai.usage.output_tokens",
     "gen_ai.usage.completion_tokens",
+    "llm.usage.completion_tokens",
     "llm.token_count.completion",
     "ai.usage.outputTokens",
     "ai.usage.completionTokens",
@@ -33,6 +35,7 @@ OUTPUT = (
 CACHED = (
     "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.cache_read_input_tokens",
+    "gen_ai.usage.cached_input_tokens",
     "gen_ai.usage.details.cache_read_tokens",
     "llm.token_count.prompt_details.cache_read",
     "ai.usage.cachedInputTokens",
@@ -54,8 +57,8 @@ REASONING = (
     "ai.usage.outputTokenDetails.reasoningTokens",
 )
 AUDIO_IN, AUDIO_OUT = "llm.token_count.prompt_details.audio", "llm.token_count.completion_details.audio"
-MODEL = ("gen_ai.response.model", "ai.response.model", "llm.model_name", "embedding.model_name")
-REQUESTED_MODEL = ("gen_ai.request.model", "ai.model.id")
+MODEL = ("gen_ai.response.model", "ai.response.model", "llm.response.model", "llm.model_name", "embedding.model_name")
+REQUESTED_MODEL = ("gen_ai.request.model", "ai.model.id", "llm.request.model")
 PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider")
 ID = ("gen_ai.response.id", "ai.response.id")
 REASONS = ("gen_ai.response.finish_reasons", "ai.response.finishReason")
@@ -82,6 +85,9 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
 }
 _TELLING = tuple(dict.fromkeys(name for name, _ in _OPERATIONS))
 _USAGE = frozenset((*INPUT, *OUTPUT))
+_FIGURES = (*INPUT, *OUTPUT, *CACHED, *WRITTEN, *REASONING, AUDIO_IN, AUDIO_OUT)
+KEPT = frozenset((*_FIGURES, *_TELLING, *MODEL, *REQUESTED_MODEL, *PROVIDER, *ID, *REASONS, *SERVICE_TIER))
+"""All attributes that are read: figures and names, none that holds what was said."""
 
 
 def operation_of(attributes: Mapping[str, Any]) -> Operation | None:

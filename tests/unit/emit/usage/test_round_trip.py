@@ -30,6 +30,7 @@ TOTALS = {
     "inputTokens",
     "outputTokens",
     "promptTokenCount",
+    "totalTokenCount",
     "prompt_eval_count",
     "eval_count",
     "total_input_tokens",

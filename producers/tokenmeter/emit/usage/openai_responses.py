@@ -2,8 +2,8 @@
 
 ``usage``: input_tokens includes input_tokens_details.{cached_tokens, cache_write_tokens}; output_tokens includes
 output_tokens_details.reasoning_tokens. ``tool_usage`` is beside it: billable searches, and what image generation used,
-on a model of its own. LiteLLM hands the object on with a chat usage in it. A response that failed or was cancelled has
-no usage; one made in the background has none until it is done.
+on a model of its own. LiteLLM hands the object on with a chat usage in it. A response that failed has an error in place
+of usage; one made in the background has no usage until it is done.
 https://platform.openai.com/docs/api-reference/responses/object,
 https://platform.openai.com/docs/api-reference/responses-streaming, https://platform.openai.com/docs/guides/background
 """
@@ -21,8 +21,8 @@ from tokenmeter.emit.usage.reader import Reader
 
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 """The events of a stream that hold the whole response."""
+FAILED = "failed"
 _UNDER_WAY = ("queued", "in_progress")
-_GIVEN_UP = ("failed", "cancelled")
 
 
 def responses(response: Reader) -> Usage:
@@ -38,10 +38,10 @@ def responses(response: Reader) -> Usage:
         service_tier=response.text("service_tier"),
     )
     usage = response.part_or_none("usage")
-    if usage is None and status in _GIVEN_UP:
+    if usage is None and status == FAILED:
         error = response.part_or_none("error")
         code = error.text("code", "type") if error else None
-        return replace(found, error_class=code or status, notes=UNKNOWN_TOKENS)
+        return replace(found, error_class=code or FAILED, notes=UNKNOWN_TOKENS)
     if usage is None and status in _UNDER_WAY:
         raise response.refused(f"status is {status}: usage comes with the response that is completed")
     usage = response.part("usage")

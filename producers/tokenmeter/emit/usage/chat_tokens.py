@@ -77,7 +77,7 @@ def _output(usage: Reader, sent: int, reasoning: int, model: str | None) -> tupl
         return 0, 0
     beside = made + reasoning
     if total is None or total == sent + made:
-        return (beside, reasoning) if reasoning > made and _is_perplexity(usage) else (made, reasoning)
+        return (beside if _is_perplexity(usage) else made), reasoning
     if total == sent + beside:
         return beside, reasoning
     for answer in (made, beside):

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tokenmeter.emit.usage.reader import Reader
+from tokenmeter.events.errors import Poison
 
 USD_OF_TICK = Decimal("1e-10")
 _SERVER_SEARCHES = ("web_search_calls", "x_search_calls")
@@ -54,4 +55,8 @@ def _cost(usage: Reader) -> Decimal | None:
     cost = usage.part_or_none("cost")
     if cost is None or isinstance(cost.value, int | float | str):
         return None
-    return cost.usd("total_cost")
+    try:
+        return cost.usd("total_cost")
+    except Poison:
+        cost.note("total_cost")
+        return None

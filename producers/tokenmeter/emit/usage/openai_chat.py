@@ -96,7 +96,7 @@ def fold(seen: dict[str, Any], chunk: Reader) -> None:
         calls = delta.get("tool_calls", "function_call") if delta is not None else None
         if reason is None and calls is None:
             continue
-        kept = _kept(seen, choice.count_or_zero("index"))
+        kept = _kept(seen, choice.detail("index"))
         if reason is not None:
             kept["finish_reason"] = reason
         if delta and calls is not None:
@@ -123,7 +123,7 @@ def _kept(seen: dict[str, Any], index: int) -> dict[str, Any]:
 
 def _fold_calls(known: list[int], delta: Reader) -> None:
     # The pieces of one call share its index; what is kept of a call is that it was made.
-    places = [call.count_or_zero("index") for call in delta.parts("tool_calls")]
+    places = [call.detail("index") for call in delta.parts("tool_calls")]
     if delta.get("function_call") is not None:
         places.append(0)
     known.extend(place for place in dict.fromkeys(places) if place not in known)

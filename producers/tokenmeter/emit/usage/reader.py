@@ -84,12 +84,13 @@ class Reader:
         return None
 
     def parts(self, *names: str) -> Iterator[Reader]:
-        """The parts of a list; nothing if there is none."""
+        """The parts of a list; nothing if there is none, which is noted where something else has its name."""
         found = self.get(*names)
         if found is None:
             return
         if type(found) is not list and (isinstance(found, str | bytes | Mapping) or not hasattr(found, "__iter__")):
-            raise self._wrong(names[0], found, "a list")
+            self.note(names[0])
+            return
         for index, item in enumerate(found):
             if item is not None:
                 yield Reader(self.family, item, self, f"{names[0]}[{index}]")

@@ -12,8 +12,10 @@ from tokenmeter.emit.usage.reader import Reader
 from tokenmeter.emit.usage.shape_readers import SHAPES
 from tokenmeter.emit.usage.shapes import Shape, shape_of
 
-_GATHERED = "tokenmeter_shape"
-"""Where a dict that ``fold`` fills remembers the shape of its chunks."""
+_GATHERED, _NOTED = "tokenmeter_shape", "tokenmeter_notes"
+"""Where a dict that ``fold`` fills remembers the shape of its chunks, and what was odd in them."""
+_PROMPTED = frozenset({Shape.CHAT, Shape.MESSAGES, Shape.GEMINI, Shape.DASHSCOPE, Shape.CONVERSE, Shape.OLLAMA})
+"""Streams that answer a prompt, and no prompt is empty: totals of zero are placeholders of what was never told."""
 
 
 def normalise(provider: str, response: Any) -> Usage:
@@ -25,13 +27,17 @@ def normalise(provider: str, response: Any) -> Usage:
     """
     found = family(provider)
     body = Reader(found.name, response)
-    shape = (response.get(_GATHERED) if type(response) is dict else None) or _shape(found, body)
+    gathered = response.get(_GATHERED) if type(response) is dict else None
+    shape = gathered or _shape(found, body)
     read = found.read if shape is None else found.dialect.get(shape) or SHAPES[shape][0]
     usage = read(body)
     if found.refine is not None:
         usage = found.refine(body, usage)
-    if body.notes:
-        usage = replace(usage, notes=(*usage.notes, *body.notes))
+    if gathered in _PROMPTED and not (usage.input_tokens or usage.output_tokens or usage.notes):
+        raise body.missing("usage")
+    notes = [*body.notes, *(response.get(_NOTED, ()) if gathered else ())]
+    if notes:
+        usage = replace(usage, notes=(*usage.notes, *dict.fromkeys(notes)))
     return checked(found.name, usage)
 
 
@@ -50,6 +56,8 @@ def fold(provider: str, seen: dict[str, Any], chunk: Any) -> None:
     SHAPES[shape][1](seen, piece)
     if _GATHERED not in seen:
         seen[_GATHERED] = shape
+    if piece.notes:
+        seen.setdefault(_NOTED, []).extend(note for note in piece.notes if note not in seen.get(_NOTED, ()))
     if found.refine is not None and "provider" not in seen and (served := piece.get("provider")) is not None:
         seen["provider"] = served
 

@@ -50,3 +50,38 @@ def test_the_corpus_sees_a_figure_that_is_off_by_one(wrong: dict[str, Any]) -> N
     case = json.loads((CORPUS / "chat-at-anthropics-openai-endpoint.json").read_text("utf-8"))
     case["expected"] = {**case["expected"], **wrong}
     assert set(disagreements(read("anthropic", case), case)) == set(wrong)
+
+
+def is_right(family: str, case: dict[str, Any]) -> bool:
+    try:
+        return "refused" not in case and disagreements(read(family, case), case) == {}
+    except Poison as error:
+        return case.get("refused") == error.reason
+
+
+def last_wins(before: Any, after: Any) -> Any:
+    return after
+
+
+@pytest.mark.parametrize(
+    ("place", "twin", "file", "family"),
+    [
+        ("registry.shape_of", lambda body: None, "chat-at-anthropics-openai-endpoint", "anthropic"),
+        ("registry.shape_of", lambda body: None, "gemini-body-through-a-gateway", "compatible"),
+        ("model.clamped", lambda usage: usage, "details-beyond-their-totals", "openai"),
+        ("anthropic.merged", last_wins, "messages-stream-input-repeated-as-zero", "anthropic"),
+        ("gemini.merged", last_wins, "gemini-stream-traffic-type-last", "gemini"),
+        ("registry._PROMPTED", frozenset(), "dashscope-stream-of-placeholder-zeros-cut", "dashscope"),
+        ("openai_chat.merged", last_wins, "stream-with-details-in-the-first-usage-alone", "vllm"),
+        ("shapes.is_live", lambda message: False, "gemini-live-session", "gemini"),
+    ],
+)
+def test_the_corpus_sees_a_reader_without_one_of_its_rules(
+    monkeypatch: pytest.MonkeyPatch, place: str, twin: Any, file: str, family: str
+) -> None:
+    """The control: each rule taken away makes a recorded answer come out wrong."""
+    case = json.loads((CORPUS / f"{file}.json").read_text("utf-8"))
+    assert is_right(family, case)
+    module, _, name = place.partition(".")
+    monkeypatch.setattr(f"tokenmeter.emit.usage.{module}.{name}", twin)
+    assert not is_right(family, case)

@@ -68,11 +68,11 @@ def _output(usage: Reader, sent: int, reasoning: int, model: str | None) -> tupl
     Perplexity leaves it out of the total, too; Gemini tells it in the total alone. A total that is one token off is
     noted. Any other difference is an error, for nobody can say which figure is billed.
     """
-    total = usage.count_or_none("total_tokens")
+    total = usage.total_or_none("total_tokens")
     made = usage.count_or_none("completion_tokens")
     if made is None:
         # Embeddings have none, and their total proves it.
-        if total is None or total != sent:
+        if usage.count_or_none("total_tokens") != sent:
             raise usage.missing("completion_tokens")
         return 0, 0
     beside = made + reasoning

@@ -25,7 +25,7 @@ def normalise(interaction: Reader) -> Usage:
     sent = usage.count("total_input_tokens") + usage.count_or_zero("total_tool_use_tokens")
     thoughts = usage.count_or_zero("total_thought_tokens")
     made = usage.count("total_output_tokens") + thoughts
-    total = usage.count_or_none("total_tokens")
+    total = usage.total_or_none("total_tokens")
     if total is not None and abs(total - sent - made) > 1:
         raise usage.conflict(f"usage.total_tokens is {total}, its parts come to {sent + made}")
     if total is not None and total != sent + made:

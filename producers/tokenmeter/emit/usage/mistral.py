@@ -25,7 +25,7 @@ def normalise(response: Reader) -> Usage:
         figures = chat_tokens.tokens(usage)
     else:
         sent, made = usage.count("prompt_tokens"), usage.count("completion_tokens")
-        total = usage.count_or_none("total_tokens")
+        total = usage.total_or_none("total_tokens")
         if total is not None and abs(total - sent - made - brought) == 1:
             usage.note("total_tokens")
         elif total is not None and total != sent + made + brought:

@@ -55,7 +55,7 @@ def responses(response: Reader) -> Usage:
 def tokens(usage: Reader) -> dict[str, Any]:
     """The token classes of a ``usage`` in the names of responses."""
     input_tokens, output_tokens = usage.count("input_tokens"), usage.count("output_tokens")
-    total = usage.count_or_none("total_tokens")
+    total = usage.total_or_none("total_tokens")
     sent, made = usage.part_or_none("input_tokens_details"), usage.part_or_none("output_tokens_details")
     reasoning = made.detail("reasoning_tokens") if made else 0
     if total is not None and total != input_tokens + output_tokens:

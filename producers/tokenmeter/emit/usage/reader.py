@@ -111,6 +111,10 @@ class Reader:
         found = self.get(*names)
         return 0 if found is None else self._whole(names[0], found)
 
+    def total_or_none(self, name: str) -> int | None:
+        """A sum that should agree with its parts; a zero is no sum of anything, and tells nothing."""
+        return self.count_or_none(name) or None
+
     def detail(self, *names: str) -> int:
         """A part of a total that is told elsewhere: the first of ``names`` that is there and not zero, else 0.
 

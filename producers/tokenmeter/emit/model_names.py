@@ -167,8 +167,6 @@ _HOSTING = (
     "gemini",
     "azure",
     "azure_ai",
-    "openrouter",
-    "groq",
     "cohere_chat",
     "hosted_vllm",
     "ollama",
@@ -179,6 +177,8 @@ _HOSTING = (
     "litellm_proxy",
 )
 """What routers write before a model to say where it runs, and is nobody's name who writes models."""
+_AUTHORS_AND_HOSTS = ("openrouter", "groq")
+"""They have models of their own as well, groq/compound: of others the name of who wrote them follows."""
 _NOBODY = ("unknown", "compatible", "litellm", "otel", "hosted_vllm", "ollama", "localhost")
 _REGION_SEGMENT = re.compile(r"^(us|us-gov|eu|apac|in|global|global-standard|data-zone|[a-z]{2}(-gov)?-[a-z]+-\d)$")
 _REGION_PREFIX = re.compile(r"^(us-gov|us|eu|apac|au|jp|ca|global)\.(?=[a-z0-9]+\.)")
@@ -215,6 +215,9 @@ def served(provider: str, key: str) -> Served:
     name = key
     for prefix in dict.fromkeys((provider, host, host.replace("_", "-"), *_HOSTING)):
         name = name.removeprefix(f"{prefix}/")
+    head, slash, rest = name.partition("/")
+    if slash and head in _AUTHORS_AND_HOSTS and ("/" in rest or _family(rest.lower()) is not None):
+        name = rest
     region = None
     head, slash, rest = name.partition("/")
     if slash and _REGION_SEGMENT.match(head.lower()):

@@ -75,7 +75,8 @@ def _fallen_back_to(blocks: list[Reader]) -> str | None:
 
 
 def _region(geo: str | None) -> str | None:
-    return None if geo == "not_available" else geo
+    # Anywhere is where it runs unless somebody asked for a place, which has a price of its own.
+    return None if geo in ("not_available", "global") else geo
 
 
 def tokens(usage: Reader) -> dict[str, Any]:

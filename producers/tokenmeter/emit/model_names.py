@@ -1,7 +1,7 @@
 """One name for one model: ``author/slug``, whoever serves it and however the host spells it.
 
-A price list and an event must meet in one name. ``model_name`` may be given to the drop-ins as ``naming=``; the price
-importers use ``served``, which also takes the host and the region out of a price list's key:
+A price list and an event must meet in one name. The drop-ins name models by ``event_model`` unless they are given a
+``naming=`` of their own; the price importers use ``served``, which tells host and region of a price list's key:
 
     gemini/gemini-2.5-pro                               gemini        google/gemini-2.5-pro
     azure/eu/gpt-4o                                     azure         openai/gpt-4o               region eu
@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+
+from tokenmeter.emit.provider_names import provider_name
 
 AUTHORS: dict[str, str] = {
     "deepseek-ai": "deepseek",
@@ -134,15 +137,6 @@ FAMILIES: tuple[tuple[str, str], ...] = (
 )
 """How the slugs of an author's models begin, for hosts that name no author."""
 
-_HOSTS: dict[str, str] = {
-    "bedrock_converse": "bedrock",
-    "cohere_chat": "cohere",
-    "azure_text": "azure",
-    "text-completion-openai": "openai",
-    "text-completion-codestral": "codestral",
-    "text-completion-inception": "inception",
-    "vertex_ai_beta": "vertex_ai",
-}
 _HOST_AUTHORS: dict[str, str] = {
     "mistral": "mistralai",
     "moonshot": "moonshotai",
@@ -166,7 +160,26 @@ _HOST_AUTHORS: dict[str, str] = {
     "v0": "vercel",
     "black_forest_labs": "black-forest-labs",
 }
-_HOST_SUFFIX = re.compile(r"-[a-z0-9-]*[_-]?models$")
+_HOSTING = (
+    "bedrock",
+    "bedrock_converse",
+    "vertex_ai",
+    "gemini",
+    "azure",
+    "azure_ai",
+    "cohere_chat",
+    "hosted_vllm",
+    "ollama",
+    "ollama_chat",
+    "together_ai",
+    "fireworks_ai",
+    "deepinfra",
+    "litellm_proxy",
+)
+"""What routers write before a model to say where it runs, and is nobody's name who writes models."""
+_AUTHORS_AND_HOSTS = ("openrouter", "groq")
+"""They have models of their own as well, groq/compound: of others the name of who wrote them follows."""
+_NOBODY = ("unknown", "compatible", "litellm", "otel", "hosted_vllm", "ollama", "localhost")
 _REGION_SEGMENT = re.compile(r"^(us|us-gov|eu|apac|in|global|global-standard|data-zone|[a-z]{2}(-gov)?-[a-z]+-\d)$")
 _REGION_PREFIX = re.compile(r"^(us-gov|us|eu|apac|au|jp|ca|global)\.(?=[a-z0-9]+\.)")
 _DOTTED = re.compile(r"^([a-z0-9]+)\.(?=[a-z])")
@@ -174,7 +187,17 @@ _DATABRICKS = re.compile(r"^databricks-(?!dbrx)")
 _VERSION_OF_HOSTING = re.compile(r"-v\d+:\d+(:[0-9a-z]+)?$|:\d+$")
 _AT_DATE = re.compile(r"@(?=\d)")
 _AUTHOR_IN_SLUG = re.compile(r"^(anthropic|openai|alibaba|meta|google|mistral|deepseek)-(?=[a-z])")
-_PATHS = ("accounts/fireworks/models/", "accounts/fireworks/routers/", "claude_platform/", "invoke/", "@cf/", "@oi/")
+_ARN = re.compile(r"^arn:[^/]+/(.*/)?")
+_PATHS = (
+    "models/",
+    "publishers/google/models/",
+    "accounts/fireworks/models/",
+    "accounts/fireworks/routers/",
+    "claude_platform/",
+    "invoke/",
+    "@cf/",
+    "@oi/",
+)
 
 
 @dataclass(frozen=True)
@@ -188,10 +211,13 @@ class Served:
 
 def served(provider: str, key: str) -> Served:
     """Host, model and region of a price list's ``key``; ``provider`` is the host as the list names it."""
-    host = host_name(provider)
+    host = provider_name(provider)
     name = key
-    for prefix in dict.fromkeys((provider, host, host.replace("_", "-"), "bedrock", "vertex_ai")):
+    for prefix in dict.fromkeys((provider, host, host.replace("_", "-"), *_HOSTING)):
         name = name.removeprefix(f"{prefix}/")
+    head, slash, rest = name.partition("/")
+    if slash and head in _AUTHORS_AND_HOSTS and ("/" in rest or _family(rest.lower()) is not None):
+        name = rest
     region = None
     head, slash, rest = name.partition("/")
     if slash and _REGION_SEGMENT.match(head.lower()):
@@ -201,13 +227,14 @@ def served(provider: str, key: str) -> Served:
     return Served(host, model_name(host, name), region)
 
 
-def host_name(provider: str) -> str:
-    """The host as events name it: one name for all of a host's ways of being called."""
-    return _HOSTS.get(provider, _HOST_SUFFIX.sub("", provider).removesuffix("-language"))
+@lru_cache(4096)
+def event_model(provider: str, name: str) -> str:
+    """``author/slug`` of the model that an answer names, whatever its host or a router wrote before it or around it."""
+    return served(provider, _ARN.sub("", name)).model
 
 
 def model_name(provider: str, name: str) -> str:
-    """``author/slug`` of a model as its host names it."""
+    """``author/slug`` of a model as its host names it; the slug alone where nothing says who wrote it."""
     slug = name.lower()
     for path in _PATHS:
         slug = slug.removeprefix(path)
@@ -224,6 +251,8 @@ def model_name(provider: str, name: str) -> str:
             author = _family(stripped)
             rest = rest if author is None else stripped
         author = author or _HOST_AUTHORS.get(provider, provider)
+        if author in _NOBODY or "." in author or ":" in author:
+            return rest
     if provider in ("bedrock", "bedrock_mantle"):
         rest = _VERSION_OF_HOSTING.sub("", rest)
     return f"{AUTHORS.get(author, author)}/{rest}"

@@ -131,6 +131,47 @@ def test_what_breaks_the_convention_or_is_not_told_is_counted(tracer: Tracer, si
     assert sink.events == [] and meter.stats.lost == {"breakdown": 1, "usage_missing": 1}
 
 
+@pytest.mark.parametrize(
+    ("attributes", "found"),
+    [
+        (
+            {"gen_ai.system": "MistralAI", "llm.request.type": "chat", "gen_ai.response.model": "mistral-large"},
+            ("mistral", "mistralai/mistral-large", "CHAT"),
+        ),
+        (
+            {"openinference.span.kind": "LLM", "llm.provider": "aws", "llm.model_name": "us.anthropic.claude-x-v1:0"},
+            ("bedrock", "anthropic/claude-x", "CHAT"),
+        ),
+        (
+            {"ai.operationId": "ai.streamText.doStream", "ai.model.provider": "openai.chat", "ai.model.id": "gpt-4o"},
+            ("openai", "openai/gpt-4o", "CHAT"),
+        ),
+    ],
+)
+def test_spans_of_other_instrumentations(tracer: Tracer, sink: Kept, attributes: Any, found: Any) -> None:
+    usage = {"gen_ai.usage.input_tokens": 11, "gen_ai.usage.completion_tokens": 4}
+    tracer.start_span("call", attributes={**attributes, **usage}).end()
+    event = sink.only()
+    assert (event.provider, event.model, event.operation) == found
+    assert (event.input_tokens, event.output_tokens) == (11, 4)
+
+
+def test_a_span_with_token_counts_of_no_known_kind_is_counted_as_lost(tracer: Tracer, sink: Kept, meter: Meter) -> None:
+    usage = {"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 4}
+    tracer.start_span("what", attributes=usage).end()
+    # An agent's span tells what its calls used, again: that is no loss.
+    tracer.start_span("agent", attributes={**usage, "gen_ai.operation.name": "invoke_agent"}).end()
+    assert sink.events == [] and meter.stats.lost == {"usage_span": 1}
+
+
+def test_the_outer_span_of_an_sdk_is_the_same_call_told_again(tracer: Tracer, sink: Kept, meter: Meter) -> None:
+    usage = {"ai.usage.promptTokens": 11, "ai.usage.completionTokens": 4, "ai.model.id": "gpt-4o"}
+    with tracer.start_as_current_span("ai.generateText", attributes={**usage, "ai.operationId": "ai.generateText"}):
+        inner = {**usage, "ai.operationId": "ai.generateText.doGenerate"}
+        tracer.start_span("ai.generateText.doGenerate", attributes=inner).end()
+    assert sink.only().input_tokens == 11 and meter.stats.lost == {}
+
+
 def test_a_failure_to_meter_never_breaks_the_program(sink: Kept) -> None:
     meter = Meter(Failing(RuntimeError("no")), background=False, customer_id="c")
     provider = TracerProvider()

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from tokenmeter.emit.provider_names import provider_at_host
+from tokenmeter.emit.usage import family
+from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Operation
 
 OLLAMA_PORT = 11_434
 
-_HOSTS: tuple[tuple[str, str], ...] = (
-    ("openrouter.ai", "openrouter"),
-    ("openai.azure.com", "azure"),
-    ("cognitiveservices.azure.com", "azure"),
-    ("services.ai.azure.com", "azure"),
-    ("api.openai.com", "openai"),
-    ("anthropic.com", "anthropic"),
-    ("generativelanguage.googleapis.com", "gemini"),
-    ("aiplatform.googleapis.com", "vertex"),
-    ("amazonaws.com", "bedrock"),
-    ("mistral.ai", "mistral"),
-    ("cohere.com", "cohere"),
-    ("cohere.ai", "cohere"),
-    ("deepseek.com", "deepseek"),
-    ("moonshot.ai", "moonshot"),
-    ("moonshot.cn", "moonshot"),
-    ("z.ai", "zhipu"),
-    ("bigmodel.cn", "zhipu"),
-    ("minimax.io", "minimax"),
-    ("minimaxi.com", "minimax"),
-    ("aliyuncs.com", "dashscope"),
-)
 _OPERATIONS: tuple[tuple[str, Operation], ...] = (
     ("/chat/completions", Operation.CHAT),
     ("/completions", Operation.COMPLETION),
@@ -51,14 +32,15 @@ REFUSES_STREAM_OPTIONS: tuple[str, ...] = ("mistral", "cohere", "anthropic")
 
 
 def provider_at(url: str) -> str | None:
-    """The provider family that serves at ``url``, or None if the host is nobody's we know."""
+    """The provider family that serves at ``url``, or None if the host is nobody's whose answers we know."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    for suffix, provider in _HOSTS:
-        # vertex: us-central1-aiplatform.googleapis.com
-        if host == suffix or host.endswith(("." + suffix, "-" + suffix)):
-            return provider
-    return "ollama" if parts.port == OLLAMA_PORT else None
+    name = provider_at_host(parts.hostname or "")
+    if name is None:
+        return "ollama" if parts.port == OLLAMA_PORT else None
+    try:
+        return family(name).name
+    except Poison:
+        return None
 
 
 def host_of(url: str) -> str:

@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -28,7 +28,9 @@ from pydantic import ValidationError
 
 from tokenmeter.emit.hosts.background import Background
 from tokenmeter.emit.hosts.ids import event_id
-from tokenmeter.emit.usage import Usage, family
+from tokenmeter.emit.model_names import event_model
+from tokenmeter.emit.provider_names import provider_name
+from tokenmeter.emit.usage import Usage
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import Misconfigured, Poison, TokenmeterError
 
@@ -64,12 +66,13 @@ class Sink(Protocol):
 @dataclass(frozen=True)
 class MeterStats:
     """Events handed to the sink; calls of which there is no event, by reason; calls that have not ended; calls that
-    have ended and wait to be made into events."""
+    have ended and wait to be made into events; odd or unknown figures of those metered, by field."""
 
     metered: int
     lost: Mapping[str, int]
     open: int
     waiting: int = 0
+    noted: Mapping[str, int] = field(default_factory=dict)
 
 
 class Ended(NamedTuple):
@@ -84,19 +87,12 @@ class Ended(NamedTuple):
 _attributes: ContextVar[Mapping[str, Any] | None] = ContextVar("tokenmeter_attributes", default=None)
 
 CLOSE_TIMEOUT_S = 10.0
+NOTE_TAG = "usage_note:"
+"""Begins an event's tag that names a figure of it that is odd or unknown (``usage_note:input_tokens``)."""
 _RULE = re.compile(r"Value error, (\w+): ")
 """How a rule of accept that an event breaks is told by the model."""
 
 Naming = Callable[[str, str], str]
-
-
-def author_slug(provider: str, model: str) -> str:
-    """``author/slug`` as events name models; a name that has an author keeps it."""
-    try:
-        author = family(provider).author
-    except Poison:
-        author = None
-    return model if "/" in model or author is None else f"{author}/{model}"
 
 
 class Meter:
@@ -106,7 +102,7 @@ class Meter:
     attribute that no event has.
     """
 
-    def __init__(self, sink: Sink, *, background: bool = True, naming: Naming = author_slug, **attributes: Any) -> None:
+    def __init__(self, sink: Sink, *, background: bool = True, naming: Naming = event_model, **attributes: Any) -> None:
         _known(attributes)
         self._sink = sink
         self._attributes = attributes
@@ -117,6 +113,7 @@ class Meter:
         self._lock = threading.RLock()
         self._metered = 0
         self._lost: dict[str, int] = {}
+        self._noted: dict[str, int] = {}
         self._open: dict[int, Closing] = {}
         # A program that never closes its meter has its last calls metered when it ends.
         self._at_exit = weakref.finalize(self, self._background.close, CLOSE_TIMEOUT_S)
@@ -124,7 +121,9 @@ class Meter:
     @property
     def stats(self) -> MeterStats:
         with self._lock:
-            return MeterStats(self._metered, dict(self._lost), len(self._open), self._background.waiting)
+            return MeterStats(
+                self._metered, dict(self._lost), len(self._open), self._background.waiting, dict(self._noted)
+            )
 
     @contextmanager
     def attributed(self, **attributes: Any) -> Iterator[None]:
@@ -225,6 +224,7 @@ class Meter:
 
     def _events(self, fields: Mapping[str, Any], usage: Usage, provider: str) -> Iterator[UsageEvent]:
         birth = fields.get("event_id") or event_id(fields["occurred_at"])
+        provider = provider_name(provider)
         for number, one in enumerate((usage, *usage.also)):
             model = one.model or (fields.get("requested_model") if number == 0 else None)
             if not fields.get("customer_id"):
@@ -238,9 +238,11 @@ class Meter:
             row = {**fields, "event_id": f"{birth}-{number}" if number else birth}
             if number:
                 row["requested_model"] = None
-            served = (one.provider or "").lower().replace(" ", "-")
-            if served:
+            if one.provider:
+                served = provider_name(one.provider.replace(" ", "-"))
                 row.update(provider=served, router=fields.get("router") or provider)
+            if one.notes:
+                row["tags"] = self._note(one.notes, fields.get("tags"))
             yield UsageEvent(
                 **{
                     "provider": provider,
@@ -250,10 +252,21 @@ class Meter:
                     "finish_reason": one.finish_reason or fields.get("finish_reason"),
                     "upstream_id": one.upstream_id or fields.get("upstream_id"),
                     "service_tier": one.service_tier or fields.get("service_tier"),
+                    "error_class": fields.get("error_class") or one.error_class,
+                    "region": fields.get("region") or one.region,
                     "byok": one.byok or fields.get("byok", False),
                     "reported_cost": one.reported_cost,
                 }
             )
+
+    def _note(self, notes: Sequence[str], tags: Any) -> Any:
+        """Count what is odd by its field; the tags of the event, which say it, too."""
+        with self._lock:
+            for note in notes:
+                name = note.partition("=")[0]
+                self._noted[name] = self._noted.get(name, 0) + 1
+        # Tags that are none are told of by the event's own rules.
+        return [*(tags or ()), *(NOTE_TAG + note for note in notes)] if not isinstance(tags, str) else tags
 
 
 class Closing(Protocol):

@@ -1,9 +1,10 @@
 """Meters GenAI spans: ``tracer_provider.add_span_processor(processor(meter))``.
 
-An inference span (operation chat, generate_content, text_completion or embeddings) becomes one event when it ends; its
-id is the span's, so a span that is exported twice counts once. Where a framework's span holds the client's own, the
-inner one counts, and the outer is the same call told again. Attributes of the event are taken from ``identify``, from
-span attributes ``tokenmeter.customer_id`` and the like, and from meter.attributed() where the span began.
+An inference span (tokenmeter.emit.usage.spans says by which names it is known) becomes one event when it ends; one that
+tells token counts and not what it asked is counted as lost (``usage_span``). The event's id is the span's, so a span
+that is exported twice counts once. Where a framework's span holds the client's own, the inner one counts, and the outer
+is the same call told again. Attributes of the event are taken from ``identify``, from span attributes
+``tokenmeter.customer_id`` and the like, and from meter.attributed() where the span began.
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
 
@@ -16,9 +17,8 @@ from typing import Any
 
 from tokenmeter.emit.hosts.call import NO_ANSWER, OK, error_class
 from tokenmeter.emit.hosts.meter import ATTRIBUTES, Ended, Meter
-from tokenmeter.emit.usage import Usage, normalise
-from tokenmeter.events.errors import Misconfigured
-from tokenmeter.events.models import Operation
+from tokenmeter.emit.usage import Usage, normalise, spans
+from tokenmeter.events.errors import Misconfigured, Poison
 
 try:
     from opentelemetry.context import Context
@@ -27,12 +27,6 @@ try:
 except ImportError as missing:
     raise Misconfigured("OpenTelemetry's SDK is not installed", hint="pip install 'tokenmeter[otel]'") from missing
 
-OPERATIONS: dict[str, Operation] = {
-    "chat": Operation.CHAT,
-    "generate_content": Operation.CHAT,
-    "text_completion": Operation.COMPLETION,
-    "embeddings": Operation.EMBEDDING,
-}
 PREFIX = "tokenmeter."
 SPANS_MAX = 100_000
 """Spans under way that are remembered; beyond, new ones have no parents and no attributes of their own."""
@@ -77,7 +71,7 @@ class MeterSpanProcessor(SpanProcessor):
 
     def _end(self, span: ReadableSpan) -> None:
         context, attributes = span.get_span_context(), dict(span.attributes or {})
-        operation = OPERATIONS.get(str(attributes.get("gen_ai.operation.name", "")))
+        operation = spans.operation_of(attributes)
         if context is None:
             return
         with self._lock:
@@ -87,11 +81,17 @@ class MeterSpanProcessor(SpanProcessor):
                 self._cover_parents(context.span_id)
             self._running.pop(context.span_id, None)
             self._covered.discard(context.span_id)
-        if operation is None or covered:
+        if covered:
+            return
+        if operation is None:
+            if spans.NAMED not in attributes and spans.tells_usage(attributes):
+                self._meter.lose(
+                    Poison("usage_span", "a span has token counts and does not say what it asked of a model")
+                )
             return
         failed = span.status.status_code is StatusCode.ERROR
         status = _status(attributes) if failed else OK
-        provider = str(attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system") or "unknown")
+        provider = str(spans.first(attributes, spans.PROVIDER) or "unknown")
         told = {name: attributes[PREFIX + name] for name in ATTRIBUTES if PREFIX + name in attributes}
         first_s = attributes.get("gen_ai.response.time_to_first_chunk")
         began, ended = _time(span.start_time), _time(span.end_time)
@@ -103,7 +103,7 @@ class MeterSpanProcessor(SpanProcessor):
             "occurred_at": ended,
             "started_at": began,
             "operation": operation,
-            "requested_model": attributes.get("gen_ai.request.model"),
+            "requested_model": spans.first(attributes, spans.REQUESTED_MODEL),
             "session_id": told.get("session_id") or attributes.get("gen_ai.conversation.id"),
             "streamed": bool(attributes.get("gen_ai.request.stream", first_s is not None)),
             "latency_ms": round(first_s * 1000) if isinstance(first_s, int | float) else None,
@@ -114,7 +114,7 @@ class MeterSpanProcessor(SpanProcessor):
         self._meter.record(Ended(fields, lambda: self._usage(attributes, failed), provider))
 
     def _usage(self, attributes: dict[str, Any], failed: bool) -> Usage:
-        told = any(name.startswith("gen_ai.usage.") for name in attributes)
+        told = spans.tells_usage(attributes)
         # A failed call has no usage to tell; one that succeeded without telling it is an error.
         return normalise("otel", attributes) if told or not failed else Usage()
 

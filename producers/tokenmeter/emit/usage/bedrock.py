@@ -1,7 +1,8 @@
-"""Amazon Bedrock: Converse, the metadata event of ConverseStream, and InvokeModel of Anthropic's models.
+"""Amazon Bedrock Converse and the metadata event of ConverseStream; Nova answers InvokeModel in the same names.
 
 ``usage``: inputTokens is without cache, so cacheReadInputTokens and cacheWriteInputTokens are added; cacheDetails
-splits the writes by lifetime. The model is in the request only, unless a prompt router chose it.
+splits the writes by lifetime. Nova's InvokeModel adds Count to the names of the cache's. The model is in the request
+only, unless a prompt router chose it.
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamMetadataEvent.html
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenmeter.emit.usage import anthropic
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
@@ -22,9 +22,7 @@ def normalise(response: Reader) -> Usage:
     """Raises Poison naming the first field that is missing or contradicts another."""
     response = response.part_or_none("metadata") or response
     usage = response.part("usage")
-    if usage.get("input_tokens") is not None:
-        return anthropic.normalise(response)
-    fresh, cached = usage.count("inputTokens"), usage.count_or_zero("cacheReadInputTokens")
+    fresh, cached = usage.count("inputTokens"), usage.detail("cacheReadInputTokens", "cacheReadInputTokenCount")
     short, long = _cache_writes(usage)
     envelope, tier = response.part_or_none("ResponseMetadata"), response.part_or_none("serviceTier")
     return Usage(
@@ -42,10 +40,7 @@ def normalise(response: Reader) -> Usage:
 
 
 def fold(seen: dict[str, Any], event: Reader) -> None:
-    """Add an event of ConverseStream (or Anthropic's, decoded) to ``seen``."""
-    if event.get("type") is not None:
-        anthropic.fold(seen, event)
-        return
+    """Add an event of ConverseStream to ``seen``."""
     begun = event.part_or_none("contentBlockStart")
     start = begun.part_or_none("start") if begun else None
     if start is not None and start.get("toolUse") is not None:
@@ -55,21 +50,24 @@ def fold(seen: dict[str, Any], event: Reader) -> None:
         seen["stopReason"] = ended.get("stopReason")
     metadata = event.part_or_none("metadata")
     if metadata is not None:
-        seen.update({name: metadata.get(name) for name in ("usage", "trace", "serviceTier")})
+        seen.update({name: value for name in ("usage", "serviceTier") if (value := metadata.get(name)) is not None})
+        # Of a trace nothing else: a guardrail's has the text that it judged.
+        seen["trace"] = {"promptRouter": {"invokedModelId": _routed_model(metadata)}}
 
 
 def _cache_writes(usage: Reader) -> tuple[int, int]:
     """(written for 5 minutes, written for an hour)."""
     long = parts = 0
     for detail in usage.parts("cacheDetails"):
-        written = detail.count("inputTokens")
+        written = detail.detail("inputTokens")
         parts += written
         long += written if detail.text("ttl") == HOUR else 0
-    total = usage.count_or_none("cacheWriteInputTokens")
+    total = usage.count_or_none("cacheWriteInputTokens", "cacheWriteInputTokenCount")
     if total is None:
         return parts - long, long
     if total < parts:
-        raise usage.conflict(f"cacheWriteInputTokens is {total}, cacheDetails come to {parts}")
+        usage.note("cacheDetails")
+        long = min(long, total)
     return total - long, long
 
 

@@ -3,7 +3,8 @@
 v2 has ``usage``, v1 and the other endpoints ``meta``; both hold billed_units, what is charged, and tokens, what the
 model saw, the template around the caller's text included. We count billed units, for they are the money. cached_tokens
 counts hits among the latter; a cache holds the beginning of a prompt, so hits cover the unbilled template first.
-Reranking is billed by search units, which are counted as web_searches. Counts come as 7.0.
+Reranking is billed by search units, which are counted as web_searches; LiteLLM tells the reranking of others in this
+shape, billed by total_tokens. Counts come as 7.0.
 https://docs.cohere.com/reference/chat, https://docs.cohere.com/reference/chat-stream,
 https://docs.cohere.com/reference/embed, https://docs.cohere.com/reference/rerank
 """
@@ -24,11 +25,12 @@ def normalise(response: Reader) -> Usage:
     billed, seen = usage.part_or_none("billed_units"), usage.part_or_none("tokens")
     if billed is None and seen is None:
         raise usage.missing("billed_units")
-    figures = _billed(billed, seen) if billed is not None else _processed(seen or usage)
+    ranked = response.get("results") is not None
+    figures = _billed(billed, seen, ranked) if billed is not None else _processed(seen or usage, ranked)
     if billed is not None and response.get("finish_reason", "message") is not None:
         # An answer was made, so both sides were billed.
         billed.count("input_tokens"), billed.count("output_tokens")
-    cached = usage.count_or_zero("cached_tokens")
+    cached = usage.detail("cached_tokens")
     if cached and seen is not None:
         unbilled = max(0, seen.count("input_tokens") - figures["input_tokens"])
         figures["cached_input_tokens"] = max(0, cached - unbilled)
@@ -55,10 +57,10 @@ def fold(seen: dict[str, Any], event: Reader) -> None:
         seen.update({name: ended.get(name) for name in ("usage", "meta", "finish_reason", "tool_calls")})
 
 
-def _billed(billed: Reader, seen: Reader | None) -> dict[str, Any]:
+def _billed(billed: Reader, seen: Reader | None, ranked: bool) -> dict[str, Any]:
     searches = billed.count_or_none("search_units")
-    images = billed.count_or_zero("image_tokens")
-    sent = billed.count_or_none("input_tokens")
+    images = billed.detail("image_tokens")
+    sent = billed.count_or_none("input_tokens", "total_tokens") if ranked else billed.count_or_none("input_tokens")
     if sent is None:
         text = billed.count_or_none("text_tokens")
         sent = None if text is None and not images else (text or 0) + images
@@ -66,7 +68,7 @@ def _billed(billed: Reader, seen: Reader | None) -> dict[str, Any]:
     units = (searches, billed.count_or_none("images"), billed.count_or_none("classifications"))
     if sent is None and made is None and not any(unit is not None for unit in units):
         if seen is not None:
-            return _processed(seen)
+            return _processed(seen, ranked)
         raise billed.missing("input_tokens")
     return {
         "input_tokens": sent or 0,
@@ -77,5 +79,7 @@ def _billed(billed: Reader, seen: Reader | None) -> dict[str, Any]:
     }
 
 
-def _processed(seen: Reader) -> dict[str, Any]:
-    return {"input_tokens": seen.count("input_tokens"), "output_tokens": seen.count("output_tokens")}
+def _processed(seen: Reader, ranked: bool) -> dict[str, Any]:
+    # What is ranked is read, and nothing made of it.
+    output_tokens = seen.count_or_zero("output_tokens") if ranked else seen.count("output_tokens")
+    return {"input_tokens": seen.count("input_tokens"), "output_tokens": output_tokens}

@@ -1,28 +1,24 @@
-"""Alibaba Model Studio (Qwen, DashScope): its native API, and its compatible ones.
+"""Alibaba Model Studio (Qwen, DashScope): its native API.
 
 Native ``usage``: input_tokens and output_tokens, with prompt_tokens_details.{cached_tokens,
 cache_creation_input_tokens} and input_tokens_details / output_tokens_details by modality (older models: image_tokens
 and audio_tokens beside the totals); plugins.search.count. A stream's chunks carry running totals. Embedding and
-reranking report total_tokens alone. In the compatible shape prompt_tokens_details.cache_creation_input_tokens is part
-of prompt_tokens. https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope,
+reranking report total_tokens alone. https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope,
 https://www.alibabacloud.com/help/en/model-studio/context-cache,
 https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from tokenmeter.emit.usage import compatible
+from tokenmeter.emit.usage.merge import merged
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
 
 def normalise(response: Reader) -> Usage:
     """Raises Poison naming the first field that is missing or contradicts another."""
-    if response.get("output") is None or response.get("object") is not None:
-        return _compatible(response)
     usage = response.part("usage")
     output = response.part("output")
     if usage.get("input_tokens") is None and output.get("embeddings", "results") is not None:
@@ -34,16 +30,16 @@ def normalise(response: Reader) -> Usage:
     finish_reason, tool_calls = _choices(output)
     return Usage(
         input_tokens=usage.count("input_tokens"),
-        cached_input_tokens=cache.count_or_zero("cached_tokens") if cache else 0,
-        cache_write_tokens=cache.count_or_zero("cache_creation_input_tokens") if cache else 0,
-        input_audio_tokens=(sent or usage).count_or_zero("audio_tokens"),
-        input_image_tokens=(sent or usage).count_or_zero("image_tokens"),
+        cached_input_tokens=cache.detail("cached_tokens") if cache else 0,
+        cache_write_tokens=cache.detail("cache_creation_input_tokens") if cache else 0,
+        input_audio_tokens=(sent or usage).detail("audio_tokens"),
+        input_image_tokens=(sent or usage).detail("image_tokens"),
         output_tokens=usage.count("output_tokens"),
-        reasoning_tokens=made.count_or_zero("reasoning_tokens") if made else 0,
-        output_audio_tokens=made.count_or_zero("audio_tokens") if made else 0,
-        output_image_tokens=made.count_or_zero("image_tokens") if made else 0,
+        reasoning_tokens=made.detail("reasoning_tokens") if made else 0,
+        output_audio_tokens=made.detail("audio_tokens") if made else 0,
+        output_image_tokens=made.detail("image_tokens") if made else 0,
         tool_calls=tool_calls,
-        web_searches=search.count_or_zero("count") if search else 0,
+        web_searches=search.detail("count") if search else 0,
         model=response.text("model"),
         finish_reason=finish_reason,
         upstream_id=response.text("request_id"),
@@ -53,13 +49,12 @@ def normalise(response: Reader) -> Usage:
 def fold(seen: dict[str, Any], chunk: Reader) -> None:
     """Add a chunk of a stream to ``seen``."""
     output = chunk.part_or_none("output")
-    if output is None or chunk.get("object", "type") is not None:
-        compatible.fold(seen, chunk)
+    if output is None:
         return
     for name in ("usage", "request_id", "model"):
         value = chunk.get(name)
         if value is not None:
-            seen[name] = value
+            seen[name] = merged(seen.get(name), value)
     finish_reason, tool_calls = _choices(output)
     known = seen.setdefault("output", {"choices": [{"message": {"tool_calls": []}}]})["choices"][0]
     known["finish_reason"] = finish_reason or known.get("finish_reason")
@@ -75,11 +70,3 @@ def _choices(output: Reader) -> tuple[str | None, int]:
         tool_calls += sum(1 for _ in message.parts("tool_calls")) if message else 0
     # Running answers say "null" until they end.
     return (None if finish_reason == "null" else finish_reason), tool_calls
-
-
-def _compatible(response: Reader) -> Usage:
-    found = compatible.normalise(response)
-    usage = response.part_or_none("usage")
-    details = usage.part_or_none("prompt_tokens_details") if usage else None
-    written = details.count_or_zero("cache_creation_input_tokens") if details else 0
-    return replace(found, cache_write_tokens=written) if written else found

@@ -1,9 +1,10 @@
-"""Gemini and Vertex AI: generateContent, each chunk of its stream, live sessions and embedContent.
+"""Gemini and Vertex AI: generateContent, each chunk of its stream, and embedContent.
 
 ``usageMetadata``: promptTokenCount includes cachedContentTokenCount; toolUsePromptTokenCount is input beside it;
 thoughtsTokenCount is output beside candidatesTokenCount (live: responseTokenCount); totalTokenCount is the sum of the
 four. Zeros are left out on the wire. Modalities are lists of {modality, tokenCount}. Python clients spell all this with
-underscores. https://ai.google.dev/api/generate-content#UsageMetadata,
+underscores. The arguments of a function call may come in pieces, of which the first alone has its name.
+https://ai.google.dev/api/generate-content#UsageMetadata,
 https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse
 """
 
@@ -11,37 +12,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenmeter.emit.usage import openai_chat
+from tokenmeter.emit.usage.merge import merged
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
 
 def normalise(response: Reader) -> Usage:
     """Raises Poison naming the first field that is missing or contradicts another."""
-    if response.get("usage") is not None:
-        return _compatible(response)
     usage = response.part("usageMetadata", "usage_metadata")
-    prompt = usage.count_or_none("promptTokenCount", "prompt_token_count")
-    tool_results = usage.count_or_zero("toolUsePromptTokenCount", "tool_use_prompt_token_count")
-    thoughts = usage.count_or_zero("thoughtsTokenCount", "thoughts_token_count")
-    if prompt is None:
-        raise usage.missing("promptTokenCount")
-    counted = _modalities(usage, "promptTokensDetails", "prompt_tokens_details")
-    for kind, extra in _modalities(usage, "toolUsePromptTokensDetails", "tool_use_prompt_tokens_details").items():
-        counted[kind] = counted.get(kind, 0) + extra
-    made = {
-        **_modalities(usage, "candidatesTokensDetails", "candidates_tokens_details"),
-        **_modalities(usage, "responseTokensDetails", "response_tokens_details"),
-    }
+    # An embedding has no answer to count, and details under a name of their own.
+    embedded = response.get("embedding", "embeddings") is not None or usage.get("promptTokenDetails") is not None
     return Usage(
-        input_tokens=prompt + tool_results,
-        cached_input_tokens=usage.count_or_zero("cachedContentTokenCount", "cached_content_token_count"),
-        input_audio_tokens=counted.get("AUDIO", 0),
-        input_image_tokens=counted.get("IMAGE", 0),
-        output_tokens=_answered(usage, prompt + tool_results + thoughts) + thoughts,
-        reasoning_tokens=thoughts,
-        output_audio_tokens=made.get("AUDIO", 0),
-        output_image_tokens=made.get("IMAGE", 0),
+        **tokens(usage, embedded),
         service_tier=_lower(usage.text("serviceTier", "service_tier", "trafficType", "traffic_type")),
         model=response.text("modelVersion", "model_version"),
         upstream_id=response.text("responseId", "response_id"),
@@ -49,19 +31,43 @@ def normalise(response: Reader) -> Usage:
     )
 
 
+def tokens(usage: Reader, embedded: bool = False) -> dict[str, Any]:
+    """The token classes of a ``usageMetadata``; of an embedding there is no answer to count."""
+    prompt = usage.count_or_none("promptTokenCount", "prompt_token_count")
+    if prompt is None:
+        raise usage.missing("promptTokenCount")
+    sent = prompt + usage.count_or_zero("toolUsePromptTokenCount", "tool_use_prompt_token_count")
+    thoughts = usage.count_or_zero("thoughtsTokenCount", "thoughts_token_count")
+    counted = _modalities(usage, "promptTokensDetails", "prompt_tokens_details")
+    for kind, extra in _modalities(usage, "toolUsePromptTokensDetails", "tool_use_prompt_tokens_details").items():
+        counted[kind] = counted.get(kind, 0) + extra
+    made = {
+        **_modalities(usage, "candidatesTokensDetails", "candidates_tokens_details"),
+        **_modalities(usage, "responseTokensDetails", "response_tokens_details"),
+    }
+    return {
+        "input_tokens": sent,
+        "cached_input_tokens": usage.detail("cachedContentTokenCount", "cached_content_token_count"),
+        "input_audio_tokens": counted.get("AUDIO", 0),
+        "input_image_tokens": counted.get("IMAGE", 0),
+        "output_tokens": thoughts + (0 if embedded else _answered(usage, sent + thoughts)),
+        "reasoning_tokens": thoughts,
+        "output_audio_tokens": made.get("AUDIO", 0),
+        "output_image_tokens": made.get("IMAGE", 0),
+    }
+
+
 def fold(seen: dict[str, Any], chunk: Reader) -> None:
     """Add a chunk of a stream to ``seen``. Each chunk's usage is a running total: the last one counts."""
-    if chunk.get("choices", "object") is not None:
-        openai_chat.fold(seen, chunk)
-        return
     for wire, client in _KEPT:
         value = chunk.get(wire, client)
         if value is not None:
-            seen[wire] = value
+            seen[wire] = merged(seen.get(wire), value)
     figures = _candidates(chunk)
+    known = seen.get("folded", {})
     for name in ("tool_calls", "images_out", "web_searches"):
-        figures[name] += seen.get("folded", {}).get(name, 0)
-    figures["finish_reason"] = figures["finish_reason"] or seen.get("folded", {}).get("finish_reason")
+        figures[name] += known.get(name, 0)
+    figures["finish_reason"] = figures["finish_reason"] or known.get("finish_reason")
     seen["folded"] = figures
 
 
@@ -78,6 +84,9 @@ def _answered(usage: Reader, other_tokens: int) -> int:
     total = usage.count_or_none("totalTokenCount", "total_token_count")
     if total is None:
         raise usage.missing("candidatesTokenCount")
+    if total == other_tokens - 1:
+        usage.note("totalTokenCount")
+        return 0
     if total < other_tokens:
         raise usage.conflict(f"totalTokenCount is {total}, its parts come to {other_tokens}")
     return total - other_tokens
@@ -88,7 +97,7 @@ def _modalities(usage: Reader, wire: str, client: str) -> dict[str, int]:
     for detail in usage.parts(wire, client):
         modality = detail.get("modality")
         name = str(getattr(modality, "name", modality)).upper()
-        counted[name] = counted.get(name, 0) + detail.count_or_zero("tokenCount", "token_count")
+        counted[name] = counted.get(name, 0) + detail.detail("tokenCount", "token_count")
     return counted
 
 
@@ -104,7 +113,8 @@ def _candidates(response: Reader) -> dict[str, Any]:
             searches += sum(1 for _ in grounding.parts("webSearchQueries", "web_search_queries"))
         content = candidate.part_or_none("content")
         for part in content.parts("parts") if content else ():
-            tool_calls += part.get("functionCall", "function_call") is not None
+            call = part.part_or_none("functionCall", "function_call")
+            tool_calls += call is not None and call.text("name") is not None
             blob = part.part_or_none("inlineData", "inline_data")
             images += bool(blob and (blob.text("mimeType", "mime_type") or "").startswith("image/"))
     return {
@@ -113,23 +123,6 @@ def _candidates(response: Reader) -> dict[str, Any]:
         "images_out": images,
         "web_searches": searches,
     }
-
-
-def _compatible(response: Reader) -> Usage:
-    """Gemini's OpenAI-compatible answer: completion_tokens is without thoughts, which only the total includes."""
-    usage = response.part("usage")
-    sent, total = usage.count("prompt_tokens"), usage.count("total_tokens")
-    made = usage.count_or_zero("completion_tokens") if total == sent else usage.count("completion_tokens")
-    if total < sent + made:
-        raise usage.conflict(f"usage.total_tokens is {total}, prompt_tokens {sent} and completion_tokens {made}")
-    details = usage.part_or_none("prompt_tokens_details")
-    return Usage(
-        input_tokens=sent,
-        cached_input_tokens=details.count_or_zero("cached_tokens") if details else 0,
-        output_tokens=total - sent,
-        reasoning_tokens=total - sent - made,
-        **openai_chat.about(response),
-    )
 
 
 def _lower(text: str | None) -> str | None:

@@ -7,18 +7,15 @@ https://platform.minimaxi.com/docs/api-reference/responses-create
 
 from __future__ import annotations
 
-from tokenmeter.emit.usage import compatible
-from tokenmeter.emit.usage.compatible import fold
+from tokenmeter.emit.usage import openai
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
-__all__ = ["fold", "normalise"]
-
 
 def normalise(response: Reader) -> Usage:
-    """Raises Poison naming a missing field, or MiniMax's own status code where the call failed."""
+    """An answer without usage. Raises Poison with MiniMax's own status code where the call failed."""
     status = response.part_or_none("base_resp")
     code = status.count_or_zero("status_code") if status else 0
     if code and response.get("usage") is None:
         raise response.refused(f"base_resp.status_code is {code}: the call failed and has no usage")
-    return compatible.normalise(response)
+    return openai.normalise(response)

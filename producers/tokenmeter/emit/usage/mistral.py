@@ -1,6 +1,7 @@
 """Mistral: OpenAI's chat shape; agents and conversations add connector_tokens, what connectors fed to the model.
 
-prompt_audio_seconds is a length, not tokens. The Python client wraps a stream's chunks in ``data``.
+prompt_audio_seconds is a length, not tokens: what transcription is billed by, noted as audio_seconds. The Python client
+wraps a stream's chunks in ``data``.
 https://docs.mistral.ai/api/#tag/chat, https://docs.mistral.ai/agents/agents_basics
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenmeter.emit.usage import openai_chat
+from tokenmeter.emit.usage import chat_tokens, openai_chat
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
@@ -21,11 +22,13 @@ def normalise(response: Reader) -> Usage:
     usage = response.part("usage")
     brought = usage.count_or_zero("connector_tokens")
     if not brought:
-        figures = openai_chat.tokens(usage)
+        figures = chat_tokens.tokens(usage)
     else:
         sent, made = usage.count("prompt_tokens"), usage.count("completion_tokens")
-        total = usage.count_or_none("total_tokens")
-        if total is not None and total != sent + made + brought:
+        total = usage.total_or_none("total_tokens")
+        if total is not None and abs(total - sent - made - brought) == 1:
+            usage.note("total_tokens")
+        elif total is not None and total != sent + made + brought:
             raise usage.conflict(f"total_tokens is {total}, its parts are {sent}, {made} and {brought} (connectors)")
         figures = {"input_tokens": sent + brought, "output_tokens": made}
     told = openai_chat.about(response)
@@ -37,7 +40,9 @@ def normalise(response: Reader) -> Usage:
     for output in response.parts("outputs"):
         told["model"] = told["model"] or output.text("model")
     told["upstream_id"] = told["upstream_id"] or response.text("conversation_id")
-    return Usage(**figures, **told)
+    heard = usage.get("prompt_audio_seconds")  # an empty object where nothing was heard
+    heard = heard if type(heard) in (int, float) and heard > 0 else None
+    return Usage(**figures, **told, notes=() if heard is None else (f"audio_seconds={heard}",))
 
 
 def fold(seen: dict[str, Any], chunk: Reader) -> None:

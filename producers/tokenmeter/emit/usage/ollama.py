@@ -1,4 +1,4 @@
-"""Ollama: /api/chat, /api/generate and /api/embed; its OpenAI-compatible answers too.
+"""Ollama: /api/chat, /api/generate and /api/embed.
 
 The chunk with ``done`` has prompt_eval_count and eval_count, at its root. Embedding has prompt_eval_count alone. Old
 servers leave prompt_eval_count out when the whole prompt was cached: that is an error here, for the count is unknown.
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenmeter.emit.usage import compatible
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
 
 def normalise(response: Reader) -> Usage:
     """Raises Poison naming the missing field, or saying that this is not the final chunk."""
-    if response.get("usage") is not None:
-        return compatible.normalise(response)
     embedded = response.get("embeddings") is not None
     if response.get("done") is False:
         raise response.refused("done is false: usage comes with the final chunk")
@@ -33,9 +30,6 @@ def normalise(response: Reader) -> Usage:
 
 def fold(seen: dict[str, Any], chunk: Reader) -> None:
     """Add a chunk of a stream to ``seen``."""
-    if chunk.get("done") is None:
-        compatible.fold(seen, chunk)
-        return
     for name in ("model", "done_reason", "prompt_eval_count", "eval_count", "done"):
         value = chunk.get(name)
         if value is not None:

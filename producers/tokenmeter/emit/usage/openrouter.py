@@ -11,41 +11,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
-from tokenmeter.emit.usage import compatible
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
 
-def normalise(response: Reader) -> Usage:
-    """Raises Poison naming the first field that is missing or contradicts another."""
-    found = compatible.normalise(response)
-    usage = (response.part_or_none("response") or response).part("usage")
+def refine(response: Reader, found: Usage) -> Usage:
+    """``found``, read by its shape, and what OpenRouter adds: who served, and what it cost."""
+    usage = (response.part_or_none("response") or response).part_or_none("usage")
+    if usage is None:
+        return replace(found, provider=response.text("provider"))
     byok = usage.get("is_byok") is True
-    server = usage.part_or_none("server_tool_use")
-    split = usage.part_or_none("cache_creation")
-    long = split.count_or_zero("ephemeral_1h_input_tokens") if split else 0
-    if long and found.cache_write_1h_tokens == 0:
-        if long > found.cache_write_tokens:
-            raise usage.conflict(f"{long} tokens are written for 1 h, and {found.cache_write_tokens} in all")
-        found = replace(found, cache_write_tokens=found.cache_write_tokens - long, cache_write_1h_tokens=long)
-    return replace(
-        found,
-        provider=response.text("provider"),
-        byok=byok,
-        reported_cost=_cost(usage, byok),
-        web_searches=server.count_or_zero("web_search_requests") if server else found.web_searches,
-    )
-
-
-def fold(seen: dict[str, Any], chunk: Reader) -> None:
-    """Add a chunk or event of a stream to ``seen``."""
-    compatible.fold(seen, chunk)
-    if "provider" not in seen:
-        provider = chunk.get("provider")
-        if provider is not None:
-            seen["provider"] = provider
+    return replace(found, provider=response.text("provider"), byok=byok, reported_cost=_cost(usage, byok))
 
 
 def _cost(usage: Reader, byok: bool) -> Decimal | None:

@@ -1,9 +1,8 @@
 """OpenTelemetry GenAI spans: the attributes of one inference span, as a mapping by name.
 
-gen_ai.usage.input_tokens includes cache_read and cache_creation, output_tokens includes reasoning. Instrumentation that
-reports Anthropic's input as Anthropic does breaks the convention: more cached than input is an error here, and less
-cannot be seen. Names of before 2024 (prompt_tokens, completion_tokens) are read too.
-https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/,
+Input includes cache reads and writes, output includes reasoning. Instrumentation that reports Anthropic's input as
+Anthropic does breaks the convention: with more cached than input it is the total that is wrong, so that is an error
+here and not clamped; less cannot be seen.
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
 
@@ -11,31 +10,46 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenmeter.emit.usage import spans
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
-
-EMBEDDINGS = "embeddings"
+from tokenmeter.events.errors import Poison
+from tokenmeter.events.models import Operation
 
 
 def normalise(span: Reader) -> Usage:
     """Raises Poison naming the attribute that is not there."""
-    embedded = span.text("gen_ai.operation.name") == EMBEDDINGS
-    output = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
-    reasons = span.get("gen_ai.response.finish_reasons")
+    attributes = span.value if isinstance(span.value, dict) else {}
+    embedded = spans.operation_of(attributes) in (Operation.EMBEDDING, Operation.RERANK)
+    sent, cached, written = span.count(*spans.INPUT), span.detail(*spans.CACHED), span.detail(*spans.WRITTEN)
+    if cached + written > sent:
+        raise Poison(
+            "breakdown",
+            f"a span has {sent} tokens of input, of which {cached} are read from a cache and {written} written to it",
+            hint="its instrumentation leaves them out of the input: update it, or meter the client itself",
+        )
     return Usage(
-        input_tokens=span.count("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-        cached_input_tokens=span.count_or_zero("gen_ai.usage.cache_read.input_tokens"),
-        cache_write_tokens=span.count_or_zero("gen_ai.usage.cache_creation.input_tokens"),
-        output_tokens=span.count_or_zero(*output) if embedded else span.count(*output),
-        reasoning_tokens=span.count_or_zero("gen_ai.usage.reasoning.output_tokens"),
-        model=span.text("gen_ai.response.model"),
-        finish_reason=str(reasons[0]) if isinstance(reasons, list | tuple) and reasons else None,
-        upstream_id=span.text("gen_ai.response.id"),
-        service_tier=span.text("gen_ai.openai.response.service_tier", "openai.response.service_tier"),
+        input_tokens=sent,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        input_audio_tokens=span.detail(spans.AUDIO_IN),
+        output_tokens=span.count_or_zero(*spans.OUTPUT) if embedded else span.count(*spans.OUTPUT),
+        reasoning_tokens=span.detail(*spans.REASONING),
+        output_audio_tokens=span.detail(spans.AUDIO_OUT),
+        model=span.text(*spans.MODEL),
+        finish_reason=_reason(span.get(*spans.REASONS)),
+        upstream_id=span.text(*spans.ID),
+        service_tier=span.text(*spans.SERVICE_TIER),
     )
 
 
 def fold(seen: dict[str, Any], span: Reader) -> None:
     """A span is whole: the last one counts."""
     if isinstance(span.value, dict):
-        seen.update(span.value)
+        seen.update({name: value for name, value in span.value.items() if name in spans.KEPT})
+
+
+def _reason(told: Any) -> str | None:
+    if isinstance(told, str):
+        return told or None
+    return str(told[0]) if isinstance(told, list | tuple) and told else None

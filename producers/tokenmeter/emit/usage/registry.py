@@ -1,107 +1,65 @@
-"""Every provider family by its name, with the names that routers and clients use for it."""
+"""From an answer, or the pieces of one, to Usage: the body's shape chooses the reader, the provider's family helps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from tokenmeter.emit.usage import (
-    anthropic,
-    bedrock,
-    cohere,
-    compatible,
-    dashscope,
-    deepseek,
-    gemini,
-    litellm,
-    minimax,
-    mistral,
-    moonshot,
-    ollama,
-    openai,
-    openrouter,
-    otel,
-    vertex,
-    vllm,
-    zhipu,
-)
+from tokenmeter.emit.usage.families import Family, family
 from tokenmeter.emit.usage.model import Usage, checked
 from tokenmeter.emit.usage.reader import Reader
-from tokenmeter.events.errors import Poison
+from tokenmeter.emit.usage.shape_readers import SHAPES
+from tokenmeter.emit.usage.shapes import Shape, shape_of
 
-
-@dataclass(frozen=True)
-class Family:
-    """``read`` turns a response into Usage, ``fold`` adds a stream's chunk to what will be read; both are pure."""
-
-    name: str
-    read: Callable[[Reader], Usage]
-    fold: Callable[[dict[str, Any], Reader], None]
-    author: str | None
-    """Who wrote the models served, where a response names no author; None where they are of many."""
-    aliases: tuple[str, ...] = ()
-
-
-FAMILIES: tuple[Family, ...] = (
-    Family("openai", openai.normalise, openai.fold, "openai"),
-    Family("azure", openai.normalise, openai.fold, "openai", ("azure_openai", "azure.ai.openai", "az.ai.openai")),
-    Family("anthropic", anthropic.normalise, anthropic.fold, "anthropic"),
-    Family("gemini", gemini.normalise, gemini.fold, "google", ("google", "gcp.gemini", "gcp.gen_ai")),
-    Family("vertex", vertex.normalise, vertex.fold, "google", ("vertex_ai", "gcp.vertex_ai")),
-    Family("bedrock", bedrock.normalise, bedrock.fold, None, ("aws.bedrock", "bedrock_converse")),
-    Family("mistral", mistral.normalise, mistral.fold, "mistralai", ("mistral_ai",)),
-    Family("cohere", cohere.normalise, cohere.fold, "cohere", ("cohere_chat",)),
-    Family("deepseek", deepseek.normalise, deepseek.fold, "deepseek"),
-    Family("moonshot", moonshot.normalise, moonshot.fold, "moonshotai", ("kimi",)),
-    Family("zhipu", zhipu.normalise, zhipu.fold, "z-ai", ("z-ai", "zai", "bigmodel")),
-    Family("minimax", minimax.normalise, minimax.fold, "minimax"),
-    Family("dashscope", dashscope.normalise, dashscope.fold, "qwen", ("alibaba", "qwen")),
-    Family("openrouter", openrouter.normalise, openrouter.fold, None),
-    Family("vllm", vllm.normalise, vllm.fold, None, ("hosted_vllm",)),
-    Family("ollama", ollama.normalise, ollama.fold, None, ("ollama_chat",)),
-    # What others made of a provider's answer.
-    Family("litellm", litellm.normalise, litellm.fold, None),
-    Family("otel", otel.normalise, otel.fold, None, ("opentelemetry",)),
-    # Anything else that answers in OpenAI's or Anthropic's shape.
-    Family("compatible", compatible.normalise, compatible.fold, None, ("openai_compatible", "custom_openai")),
-)
-
-_BY_NAME = {name: family for family in FAMILIES for name in (family.name, *family.aliases)}
-PROVIDERS: tuple[str, ...] = tuple(_BY_NAME)
-"""Every name that ``normalise`` knows."""
-
-
-def family(provider: str) -> Family:
-    """Raises Poison (``usage_provider``) for a name nobody has."""
-    found = _BY_NAME.get(provider.lower())
-    if found is None:
-        raise Poison(
-            "usage_provider",
-            f"no provider is called {provider!r}",
-            hint=f"one of {', '.join(PROVIDERS)}; 'compatible' reads any response in OpenAI's or Anthropic's shape",
-        )
-    return found
+_GATHERED, _NOTED = "tokenmeter_shape", "tokenmeter_notes"
+"""Where a dict that ``fold`` fills remembers the shape of its chunks, and what was odd in them."""
+_PROMPTED = frozenset({Shape.CHAT, Shape.MESSAGES, Shape.GEMINI, Shape.DASHSCOPE, Shape.CONVERSE, Shape.OLLAMA})
+"""Streams that answer a prompt, and no prompt is empty: totals of zero are placeholders of what was never told."""
 
 
 def normalise(provider: str, response: Any) -> Usage:
     """The usage of one response, a client's object or the decoded JSON; of a stream the last chunk, or ``fold``'s dict.
 
-    Pure. Raises Poison: ``usage_missing`` names the field that is not there, ``usage_shape`` one of a wrong kind,
-    ``usage_conflict`` figures that contradict each other, and accept's own reasons what would not be accepted.
+    Pure. Raises Poison: ``usage_missing`` names the field that is not there, ``usage_shape`` one of a wrong kind or a
+    body of another family, ``usage_conflict`` figures that contradict each other, and accept's own reasons what would
+    not be accepted. What is odd and costs nothing but a detail is in the Usage's notes.
     """
     found = family(provider)
-    return checked(found.name, found.read(Reader(found.name, response)))
+    body = Reader(found.name, response)
+    gathered = response.get(_GATHERED) if type(response) is dict else None
+    shape = gathered or _shape(found, body)
+    read = found.read if shape is None else found.dialect.get(shape) or SHAPES[shape][0]
+    usage = read(body)
+    if found.refine is not None:
+        usage = found.refine(body, usage)
+    if gathered in _PROMPTED and not (usage.input_tokens or usage.output_tokens or usage.notes):
+        raise body.missing("usage")
+    notes = [*body.notes, *(response.get(_NOTED, ()) if gathered else ())]
+    if notes:
+        usage = replace(usage, notes=(*usage.notes, *dict.fromkeys(notes)))
+    return checked(found.name, usage)
 
 
 def fold(provider: str, seen: dict[str, Any], chunk: Any) -> None:
     """Add one chunk of a stream to ``seen`` (at first empty), which normalise() then reads.
 
     ``seen`` holds figures and names, never text, and is worth reading after any chunk: it has the usage so far.
-    Raises Poison if the chunk is of no known shape.
+    Raises Poison if the chunk is of a shape that the provider does not speak.
     """
     found = family(provider)
-    found.fold(seen, Reader(found.name, chunk))
+    piece = Reader(found.name, chunk)
+    shape = _shape(found, piece)
+    if shape is None:
+        found.fold(seen, piece)
+        return
+    SHAPES[shape][1](seen, piece)
+    if _GATHERED not in seen:
+        seen[_GATHERED] = shape
+    if piece.notes:
+        seen.setdefault(_NOTED, []).extend(note for note in piece.notes if note not in seen.get(_NOTED, ()))
+    if found.refine is not None and "provider" not in seen and (served := piece.get("provider")) is not None:
+        seen["provider"] = served
 
 
 def gather(provider: str, chunks: Iterable[Any]) -> Usage:
@@ -110,3 +68,10 @@ def gather(provider: str, chunks: Iterable[Any]) -> Usage:
     for chunk in chunks:
         fold(provider, seen, chunk)
     return normalise(provider, seen)
+
+
+def _shape(found: Family, body: Reader) -> Shape | None:
+    shape = shape_of(body)
+    if shape is not None and shape not in found.speaks:
+        raise body.refused(f"it looks like one of {shape.value}, which {found.name} does not answer in")
+    return shape

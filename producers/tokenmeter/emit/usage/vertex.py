@@ -1,42 +1,23 @@
-"""Vertex AI: Gemini's shape, text embeddings, and the shapes of the models that others publish there.
+"""Vertex AI's own shape, predictions: text embeddings, and images of Imagen.
 
-Embeddings: predictions[].embeddings.statistics.token_count. Anthropic's and OpenAI-compatible models answer as they do
-at home. https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api,
-https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude
+Embeddings: predictions[].embeddings.statistics.token_count. What others publish there answers as it does at home.
+https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from tokenmeter.emit.usage import anthropic, gemini, openai_chat
+from tokenmeter.emit.usage import billed
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
 
 def normalise(response: Reader) -> Usage:
-    """Raises Poison naming the first field that is missing or contradicts another."""
-    if response.get("predictions") is not None:
-        texts = [item.part("embeddings").part("statistics") for item in response.parts("predictions")]
-        return _embedded(response, texts)
-    if response.get("embeddings") is not None and response.get("usageMetadata", "usage_metadata") is None:
-        return _embedded(response, [item.part("statistics") for item in response.parts("embeddings")])
-    usage = response.part_or_none("usage")
-    if usage is not None and usage.get("input_tokens") is not None:
-        return anthropic.normalise(response)
-    if usage is not None and str(response.get("model")).startswith("google/"):
-        return gemini.normalise(response)
-    return openai_chat.chat(response) if usage is not None else gemini.normalise(response)
-
-
-def fold(seen: dict[str, Any], chunk: Reader) -> None:
-    """Add a chunk or event of a stream to ``seen``."""
-    if chunk.get("type") is not None:
-        anthropic.fold(seen, chunk)
-    elif chunk.get("choices", "object") is not None:
-        openai_chat.fold(seen, chunk)
-    else:
-        gemini.fold(seen, chunk)
+    """Raises Poison naming the first field that is missing."""
+    items = [*response.parts("predictions")]
+    if any(item.get("bytesBase64Encoded", "gcsUri") is not None for item in items):
+        return billed.pictures(response)
+    texts = [item.part("embeddings").part("statistics") for item in items]
+    return _embedded(response, texts or [item.part("statistics") for item in response.parts("embeddings")])
 
 
 def _embedded(response: Reader, texts: list[Reader]) -> Usage:

@@ -19,7 +19,7 @@ from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.background import WAITING_MAX, Background
 from tokenmeter.emit.hosts.call import Call, error_class, status_of
 from tokenmeter.emit.hosts.ids import event_id
-from tokenmeter.emit.hosts.meter import author_slug
+from tokenmeter.emit.model_names import event_model
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import Misconfigured, Poison
 from tokenmeter.events.models import Operation
@@ -135,10 +135,38 @@ def test_a_router_is_not_who_served() -> None:
     response = {**USAGE, "provider": "Amazon Bedrock", "model": "anthropic/claude"}
     begin(Meter(sink, background=False, customer_id="c"), "openrouter").done(response)
     assert (sink.only().provider, sink.only().router, sink.only().model) == (
-        "amazon-bedrock",
+        "bedrock",
         "openrouter",
         "anthropic/claude",
     )
+
+
+def test_an_odd_figure_is_told_by_the_event_and_counted_by_its_field() -> None:
+    sink = Kept()
+    meter = Meter(sink, background=False, customer_id="c", tags=["mine"])
+    odd = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 4, "prompt_tokens_details": {"cached_tokens": 9}}
+    for usage in (odd, odd, {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}):
+        begin(meter).done({"model": "m", "usage": usage})
+    told = [set(event.tags) for event in sink.events]
+    assert told == [{"mine", "usage_note:cached_input_tokens", "usage_note:usage.total_tokens"}] * 2 + [{"mine"}]
+    assert meter.stats.noted == {"cached_input_tokens": 2, "usage.total_tokens": 2} and meter.stats.lost == {}
+
+
+def test_what_is_billed_without_tokens_is_an_event_that_says_they_are_unknown() -> None:
+    sink = Kept()
+    meter = Meter(sink, background=False, customer_id="c")
+    begin(meter).done({"created": 1, "data": [{"url": "u"}, {"url": "u"}]})
+    event = sink.only()
+    assert (event.images_out, event.error_class) == (2, None)
+    assert event.tags == ("usage_note:input_tokens", "usage_note:output_tokens")
+    assert meter.stats.noted == {"input_tokens": 1, "output_tokens": 1}
+
+
+def test_an_answer_that_says_that_it_failed_is_an_event_with_its_error() -> None:
+    sink = Kept()
+    failed = {"object": "response", "id": "r", "model": "m", "status": "failed", "error": {"code": "server_error"}}
+    begin(Meter(sink, background=False, customer_id="c")).done(failed)
+    assert (sink.only().error_class, sink.only().finish_reason) == ("server_error", "failed")
 
 
 @pytest.mark.parametrize(
@@ -227,11 +255,11 @@ def test_attributes_are_those_of_an_event() -> None:
 
 
 def test_names_of_models() -> None:
-    assert author_slug("openai", "gpt-4o") == "openai/gpt-4o"
-    assert author_slug("gcp.vertex_ai", "gemini-3") == "google/gemini-3"
-    assert author_slug("openrouter", "qwen/qwen3") == "qwen/qwen3"
-    assert author_slug("bedrock", "anthropic.claude") == "anthropic.claude"
-    assert author_slug("api.example.com", "m") == "m"
+    assert event_model("openai", "gpt-4o") == "openai/gpt-4o"
+    assert event_model("gcp.vertex_ai", "gemini-3") == "google/gemini-3"
+    assert event_model("openrouter", "qwen/qwen3") == "qwen/qwen3"
+    assert event_model("bedrock", "anthropic.claude") == "anthropic/claude"
+    assert event_model("api.example.com", "m") == "m"
 
 
 def test_errors_by_their_status() -> None:

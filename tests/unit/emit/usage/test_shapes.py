@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.provider_payloads import PAYLOADS, STREAMS, Payload, Stream
+from support.usage_corpus import recorded
 from tokenmeter.emit.usage import FAMILIES, Usage, family, fold, gather, normalise
 from tokenmeter.events.errors import Poison
 
@@ -64,22 +66,33 @@ def test_a_stream_that_was_cut_has_the_usage_so_far_or_says_what_is_missing(case
             gather(case.provider, case.chunks[: case.cut])
 
 
-@pytest.mark.parametrize("case", STREAMS, **named)
-def test_what_is_kept_of_a_stream_has_no_text(case: Stream) -> None:
-    def with_canary(value: Any) -> Any:
-        if isinstance(value, dict):
-            texts = ("text", "content", "arguments", "input", "delta", "b64_json")
-            return {k: "CANARY" if k in texts and isinstance(v, str) else with_canary(v) for k, v in value.items()}
-        return [with_canary(item) for item in value] if isinstance(value, list) else value
+TEXTS = "text content arguments input delta b64_json markdown outputText generation bytesBase64Encoded stringValue url"
 
-    seen: dict[str, Any] = {}
-    for chunk in with_canary(case.chunks):
-        fold(case.provider, seen, chunk)
-    assert "CANARY" not in str(seen)
+
+def with_canary(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: "CANARY" if k in TEXTS.split() and isinstance(v, str) else with_canary(v) for k, v in value.items()}
+    return [with_canary(item) for item in value] if isinstance(value, list) else value
+
+
+STREAMED = [(case.provider, case.chunks) for case in STREAMS]
+WHOLE = [(name, case["payload"]) for _, name, case in recorded() if case["kind"] == "response"]
+
+
+def test_what_is_kept_of_a_stream_has_no_text() -> None:
+    recordings = [(name, case["payload"]) for _, name, case in recorded() if case["kind"] == "stream"]
+    for provider, chunks in (*STREAMED, *recordings, *((name, [body]) for name, body in WHOLE)):
+        seen: dict[str, Any] = {}
+        for chunk in with_canary([*chunks, {"gen_ai.prompt.0.content": "x"}] if provider == "otel" else chunks):
+            with contextlib.suppress(Poison):
+                fold(provider, seen, chunk)
+        assert "CANARY" not in str(seen), (provider, seen)
 
 
 def test_every_family_is_in_the_tables_and_every_case_names_its_reference() -> None:
-    assert {family(case.provider).name for case in PAYLOADS} == {known.name for known in FAMILIES}
+    names = {*(case.provider for case in PAYLOADS), *(name for _, name, _ in recorded())}
+    tabled = {family(name).name for name in names}
+    assert tabled == {known.name for known in FAMILIES}
     assert all(case.reference.startswith("https://") for case in (*PAYLOADS, *STREAMS))
 
 
@@ -112,6 +125,7 @@ def test_taking_a_field_away_never_makes_a_total_of_zero(case: Payload) -> None:
         zeroed = {
             name for name in ("input_tokens", "output_tokens") if getattr(whole, name) > 0 and getattr(found, name) == 0
         }
+        zeroed -= set(found.notes)  # said to be unknown
         assert not zeroed, (path, zeroed)
 
 
@@ -134,42 +148,10 @@ def test_taking_a_field_away_never_makes_a_total_of_zero(case: Payload) -> None:
             "usage_conflict",
             "usage.total_tokens is 9",
         ),
-        (
-            "openai",
-            {"usage": {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}}},
-            "breakdown",
-            "cached_input_tokens=4",
-        ),
         ("openai", {"usage": {"prompt_tokens": 10**13, "completion_tokens": 1}}, "too_large", "input_tokens="),
-        ("openai", {"text": "hi", "usage": {"type": "duration", "seconds": 9}}, "usage_shape", "seconds of audio"),
+        ("openai", {"text": "hi", "usage": {"type": "duration", "seconds": "long"}}, "usage_shape", "seconds"),
         ("anthropic", {"usage": {"output_tokens": 1}}, "usage_missing", "usage.input_tokens"),
-        (
-            "anthropic",
-            {
-                "usage": {
-                    "input_tokens": 1,
-                    "output_tokens": 1,
-                    "cache_creation_input_tokens": 5,
-                    "cache_creation": {"ephemeral_5m_input_tokens": 6, "ephemeral_1h_input_tokens": 0},
-                }
-            },
-            "usage_conflict",
-            "cache_creation_input_tokens is 5",
-        ),
         ("gemini", {"usageMetadata": {"promptTokenCount": 3}}, "usage_missing", "usageMetadata.candidatesTokenCount"),
-        (
-            "deepseek",
-            {
-                "usage": {
-                    "prompt_tokens": 5,
-                    "completion_tokens": 1,
-                    "prompt_cache_hit_tokens": 3,
-                    "prompt_cache_miss_tokens": 3,
-                }
-            },
-            "usage_conflict",
-            "prompt_cache_hit_tokens 3",
-        ),
         ("minimax", {"base_resp": {"status_code": 1004}}, "usage_shape", "1004"),
         ("ollama", {"done": False, "message": {}}, "usage_shape", "final chunk"),
         ("ollama", {"done": True, "eval_count": 3}, "usage_missing", "prompt_eval_count"),

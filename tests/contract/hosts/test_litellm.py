@@ -50,7 +50,7 @@ def sink() -> Kept:
 @pytest.fixture
 def meter(sink: Kept) -> Iterator[Meter]:
     meter = Meter(sink, background=False, customer_id="acme")
-    litellm.callbacks = [logger(meter)]
+    litellm.callbacks = [logger(meter, asked_hosts=["127.0.0.1"])]
     yield meter
     litellm.callbacks = []
     for listed in ("success_callback", "failure_callback", "_async_success_callback", "_async_failure_callback"):

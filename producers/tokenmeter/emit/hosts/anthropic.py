@@ -12,8 +12,9 @@ from typing import Any
 
 from tokenmeter.emit.hosts.call import Call
 from tokenmeter.emit.hosts.endpoints import host_of, operation_at, provider_at
-from tokenmeter.emit.hosts.generated_client import Client, Planned, hook
+from tokenmeter.emit.hosts.generated_client import Client, hook
 from tokenmeter.emit.hosts.meter import Meter
+from tokenmeter.emit.hosts.planned import Planned
 from tokenmeter.emit.usage import family
 
 SHAPE = "anthropic"

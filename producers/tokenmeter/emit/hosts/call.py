@@ -5,7 +5,11 @@ open       chunk           open, its usage folded in
 open       done, ended     ended: one event
 open       failed          ended: one event with status and error_class
 open       cancel          ended: one event with cancelled and the usage so far
+open       waits           open: its answer comes with another request; cancel then counts it as lost
 ended      anything        ended: nothing
+
+An answer of status 200 may say that the call failed (a response whose status is ``failed``): that is an event with
+error_class, and with the usage it tells.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from typing import Any
 
 from tokenmeter.emit.hosts.meter import Ended, Meter
 from tokenmeter.emit.usage import Usage, fold, normalise
+from tokenmeter.emit.usage.reader import Reader
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Operation
 
@@ -32,6 +37,19 @@ UNSEEN = "usage_unseen"
 
 _CLASSES = {400: "invalid_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 408: "timeout"}
 _CLASSES |= {413: "too_large", 422: "invalid_request", 429: "rate_limited", TIMED_OUT: "timeout"}
+
+
+_FAILURES = {"rate_limit_exceeded": 429, "invalid_prompt": 400, "invalid_image": 400}
+"""The HTTP status that the code of a failed response would have; of every other code it is 500."""
+
+
+def failure_of(response: Any) -> int | None:
+    """The status of a call whose answer, an OpenAI response, says of itself that it failed; None where it did not."""
+    told = Reader("openai", response)
+    if told.text("status") != "failed":
+        return None
+    error = told.part_or_none("error")
+    return _FAILURES.get((error.text("code") if error else None) or "", 500)
 
 
 def error_class(status: int) -> str | None:
@@ -64,11 +82,13 @@ class Call:
         "_fields",
         "_first",
         "_fold_error",
+        "_last",
         "_lock",
         "_meter",
         "_name",
         "_provider",
         "_seen",
+        "_unanswered",
     )
 
     def __init__(
@@ -95,6 +115,8 @@ class Call:
         self._seen: dict[str, Any] = {}
         self._fold_error: Poison | None = None
         self._first: float | None = None
+        self._last: Any = None
+        self._unanswered: Poison | None = None
         self._ended = False
         self._lock = threading.RLock()  # see Meter
         self._began_at = datetime.now(UTC)
@@ -105,6 +127,7 @@ class Call:
         """A part of a streamed answer arrived."""
         if self._first is None:
             self._first = time.perf_counter()
+        self._last = chunk
         try:
             fold(self._provider, self._seen, chunk)
         except Poison as error:
@@ -114,11 +137,37 @@ class Call:
 
     def done(self, response: Any, status: int = OK) -> None:
         """The whole answer is there."""
-        self._end(lambda: normalise(self._provider, response), status=status)
+        failure = failure_of(response) if self._fields["operation"] is Operation.RESPONSE else None
+        if failure is None:
+            self._end(lambda: normalise(self._provider, response), status=status)
+        else:
+            self._end(lambda: self._told(response), status=failure, error_class=error_class(failure))
 
     def ended(self, status: int = OK) -> None:
         """The stream came to its end."""
-        self._end(self._gathered, status=status)
+        failure = None
+        if self._fields["operation"] is Operation.RESPONSE and self._seen.get("status") == "failed":
+            failure = failure_of(Reader("openai", self._last).get("response"))
+        if failure is None:
+            self._end(self._gathered, status=status)
+        else:
+            self.refused(failure)
+
+    def waits(self, unanswered: Poison) -> None:
+        """Its answer comes with another request. If none comes before cancel(), it is lost for the reason given."""
+        self._unanswered = unanswered
+
+    def happened(self, event_id: str, began: datetime | None, ended: datetime | None) -> None:
+        """What the provider says of when the call was, and the id that every event of it has."""
+        occurred_at = ended or began
+        self._fields["event_id"] = event_id
+        if began is not None and occurred_at is not None:
+            self._fields.update(started_at=began, occurred_at=occurred_at)
+            self._fields["duration_ms"] = round((occurred_at - began) / timedelta(milliseconds=1)) if ended else None
+
+    def cancelled(self, response: Any) -> None:
+        """The provider stopped at the caller's wish; ``response`` tells what was used until then, if anything."""
+        self._end(lambda: self._told(response), status=OK, cancelled=True)
 
     def failed(self, error: BaseException) -> None:
         """The call raised. What was streamed before counts; a caller's own interrupt is a cancellation."""
@@ -133,6 +182,9 @@ class Call:
 
     def cancel(self) -> None:
         """The caller went away before the end."""
+        if self._unanswered is not None:
+            self.abandoned(self._unanswered)
+            return
         self._end(self._so_far, status=OK, cancelled=True)
 
     def collected(self) -> None:
@@ -153,9 +205,19 @@ class Call:
         try:
             return self._gathered()
         except Poison:
-            # Nothing was told: the event says that a call was made, and its error_class why there is no more.
-            self._fields.setdefault("error_class", UNSEEN)
-            return Usage(model=_text(self._seen.get("model")), upstream_id=_text(self._seen.get("id")))
+            return self._unseen(_text(self._seen.get("model")), _text(self._seen.get("id")))
+
+    def _told(self, response: Any) -> Usage:
+        try:
+            return normalise(self._provider, response)
+        except Poison:
+            told = Reader(self._provider, response)
+            return self._unseen(told.text("model"), told.text("id"))
+
+    def _unseen(self, model: str | None, upstream_id: str | None) -> Usage:
+        # Nothing was told: the event says that a call was made, and its error_class why there is no more.
+        self._fields.setdefault("error_class", UNSEEN)
+        return Usage(model=model, upstream_id=upstream_id)
 
     def _claim(self) -> bool:
         """Whether the call was open; it is ended now."""

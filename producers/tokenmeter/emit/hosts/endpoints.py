@@ -27,8 +27,8 @@ _OPERATIONS: tuple[tuple[str, Operation], ...] = (
 )
 ASKED_FOR_USAGE: tuple[str, ...] = ("/chat/completions", "/completions")
 """Where a stream has usage only if stream_options asks for it."""
-REFUSES_STREAM_OPTIONS: tuple[str, ...] = ("mistral", "cohere", "anthropic")
-"""They tell the usage of every stream, and may refuse a field they do not know."""
+TELLS_UNASKED: tuple[str, ...] = ("mistral", "cohere", "anthropic", "openrouter")
+"""They tell the usage of every stream: nobody asks them, and nothing they tell is hidden."""
 
 
 def provider_at(url: str) -> str | None:

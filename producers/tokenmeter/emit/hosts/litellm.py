@@ -6,9 +6,11 @@ organisation, else team, else user) and never from the request; in the library f
 ``metadata={"tokenmeter": {"customer_id": ...}}``.
 
 LiteLLM counts tokens itself where a stream tells none, and does not say so. Asynchronous calls are therefore asked for
-their usage (the caller does not see it); a synchronous stream from an address that is not OpenAI's is counted as lost
-(``usage_estimated``) unless it has stream_options={"include_usage": True}. A stream that was cut tells no usage at all,
-whatever LiteLLM makes of it. An answer from LiteLLM's cache is no call.
+their usage (the caller does not see it) where who is called is known to take the question: by LiteLLM's name for it, by
+its address, or because ``asked_hosts`` (TOKENMETER_ASKED_HOSTS in the proxy) has its host. Every other stream, and a
+synchronous one from an address that is not OpenAI's, is counted as lost (``usage_estimated``) unless it has
+stream_options={"include_usage": True}. A stream that was cut tells no usage at all, whatever LiteLLM makes of it. An
+answer from LiteLLM's cache is no call.
 
 With a CreditCache (``logger(meter, credit=...)``, or TOKENMETER_CREDIT=true in the proxy's environment) the proxy asks
 before each call, and refuses with 402 and the reason. In the library ask CreditCache.allowed() before you call.
@@ -22,29 +24,32 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tokenmeter.emit.credit import CreditCache, fail_modes
 from tokenmeter.emit.emitter import Emitter
+from tokenmeter.emit.hosts.asking import ASKED, Places, Question
 from tokenmeter.emit.hosts.call import OK, UNSEEN, error_class, status_of
 from tokenmeter.emit.hosts.ids import event_id
 from tokenmeter.emit.hosts.litellm_credit import CreditGate, CreditRefused, key_metadata
+from tokenmeter.emit.hosts.litellm_customers import from_metadata, from_virtual_key
 from tokenmeter.emit.hosts.litellm_kwargs import (
-    TELL_USAGE,
     asks_for_usage,
     hung_up,
     metadata_of,
     name_of,
-    provider_of,
+    operation_of,
+    place_of,
     served_model,
+    takes_question,
+    utc,
 )
 from tokenmeter.emit.hosts.meter import ATTRIBUTES, Ended, Meter
 from tokenmeter.emit.usage import Usage, normalise
 from tokenmeter.events.errors import Misconfigured, Poison
-from tokenmeter.events.models import Operation
 
 try:
     from litellm.integrations.custom_logger import CustomLogger
@@ -57,68 +62,44 @@ _CUT = {"status": OK, "cancelled": True, "error_class": UNSEEN}
 CALLS_MAX = 10_000
 """Calls under way, and ended ones, that are remembered."""
 BOOTSTRAP, SPOOL = "TOKENMETER_KAFKA_BOOTSTRAP", "TOKENMETER_SPOOL"
+ASKED_HOSTS = "TOKENMETER_ASKED_HOSTS"
 CREDIT, CREDIT_FAIL = "TOKENMETER_CREDIT", "TOKENMETER_CREDIT_FAIL"
 
 Identify = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-
-_OPERATIONS = {
-    "completion": Operation.CHAT,
-    "anthropic_messages": Operation.CHAT,
-    "generate_content": Operation.CHAT,
-    "text_completion": Operation.COMPLETION,
-    "responses": Operation.RESPONSE,
-    "embedding": Operation.EMBEDDING,
-    "rerank": Operation.RERANK,
-    "image_generation": Operation.IMAGE,
-    "image_edit": Operation.IMAGE,
-    "transcription": Operation.AUDIO,
-    "speech": Operation.AUDIO,
-}
 
 
 def logger(
     meter: Meter,
     identify: Identify | None = None,
     *,
+    asked_hosts: Collection[str] = (),
     credit: CreditCache | None = None,
     free_models_allowed: bool = True,
 ) -> MeterLogger:
     """A custom logger. ``identify`` tells a call's attributes from LiteLLM's metadata of it; default: the library's.
-    ``credit``: see the module; ``free_models_allowed``: see CreditGate."""
+    ``asked_hosts``: hosts of your own that take stream_options. ``credit``: see the module; ``free_models_allowed``:
+    see CreditGate."""
     gate = None if credit is None else CreditGate(credit, free_models_allowed)
-    return MeterLogger(meter, identify or from_metadata, gate)
-
-
-def from_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The library's: whatever the caller put under ``tokenmeter``."""
-    told = metadata.get("tokenmeter")
-    return told if isinstance(told, Mapping) else {}
-
-
-def from_virtual_key(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The proxy's: what the proxy found of the key, which a caller cannot choose."""
-    customer = (f"user_api_key_{name}" for name in ("org_id", "team_id", "user_id", "hash"))
-    told = {
-        "customer_id": next((metadata[name] for name in customer if metadata.get(name)), None),
-        "project_id": metadata.get("user_api_key_project_id") or metadata.get("user_api_key_team_id"),
-        "api_key_id": metadata.get("user_api_key_hash"),
-        "end_user_id": metadata.get("user_api_key_end_user_id"),
-    }
-    return {name: str(value) for name, value in told.items() if value}
+    return MeterLogger(meter, identify or from_metadata, gate, asked_hosts)
 
 
 class MeterLogger(CustomLogger):  # type: ignore[misc]
     """See the module. Called from LiteLLM's threads and tasks; raises nothing into them but CreditRefused."""
 
-    def __init__(self, meter: Meter, identify: Identify, gate: CreditGate | None = None) -> None:
+    def __init__(
+        self, meter: Meter, identify: Identify, gate: CreditGate | None = None, asked_hosts: Collection[str] = ()
+    ) -> None:
         super().__init__()
         self._gate = gate
         self._meter = meter
         self._identify = identify
+        self._asked_hosts = frozenset(asked_hosts)
+        self._places = Places()
         self._lock = threading.RLock()  # see Meter
         # By call id: what held where the call began, for LiteLLM calls back from threads of its own.
         self._begun: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._asked: OrderedDict[Any, None] = OrderedDict()
+        self._questions: OrderedDict[Any, Question] = OrderedDict()
         self._ended: OrderedDict[tuple[Any, ...], None] = OrderedDict()
 
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: dict[str, Any]) -> None:
@@ -136,10 +117,16 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             if not kwargs.get("stream"):
                 return None
             self._watch(kwargs)
-            if kwargs.get("stream_options") is not None or provider_of(kwargs) in (None, *TELL_USAGE):
-                return None
             body = kwargs.get("extra_body") or {}
-            return {**kwargs, "extra_body": {"stream_options": {"include_usage": True}, **body}}
+            if kwargs.get("stream_options") is not None or "stream_options" in body:
+                return None
+            question = self._places.question(place_of(kwargs))
+            if question is None or not takes_question(kwargs, self._asked_hosts, os.environ):
+                return None
+            with self._lock:
+                self._questions[kwargs.get("litellm_call_id")] = question
+                _trim(self._questions)
+            return {**kwargs, "extra_body": {"stream_options": dict(ASKED), **body}}
         except Exception as error:
             self._meter.lose(error)
             return None
@@ -226,6 +213,11 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
             fields = self._fields(kwargs, start_time, end_time)
             if fields is None or not self._claim(kwargs, start_time):
                 return
+            with self._lock:
+                question = self._questions.pop(kwargs.get("litellm_call_id"), None)
+            # Nobody can repeat this call, but the next one need not fail as well.
+            if question is not None and question.refused_by(None, str(error)):
+                question.needless()
             status = status_of(error) if isinstance(error, BaseException) else 500
             told = {"status": status, "error_class": error_class(status) or "upstream"}
             self._meter.record(Ended({**fields, **told}, lambda: Usage(model=kwargs.get("model")), name_of(kwargs)))
@@ -245,9 +237,7 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
 
     def _fields(self, kwargs: Mapping[str, Any], start_time: datetime, end_time: datetime) -> dict[str, Any] | None:
         """The event but for its usage; None where LiteLLM did something that is no model call."""
-        operation = _OPERATIONS.get(str(kwargs.get("call_type") or "").removeprefix("a")) or _OPERATIONS.get(
-            str(kwargs.get("call_type") or "")
-        )
+        operation = operation_of(kwargs)
         if operation is None:
             return None
         call_id = kwargs.get("litellm_call_id")
@@ -257,20 +247,21 @@ class MeterLogger(CustomLogger):  # type: ignore[misc]
         told = self._identify(metadata)
         first = kwargs.get("completion_start_time")
         streamed = bool(kwargs.get("stream"))
-        latency = first - start_time if streamed and isinstance(first, datetime) else None
+        began, ended = utc(start_time), utc(end_time)
+        latency = utc(first) - began if streamed and isinstance(first, datetime) else None
         return {
             **(self._meter.attributes() if begun is None else begun),
             **{name: told[name] for name in ATTRIBUTES if name in told},
             # Not LiteLLM's id: attempts share it, and each is an event.
-            "event_id": event_id(end_time),
+            "event_id": event_id(ended),
             "request_id": call_id,
             "operation": operation,
             "requested_model": metadata.get("model_group") or kwargs.get("model"),
             "streamed": streamed,
-            "started_at": start_time.astimezone(UTC),
-            "occurred_at": end_time.astimezone(UTC),
+            "started_at": began,
+            "occurred_at": ended,
             "latency_ms": None if latency is None else max(0, round(latency.total_seconds() * 1000)),
-            "duration_ms": max(0, round((end_time - start_time).total_seconds() * 1000)),
+            "duration_ms": max(0, round((ended - began).total_seconds() * 1000)),
         }
 
 
@@ -284,7 +275,9 @@ def proxy() -> MeterLogger:
     credit = None
     if os.environ.get(CREDIT, "").lower() in ("1", "true"):
         credit = CreditCache(bootstrap, fail=fail_modes(os.environ.get(CREDIT_FAIL, "")))
-    return logger(Meter(Emitter(bootstrap, spool=spool), router="litellm"), from_virtual_key, credit=credit)
+    hosts = tuple(filter(None, os.environ.get(ASKED_HOSTS, "").replace(" ", "").split(",")))
+    meter = Meter(Emitter(bootstrap, spool=spool), router="litellm")
+    return logger(meter, from_virtual_key, asked_hosts=hosts, credit=credit)
 
 
 def __getattr__(name: str) -> Any:

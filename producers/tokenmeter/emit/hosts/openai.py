@@ -2,28 +2,29 @@
 
 The provider is known by the client's base_url, so OpenRouter, DeepSeek, vLLM and all that speak OpenAI's API are read
 by their own rules. A chat stream has usage only if it is asked for: stream_options.include_usage is set unless the
-caller set it, and the chunk that comes of it is hidden from a caller who did not ask. Nothing of `openai` is imported.
+caller set it, and the chunk that comes of it is hidden from a caller who did not ask; a server that refuses to be asked
+gets the request as the caller wrote it (see asking). Nothing of `openai` is imported.
 https://github.com/openai/openai-python, https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from tokenmeter.emit.hosts.asking import ADDED, Places, Question, asking
+from tokenmeter.emit.hosts.background_responses import BackgroundResponses, response_id
 from tokenmeter.emit.hosts.call import Call
-from tokenmeter.emit.hosts.endpoints import (
-    ASKED_FOR_USAGE,
-    REFUSES_STREAM_OPTIONS,
-    host_of,
-    operation_at,
-    provider_at,
-)
-from tokenmeter.emit.hosts.generated_client import RAW, UNREAD, Client, Planned, hook
+from tokenmeter.emit.hosts.endpoints import ASKED_FOR_USAGE, TELLS_UNASKED, host_of, operation_at, provider_at
+from tokenmeter.emit.hosts.generated_client import RAW, UNREAD, Client, hook
 from tokenmeter.emit.hosts.meter import Meter
+from tokenmeter.emit.hosts.planned import Planned
 from tokenmeter.emit.usage import family
+from tokenmeter.events.models import Operation
 
 ANY = "compatible"
+_OTHER_SHAPES = ("anthropic", "bedrock", "cohere", "gemini", "vertex")
+"""Families whose own shape is another than the one in which they answer this client."""
 
 
 def metered(client: Client, meter: Meter, *, provider: str | None = None, include_usage: bool = True) -> Client:
@@ -33,42 +34,61 @@ def metered(client: Client, meter: Meter, *, provider: str | None = None, includ
     With ``include_usage=False`` requests are sent as they are, and chat streams without usage are metered as such.
     """
     named = None if provider is None else family(provider).name
+    places, responses = Places(), BackgroundResponses()
+
+    def begin(client: Any, operation: Operation, model: Any, streamed: bool = False) -> Call:
+        url = str(client.base_url)
+        known = named or provider_at(url)
+        shape = ANY if known is None or known in _OTHER_SHAPES else known
+        return Call(meter, shape, operation, model, name=known or host_of(url), streamed=streamed)
+
+    def ask(client: Any, body: Mapping[str, Any]) -> tuple[dict[str, Any] | None, Question | None]:
+        """The body that asks for usage, and the question that it puts; None where nothing is to be asked."""
+        url = str(client.base_url)
+        if (named or provider_at(url)) in TELLS_UNASKED:
+            return None, None
+        # Azure's api-version is part of the place: it decides which fields are known.
+        question = places.question((url, client.default_query.get("api-version"), body.get("model")))
+        return (None if question is None else asking(body)), question
 
     def plan(client: Any, path: str, arguments: dict[str, Any]) -> Planned | None:
         operation = operation_at(path)
         if operation is None:
             return None
-        url = str(client.base_url)
-        known = named or provider_at(url)
         body = arguments.get("body")
         body = body if isinstance(body, Mapping) else {}
         streamed = bool(arguments.get("stream"))
-        call = Call(
-            meter,
-            known or ANY,
-            operation,
-            body.get("model"),
-            name=known or host_of(url),
-            streamed=streamed,
-        )
-        asks = streamed and include_usage and known not in REFUSES_STREAM_OPTIONS and path.endswith(ASKED_FOR_USAGE)
-        if not asks or _reads_raw(arguments):
-            return Planned(call, arguments)
-        options = body.get("stream_options")
-        if isinstance(options, Mapping) and "include_usage" in options:
-            return Planned(call, arguments)
-        asked = {**options, "include_usage": True} if isinstance(options, Mapping) else {"include_usage": True}
-        return Planned(call, {**arguments, "body": {**body, "stream_options": asked}}, usage_alone)
+        asked, question = None, None
+        if streamed and include_usage and path.endswith(ASKED_FOR_USAGE) and not _speaks_for_itself(arguments):
+            asked, question = ask(client, body)
+        call = begin(client, operation, body.get("model"), streamed)
+        if asked is not None:
+            return Planned(call, {**arguments, "body": asked}, _unasked, question, arguments)
+        if operation is Operation.RESPONSE:
+            return Planned(call, arguments, settle=responses.created)
+        return Planned(call, arguments)
 
-    return hook(client, meter, plan)
+    def follow(client: Any, path: str) -> Callable[[Any], None] | None:
+        if response_id(path) is None:
+            return None
+        return lambda answer: responses.fetched(lambda model: begin(client, Operation.RESPONSE, model), answer)
+
+    return hook(client, meter, plan, follow)
 
 
-def usage_alone(chunk: Any) -> bool:
-    """Whether a chat chunk has usage and nothing else: what include_usage adds to a stream."""
-    return getattr(chunk, "choices", None) == [] and getattr(chunk, "usage", None) is not None
+def _unasked(chunk: Any) -> bool:
+    """Whether a chunk is there only because we asked: it has usage and nothing else. Every other chunk is made what it
+    would have been: whoever asks gets ``usage: null`` in each."""
+    usage = getattr(chunk, "usage", None)
+    if usage is not None:
+        return getattr(chunk, "choices", None) == []
+    told = getattr(chunk, "model_fields_set", None)
+    if told:
+        told.discard("usage")
+    return False
 
 
-def _reads_raw(arguments: Mapping[str, Any]) -> bool:
-    # Whoever reads the bytes gets what was asked for, and nothing can be hidden there.
-    headers = (arguments.get("options") or {}).get("headers") or {}
-    return headers.get(RAW) == UNREAD
+def _speaks_for_itself(arguments: Mapping[str, Any]) -> bool:
+    # Whoever reads the bytes gets what was asked for, and nothing can be hidden there; extra_body has the last word.
+    options = arguments.get("options") or {}
+    return (options.get("headers") or {}).get(RAW) == UNREAD or ADDED in (options.get("extra_json") or {})

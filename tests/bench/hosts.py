@@ -16,7 +16,7 @@ from typing import Any
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from support.provider_server import PIECES, chat, chat_chunks
+from support.provider_answers import PIECES, chat, chat_chunks
 from tokenmeter.emit import Emitter
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.call import Call

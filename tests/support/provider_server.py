@@ -1,7 +1,8 @@
-"""A local HTTP server that answers as providers do, in the shapes of their references: real sockets, real clients.
+"""A local HTTP server that answers as providers do: real sockets, real clients.
 
-The model's name chooses what happens: ``fails-429`` answers that status, ``breaks`` drops the connection in the middle
-of a stream, ``endless`` streams until the caller hangs up, anything else answers properly.
+The model's name chooses what happens: ``fails-429`` answers that status, ``slow`` answers when the server closes,
+``garbage`` is no JSON, ``cut-short`` ends before its length; for ``strict-422`` any field that STRICT does not name is
+answered by that status, and by ``quiet-400`` without saying which. What else a model's name does: see provider_answers.
 """
 
 from __future__ import annotations
@@ -9,52 +10,34 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-CHAT_USAGE = {
-    "prompt_tokens": 2006,
-    "completion_tokens": 300,
-    "total_tokens": 2306,
-    "prompt_tokens_details": {"cached_tokens": 1920, "audio_tokens": 0},
-    "completion_tokens_details": {"reasoning_tokens": 192, "audio_tokens": 0},
-}
-CHAT_TOKENS = {
-    "input_tokens": 2006,
-    "cached_input_tokens": 1920,
-    "output_tokens": 300,
-    "reasoning_tokens": 192,
-}
-RESPONSES_USAGE = {
-    "input_tokens": 36,
-    "input_tokens_details": {"cached_tokens": 12, "cache_write_tokens": 0},
-    "output_tokens": 87,
-    "output_tokens_details": {"reasoning_tokens": 64},
-    "total_tokens": 123,
-}
-RESPONSES_TOKENS = {"input_tokens": 36, "cached_input_tokens": 12, "output_tokens": 87, "reasoning_tokens": 64}
-MESSAGE_USAGE = {
-    "input_tokens": 25,
-    "cache_read_input_tokens": 1000,
-    "cache_creation_input_tokens": 60,
-    "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 40},
-    "output_tokens": 503,
-    "output_tokens_details": {"thinking_tokens": 100},
-    "service_tier": "standard",
-}
-MESSAGE_TOKENS = {
-    "input_tokens": 1085,
-    "cached_input_tokens": 1000,
-    "cache_write_tokens": 20,
-    "cache_write_1h_tokens": 40,
-    "output_tokens": 503,
-    "reasoning_tokens": 100,
-}
-PIECES = 5
-"""Text pieces of a streamed answer."""
-TOOL = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+from support.provider_answers import CHAT_TOKENS as CHAT_TOKENS
+from support.provider_answers import MESSAGE_TOKENS as MESSAGE_TOKENS
+from support.provider_answers import PIECES as PIECES
+from support.provider_answers import RESPONSES_TOKENS as RESPONSES_TOKENS
+from support.provider_answers import (
+    Broken,
+    Failure,
+    chat,
+    chat_chunks,
+    completion,
+    completion_chunks,
+    embedding,
+    images,
+    message,
+    message_events,
+    response,
+    response_events,
+    transcription,
+)
+
+STRICT = frozenset({"model", "messages", "prompt", "input", "stream", "max_tokens", "max_retries"})
+"""The fields that callers of these tests write."""
+FETCHES_UNTIL_OVER = 2
+"""How often a background response is fetched until it is over."""
 
 
 class ProviderServer:
@@ -63,6 +46,9 @@ class ProviderServer:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.hung_up = 0
+        self.background: dict[str, dict[str, Any]] = {}
+        self.fetches: dict[str, int] = {}
+        self.closing = threading.Event()
         outer = self
 
         class Handler(_Handler):
@@ -74,6 +60,7 @@ class ProviderServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -98,18 +85,55 @@ class _Handler(BaseHTTPRequestHandler):
         is_json = "json" in self.headers.get("content-type", "")
         body = json.loads(raw) if is_json and raw else {"form": len(raw)}
         self.server_of_tests.requests.append((self.path, body))
-        model = str(body.get("model", "m"))
-        if model.startswith("fails-"):
-            self._send(int(model.removeprefix("fails-")), {"error": {"type": "t", "message": "no", "code": "c"}})
+        if not self._peculiar(str(body.get("model", "m")), body):
+            self._answer(self.path.split("?")[0], body)
+
+    def do_GET(self) -> None:
+        self.server_of_tests.requests.append((self.path, {}))
+        self._background(self.path.split("?")[0].rsplit("/", 1)[-1])
+
+    def _peculiar(self, model: str, body: dict[str, Any]) -> bool:
+        """Whether the model's name says that there is no proper answer, which is then given."""
+        how, _, status = model.partition("-")
+        if how == "fails":
+            self._send(int(status), {"error": {"type": "t", "message": "no", "code": "c"}})
+        elif how in ("strict", "quiet") and set(body) - STRICT:
+            named = f"unknown fields: {sorted(set(body) - STRICT)}" if how == "strict" else "bad request"
+            self._send(int(status), {"error": {"type": "t", "message": named, "code": "c"}})
+        elif model == "slow":
+            self.server_of_tests.closing.wait(30)
+            self.close_connection = True
+        elif model in ("garbage", "cut-short"):
+            self._send(200, {"SECRET": model}, short_by=5 if model == "cut-short" else 0, garbage=model == "garbage")
+        else:
+            return False
+        return True
+
+    def _background(self, identity: str, status: str = "in_progress") -> None:
+        server = self.server_of_tests
+        body = server.background.get(identity)
+        if body is None:
+            self._send(404, {"error": {"message": "no such response"}})
             return
+        server.fetches[identity] = server.fetches.get(identity, 0) + 1
+        if status != "cancelled" and (not body.get("background") or server.fetches[identity] >= FETCHES_UNTIL_OVER):
+            status = "completed"
+        self._send(200, {**response(body, status, identity), "completed_at": 61 if status == "completed" else None})
+
+    def _answer(self, path: str, body: dict[str, Any]) -> None:
         streamed = body.get("stream") is True
-        path = self.path.split("?")[0]
         if path.endswith("/chat/completions"):
             self._stream(chat_chunks(body), done=True) if streamed else self._send(200, chat(body))
         elif path.endswith("/completions"):
             self._stream(completion_chunks(body), done=True) if streamed else self._send(200, completion(body))
+        elif path.endswith("/responses") and streamed:
+            self._stream(response_events(body), named=True)
         elif path.endswith("/responses"):
-            self._stream(response_events(body), named=True) if streamed else self._send(200, response(body))
+            identity = f"resp_{len(self.server_of_tests.background) + 1}"
+            self.server_of_tests.background[identity] = body
+            self._send(200, response(body, "queued" if body.get("background") else "completed", identity))
+        elif path.endswith("/cancel"):
+            self._background(path.split("/")[-2], "cancelled")
         elif path.endswith("/embeddings"):
             self._send(200, embedding(body))
         elif path.endswith("/audio/transcriptions"):
@@ -123,11 +147,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, {"error": {"message": "no such path"}})
 
-    def _send(self, status: int, document: dict[str, Any]) -> None:
-        data = json.dumps(document).encode()
+    def _send(self, status: int, document: dict[str, Any], *, short_by: int = 0, garbage: bool = False) -> None:
+        data = b"{SECRET" if garbage else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
+        self.send_header("content-length", str(len(data) + short_by))
+        self.close_connection = self.close_connection or bool(short_by)
         self.send_header("request-id", "req_1")
         self.end_headers()
         self.wfile.write(data)
@@ -143,158 +168,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self._chunk(f"{name}data: {json.dumps(event)}\n\n".encode())
             self._chunk(b"data: [DONE]\n\n" if done else b"")
             self._chunk(b"") if done else None
+        except Failure:
+            self._chunk(b'data: {"error": {"message": "SECRET overloaded", "type": "server_error"}}\n\n')
+            self._chunk(b"")
         except OSError:
             self.server_of_tests.hung_up += 1
             self.close_connection = True
-        except _Broken:
+        except Broken:
             self.close_connection = True
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()
-
-
-class _Broken(Exception):
-    """The connection ends here."""
-
-
-def _pieces(body: dict[str, Any]) -> Iterator[int]:
-    model = str(body.get("model"))
-    number = 0
-    while number < PIECES or model == "endless":
-        yield number
-        number += 1
-        if model == "breaks" and number == 2:
-            raise _Broken
-        if model == "endless":
-            time.sleep(0.002)
-
-
-def chat(body: dict[str, Any]) -> dict[str, Any]:
-    answer = {"role": "assistant", "content": "SECRET answer", "tool_calls": [TOOL] if body.get("tools") else None}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1_741_569_952,
-        "model": body["model"],
-        "service_tier": "default",
-        "choices": [{"index": 0, "message": answer, "finish_reason": "tool_calls" if body.get("tools") else "stop"}],
-        "usage": CHAT_USAGE,
-    }
-
-
-def chat_chunks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    def chunk(choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> dict[str, Any]:
-        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
-        return {**head, "choices": choices, **({"usage": usage} if asked else {})}
-
-    asked = bool((body.get("stream_options") or {}).get("include_usage"))
-    for number in _pieces(body):
-        yield chunk(
-            [{"index": 0, "delta": {"role": "assistant", "content": f"SECRET {number}"}, "finish_reason": None}]
-        )
-    if body.get("tools"):
-        yield chunk([{"index": 0, "delta": {"tool_calls": [{"index": 0, **TOOL}]}, "finish_reason": None}])
-    yield chunk([{"index": 0, "delta": {}, "finish_reason": "tool_calls" if body.get("tools") else "stop"}])
-    if asked:
-        yield chunk([], CHAT_USAGE)
-
-
-def completion(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": "cmpl-1",
-        "object": "text_completion",
-        "created": 1,
-        "model": body["model"],
-        "choices": [{"text": "SECRET", "index": 0, "logprobs": None, "finish_reason": "length"}],
-        "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12},
-    }
-
-
-def completion_chunks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
-    for number in _pieces(body):
-        yield {**head, "choices": [{"text": str(number), "index": 0, "logprobs": None, "finish_reason": None}]}
-    if (body.get("stream_options") or {}).get("include_usage"):
-        yield {**head, "choices": [], "usage": completion(body)["usage"]}
-
-
-def response(body: dict[str, Any], status: str = "completed", usage: dict[str, Any] | None = None) -> dict[str, Any]:
-    text = {"type": "output_text", "text": "SECRET", "annotations": []}
-    return {
-        "id": "resp_1",
-        "object": "response",
-        "created_at": 1,
-        "status": status,
-        "model": body["model"],
-        "output": [{"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [text]}],
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        "usage": RESPONSES_USAGE if status == "completed" else usage,
-    }
-
-
-def response_events(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield {"type": "response.created", "sequence_number": 0, "response": response(body, "in_progress")}
-    for number in _pieces(body):
-        yield {
-            "type": "response.output_text.delta",
-            "sequence_number": number + 1,
-            "item_id": "msg_1",
-            "output_index": 0,
-            "content_index": 0,
-            "delta": "SECRET",
-            "logprobs": [],
-        }
-    yield {"type": "response.completed", "sequence_number": 99, "response": response(body)}
-
-
-def embedding(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "object": "list",
-        "data": [{"object": "embedding", "embedding": [0.1, 0.2], "index": 0}],
-        "model": body["model"],
-        "usage": {"prompt_tokens": 8, "total_tokens": 8},
-    }
-
-
-def transcription() -> dict[str, Any]:
-    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
-    return {"text": "SECRET", "usage": {**usage, "input_token_details": {"text_tokens": 4, "audio_tokens": 10}}}
-
-
-def images() -> dict[str, Any]:
-    details = {"text_tokens": 10, "image_tokens": 40}
-    usage = {"total_tokens": 100, "input_tokens": 50, "output_tokens": 50, "input_tokens_details": details}
-    return {"created": 1, "data": [{"b64_json": "AA=="}], "usage": usage}
-
-
-def message(body: dict[str, Any]) -> dict[str, Any]:
-    tool = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": body["model"],
-        "content": [tool] if body.get("tools") else [{"type": "text", "text": "SECRET"}],
-        "stop_reason": "tool_use" if body.get("tools") else "end_turn",
-        "stop_sequence": None,
-        "usage": MESSAGE_USAGE,
-    }
-
-
-def message_events(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    begun = {**message(body), "content": [], "stop_reason": None}
-    begun["usage"] = {**MESSAGE_USAGE, "output_tokens": 1, "output_tokens_details": None}
-    yield {"type": "message_start", "message": begun}
-    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    for _ in _pieces(body):
-        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "SECRET"}}
-    yield {"type": "content_block_stop", "index": 0}
-    usage = {"output_tokens": 503, "output_tokens_details": {"thinking_tokens": 100}}
-    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": usage}
-    yield {"type": "message_stop"}
 
 
 @contextlib.contextmanager

@@ -167,11 +167,18 @@ def _tap(http: Any, call: Call) -> None:
         try:
             close()
         finally:
-            # Reading to the end closes as well, just before iter_bytes comes to its own end.
-            if not tap.reading:
-                call.cancel()
+            _closed(call, tap)
 
     http.iter_bytes, http.close = iter_bytes, closed
+
+
+def _closed(call: Call, tap: Tap) -> None:
+    # A client's stream stops reading, and closes, when it is told that there is no more. Reading to the end closes as
+    # well, just before iter_bytes comes to its own end.
+    if tap.complete:
+        tap.end()
+    elif not tap.reading:
+        call.cancel()
 
 
 def _tap_async(http: Any, call: Call, tap: Tap) -> None:
@@ -192,7 +199,6 @@ def _tap_async(http: Any, call: Call, tap: Tap) -> None:
         try:
             await close()
         finally:
-            if not tap.reading:
-                call.cancel()
+            _closed(call, tap)
 
     http.aiter_bytes, http.aclose = aiter_bytes, aclosed

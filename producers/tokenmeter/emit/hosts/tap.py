@@ -11,10 +11,12 @@ from tokenmeter.events.errors import Poison
 ANSWER_BYTES_MAX = 64 << 20
 """A document larger than this is passed on unread: its call is counted as lost."""
 EVENTS_TYPE = "text/event-stream"
+_OVER = b"[DONE]"
 
 
 class Tap:
-    """``content_type`` is that of the answer; ``status`` its HTTP status. ``reading``: somebody reads it through us."""
+    """``content_type`` is that of the answer; ``status`` its HTTP status. ``reading``: somebody reads it through us;
+    ``complete``: the stream has said that it is over, whether or not anybody reads on."""
 
     def __init__(self, call: Call, content_type: str, status: int) -> None:
         self._call = call
@@ -23,7 +25,7 @@ class Tap:
         self._document = bytearray()
         # Sound and images are passed on unread.
         self._unread = None if "json" in content_type.lower() or self._events else f"an answer of type {content_type}"
-        self.reading = False
+        self.reading = self.complete = False
 
     def feed(self, data: bytes) -> None:
         """Bytes passed."""
@@ -41,6 +43,8 @@ class Tap:
         found = payload(event)
         if found is not None:
             self._call.chunk(found)
+        elif _OVER in event:
+            self.complete = True
         return found
 
     def end(self) -> None:

@@ -1,8 +1,8 @@
 """What providers answer, in the shapes of their references; the model's name chooses what is peculiar about it.
 
 ``endless`` streams until the caller hangs up, ``breaks`` drops the connection in the middle of a stream,
-``error-event`` tells of an error in the middle of one, ``response-fails`` is an OpenAI response that failed. Every text
-is SECRET.
+``error-event`` tells of an error in the middle of one, ``tells-unasked`` is a chat stream whose last choice has its
+usage, ``response-fails`` an OpenAI response that failed. Every text is SECRET.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def chat_chunks(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         )
     if body.get("tools"):
         yield chunk([{"index": 0, "delta": {"tool_calls": [{"index": 0, **TOOL}]}, "finish_reason": None}])
-    yield chunk([{"index": 0, "delta": {}, "finish_reason": "tool_calls" if body.get("tools") else "stop"}])
+    last = chunk([{"index": 0, "delta": {}, "finish_reason": "tool_calls" if body.get("tools") else "stop"}])
+    yield {**last, "usage": CHAT_USAGE} if body["model"] == "tells-unasked" else last
     if asked:
         yield chunk([], CHAT_USAGE)
 

@@ -75,6 +75,7 @@ class _QuietServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its head
     server_of_tests: ProviderServer
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -146,8 +146,8 @@ def response(body: dict[str, Any], status: str = "completed", identity: str = "r
     }
 
 
-def response_events(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield {"type": "response.created", "sequence_number": 0, "response": response(body, "in_progress")}
+def response_events(body: dict[str, Any], identity: str = "resp_1") -> Iterator[dict[str, Any]]:
+    yield {"type": "response.created", "sequence_number": 0, "response": response(body, "in_progress", identity)}
     for number in pieces(body):
         yield {
             "type": "response.output_text.delta",
@@ -158,7 +158,7 @@ def response_events(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "delta": "SECRET",
             "logprobs": [],
         }
-    over = response(body)
+    over = response(body, identity=identity)
     yield {"type": f"response.{over['status']}", "sequence_number": 99, "response": over}
 
 

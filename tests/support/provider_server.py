@@ -91,7 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server_of_tests.requests.append((self.path, {}))
-        self._background(self.path.split("?")[0].rsplit("/", 1)[-1])
+        path, _, query = self.path.partition("?")
+        identity = path.rsplit("/", 1)[-1]
+        if "stream=true" in query and identity in self.server_of_tests.background:
+            self._stream(response_events(self.server_of_tests.background[identity], identity), named=True)
+        else:
+            self._background(identity)
 
     def _peculiar(self, model: str, body: dict[str, Any]) -> bool:
         """Whether the model's name says that there is no proper answer, which is then given."""
@@ -127,11 +132,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(chat_chunks(body), done=True) if streamed else self._send(200, chat(body))
         elif path.endswith("/completions"):
             self._stream(completion_chunks(body), done=True) if streamed else self._send(200, completion(body))
-        elif path.endswith("/responses") and streamed:
-            self._stream(response_events(body), named=True)
         elif path.endswith("/responses"):
             identity = f"resp_{len(self.server_of_tests.background) + 1}"
             self.server_of_tests.background[identity] = body
+            if streamed:
+                self._stream(response_events(body, identity), named=True)
+                return
             self._send(200, response(body, "queued" if body.get("background") else "completed", identity))
         elif path.endswith("/cancel"):
             self._background(path.split("/")[-2], "cancelled")

@@ -7,12 +7,13 @@ is an answer of status 200.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from support.provider_server import RESPONSES_TOKENS, ProviderServer, provider_server
 from support.sinks import Kept
@@ -90,6 +91,36 @@ def test_a_foreground_response_that_is_fetched_was_metered_when_it_was_made(clie
     made = client.responses.create(model="gpt-5", input="SECRET")
     assert client.responses.retrieve(made.id).usage == made.usage
     assert tokens(sink.only()) == RESPONSES_TOKENS
+
+
+@pytest.mark.parametrize("model", ["endless", "breaks", "gpt-5"])
+def test_a_background_stream_goes_on_without_its_reader_and_is_one_event(
+    client: OpenAI, meter: Meter, sink: Kept, model: str
+) -> None:
+    """Cut, dropped or read to its end: afterwards it is fetched, and counts once."""
+    stream = client.responses.create(model=model, input="SECRET", background=True, stream=True)
+    identity = ""
+    with contextlib.suppress(APIConnectionError):
+        for number, event in enumerate(stream):
+            if event.type == "response.created":
+                identity = event.response.id
+            if model == "endless" and number == 3:
+                break
+    stream.close()
+    assert meter.stats.open == (model != "gpt-5")
+    for _ in range(3):
+        client.responses.retrieve(identity)
+    assert tokens(sink.only()) == RESPONSES_TOKENS
+    assert meter.stats.lost == {} and meter.stats.open == 0
+
+
+def test_a_stream_that_is_taken_up_again_ends_its_call(client: OpenAI, meter: Meter, sink: Kept) -> None:
+    identity = create(client)
+    events = list(client.responses.retrieve(identity, stream=True))
+    assert events[-1].type == "response.completed"
+    assert list(client.responses.retrieve(identity, stream=True))[-1].type == "response.completed"
+    assert tokens(sink.only()) == RESPONSES_TOKENS and sink.only().upstream_id == identity
+    assert meter.stats.lost == {} and meter.stats.open == 0
 
 
 def test_a_background_response_that_is_cancelled(client: OpenAI, sink: Kept, meter: Meter) -> None:

@@ -153,9 +153,14 @@ class Call:
         else:
             self.refused(failure)
 
-    def waits(self, unanswered: Poison) -> None:
-        """Its answer comes with another request. If none comes before cancel(), it is lost for the reason given."""
+    def waits(self, unanswered: Poison | None) -> None:
+        """Its answer comes with another request. If none comes before cancel(), it is lost for the reason given; None:
+        it is being answered."""
         self._unanswered = unanswered
+
+    def dropped(self) -> None:
+        """It turned out to be no call of its own: what it tells was metered already."""
+        self._claim()
 
     def happened(self, event_id: str, began: datetime | None, ended: datetime | None) -> None:
         """What the provider says of when the call was, and the id that every event of it has."""
@@ -172,7 +177,7 @@ class Call:
     def failed(self, error: BaseException) -> None:
         """The call raised. What was streamed before counts; a caller's own interrupt is a cancellation."""
         if isinstance(error, GeneratorExit | KeyboardInterrupt | SystemExit | asyncio.CancelledError):
-            self.cancel()
+            self.left()
         else:
             self.refused(status_of(error))
 
@@ -181,11 +186,15 @@ class Call:
         self._end(self._so_far, status=status, error_class=error_class(status) or "upstream")
 
     def cancel(self) -> None:
-        """The caller went away before the end."""
+        """The caller went away before the end, or the meter does."""
         if self._unanswered is not None:
             self.abandoned(self._unanswered)
             return
         self._end(self._so_far, status=OK, cancelled=True)
+
+    def left(self) -> None:
+        """The caller closed a stream that was not at its end."""
+        self.cancel()
 
     def collected(self) -> None:
         """The caller let go of a stream: as cancel(), in a finalizer."""

@@ -34,10 +34,10 @@ class Plan(Protocol):
 
 
 class Follow(Protocol):
-    """Who is told the answer of another request than those that plan() takes, since it may be that of an earlier call;
-    None: nobody. The answer of a stream is not told."""
+    """Who is told the answer, or the stream, of another request than those that plan() takes, since it may be that of
+    an earlier call; None: nobody. Asked once the server has answered."""
 
-    def __call__(self, client: Any, path: str) -> Callable[[Any], None] | None: ...
+    def __call__(self, client: Any, path: str, arguments: dict[str, Any]) -> Callable[[Any], None] | None: ...
 
 
 def hook(client: Client, meter: Meter, plan: Plan, follow: Follow | None = None) -> Client:
@@ -87,12 +87,13 @@ def _hooked(client: Any, meter: Meter, plan: Plan, follow: Follow | None) -> Any
             planned = again
 
     def told(path: str, arguments: dict[str, Any], response: Any) -> Any:
-        if follow is None or arguments.get("stream"):
+        raw = _raw(arguments)
+        # Of a body that the caller will read himself nothing is known yet.
+        if follow is None or raw == UNREAD or (raw is not None and arguments.get("stream")):
             return response
         try:
-            listener, raw = follow(client, path), _raw(arguments)
-            # Of a body that the caller will read himself nothing is known yet.
-            if listener is not None and raw != UNREAD:
+            listener = follow(client, path, arguments)
+            if listener is not None:
                 listener(response if raw is None else response.http_response.json())
         except Exception as error:
             meter.lose(error)
@@ -178,7 +179,7 @@ def _closed(call: Call, tap: Tap) -> None:
     if tap.complete:
         tap.end()
     elif not tap.reading:
-        call.cancel()
+        call.left()
 
 
 def _tap_async(http: Any, call: Call, tap: Tap) -> None:

@@ -10,15 +10,17 @@ https://github.com/openai/openai-python, https://platform.openai.com/docs/api-re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tokenmeter.emit.hosts.asking import ADDED, Places, Question, asking
-from tokenmeter.emit.hosts.background_responses import BackgroundResponses, response_id
+from tokenmeter.emit.hosts.background_responses import BackgroundCall, BackgroundResponses, response_id
 from tokenmeter.emit.hosts.call import Call
 from tokenmeter.emit.hosts.endpoints import ASKED_FOR_USAGE, TELLS_UNASKED, host_of, operation_at, provider_at
 from tokenmeter.emit.hosts.generated_client import RAW, UNREAD, Client, hook
 from tokenmeter.emit.hosts.meter import Meter
 from tokenmeter.emit.hosts.planned import Planned
+from tokenmeter.emit.hosts.watched_streams import watch
 from tokenmeter.emit.usage import family
 from tokenmeter.events.models import Operation
 
@@ -35,12 +37,15 @@ def metered(client: Client, meter: Meter, *, provider: str | None = None, includ
     """
     named = None if provider is None else family(provider).name
     places, responses = Places(), BackgroundResponses()
+    background = partial(BackgroundCall, responses)
 
-    def begin(client: Any, operation: Operation, model: Any, streamed: bool = False) -> Call:
+    def begin(
+        client: Any, operation: Operation, model: Any, streamed: bool = False, made: Callable[..., Call] = Call
+    ) -> Call:
         url = str(client.base_url)
         known = named or provider_at(url)
         shape = ANY if known is None or known in _OTHER_SHAPES else known
-        return Call(meter, shape, operation, model, name=known or host_of(url), streamed=streamed)
+        return made(meter, shape, operation, model, name=known or host_of(url), streamed=streamed)
 
     def ask(client: Any, body: Mapping[str, Any]) -> tuple[dict[str, Any] | None, Question | None]:
         """The body that asks for usage, and the question that it puts; None where nothing is to be asked."""
@@ -61,16 +66,21 @@ def metered(client: Client, meter: Meter, *, provider: str | None = None, includ
         asked, question = None, None
         if streamed and include_usage and path.endswith(ASKED_FOR_USAGE) and not _speaks_for_itself(arguments):
             asked, question = ask(client, body)
-        call = begin(client, operation, body.get("model"), streamed)
+        made = background if operation is Operation.RESPONSE and body.get("background") is True else Call
+        call = begin(client, operation, body.get("model"), streamed, made)
         if asked is not None:
             return Planned(call, {**arguments, "body": asked}, _unasked, question, arguments)
         if operation is Operation.RESPONSE:
             return Planned(call, arguments, settle=responses.created)
         return Planned(call, arguments)
 
-    def follow(client: Any, path: str) -> Callable[[Any], None] | None:
-        if response_id(path) is None:
+    def follow(client: Any, path: str, arguments: dict[str, Any]) -> Callable[[Any], None] | None:
+        identity = response_id(path)
+        if identity is None:
             return None
+        if arguments.get("stream"):
+            resumed = responses.resumed(identity)
+            return None if resumed is None else lambda stream: watch(stream, Planned(resumed, arguments))
         return lambda answer: responses.fetched(lambda model: begin(client, Operation.RESPONSE, model), answer)
 
     return hook(client, meter, plan, follow)

@@ -71,7 +71,7 @@ def _sync_watched(kind: Any) -> type:
                 super().close()
             finally:
                 if not self.tokenmeter_reads:
-                    self.tokenmeter_planned.call.cancel()
+                    self.tokenmeter_planned.call.left()
 
     return Watched
 
@@ -111,6 +111,6 @@ def _async_watched(kind: Any) -> type:
                 await super().close()
             finally:
                 if not self.tokenmeter_reads:
-                    self.tokenmeter_planned.call.cancel()
+                    self.tokenmeter_planned.call.left()
 
     return Watched

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from support.broker import broker, eventually, read_all
 from support.events import event
+from support.texts import ODD_TEXTS
 from tokenmeter.emit.gateway import GatewayConfig, run
 from tokenmeter.events import decode
 from tokenmeter.events.contract import EVENTS
@@ -75,6 +77,21 @@ def test_what_is_answered_202_is_on_the_topic(gateway: Gateway) -> None:
     assert httpx.post(gateway.url, content=text, headers=lines, timeout=30).json() == {"accepted": 3}
     assert httpx.post(gateway.url, json=rows(503, 1)[0], headers=KEY, timeout=30).json() == {"accepted": 1}
     assert gateway.ids() >= {f"event-{n:08d}" for n in range(504)}
+
+
+def test_any_text_arrives_as_it_was_sent_and_a_price_rounded(gateway: Gateway) -> None:
+    """The shared cases I01 and O02 through real Kafka: each text in a record of its own, and its key beside it."""
+    sent = rows(1_000, len(ODD_TEXTS))
+    for row, text in zip(sent, ODD_TEXTS, strict=True):
+        row |= {"customer_id": text, "end_user_id": text, "reported_cost": 0.1 + 0.2}
+    answer = httpx.post(gateway.url, json=sent, headers=KEY, timeout=30)
+    assert answer.status_code == 202, answer.text
+    ids = {row["event_id"] for row in sent}
+    found = [(record.key, decode(record.value).record) for record in read_all(gateway.kafka.bootstrap, EVENTS)]
+    mine = sorted(((key, told) for key, told in found if told["event_id"] in ids), key=lambda one: one[1]["event_id"])
+    assert [told["customer_id"] for _, told in mine] == [told["end_user_id"] for _, told in mine] == list(ODD_TEXTS)
+    assert [key for key, _ in mine] == [text.encode() for text in ODD_TEXTS]
+    assert {told["reported_cost"] for _, told in mine} == {Decimal("0.3")}
 
 
 def test_before_a_call_it_says_whether_the_customer_may(gateway: Gateway) -> None:

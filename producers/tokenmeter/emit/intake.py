@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
+from tokenmeter.emit.json_events import event_of, parsed
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.accept import DETAILS, reason_against
 from tokenmeter.events.contract import EVENT_BYTES_MAX
@@ -41,17 +41,18 @@ class Intake:
 
 def take(body: bytes, lines: bool, now_us: int) -> Intake:
     """One JSON event, a JSON array of them, or with ``lines`` one JSON event a line."""
-    try:
-        found = [json.loads(line) for line in body.splitlines() if line.strip()] if lines else json.loads(body)
-    except (ValueError, RecursionError) as error:
-        return Intake(faults=(Fault(0, "", f"not JSON: {error}"),))
-    rows: list[Any] = found if isinstance(found, list) else [found]
+    rows: list[Any]
+    if lines:
+        rows = [_parsed(index, line) for index, line in enumerate(filter(bytes.strip, body.splitlines()))]
+    else:
+        found = _parsed(0, body)
+        rows = found if isinstance(found, list) else [found]
     if not 0 < len(rows) <= EVENTS_MAX:
         return Intake(faults=(Fault(0, "", f"{len(rows)} events; 1 to {EVENTS_MAX} are taken at once"),))
     events: list[UsageEvent] = []
     faults: list[Fault] = []
     for index, row in enumerate(rows):
-        judged = _judge(index, row, now_us)
+        judged = [row] if isinstance(row, Fault) else _judge(index, row, now_us)
         if isinstance(judged, UsageEvent):
             events.append(judged)
         else:
@@ -61,10 +62,16 @@ def take(body: bytes, lines: bool, now_us: int) -> Intake:
     return Intake(faults=tuple(faults[:FAULTS_MAX])) if faults else Intake(tuple(events))
 
 
+def _parsed(index: int, text: bytes) -> Any:
+    try:
+        return parsed(text)
+    except (ValueError, RecursionError) as error:
+        return Fault(index, "", f"not JSON: {error}")
+
+
 def _judge(index: int, row: Any, now_us: int) -> UsageEvent | list[Fault]:
     try:
-        # JSON knows no datetimes or tuples, so the model is asked in its JSON mode.
-        event = UsageEvent.model_validate_json(json.dumps(row))
+        event = event_of(row)
         record = event.to_record()
         size = len(encode("usage_event", record))
     except ValidationError as error:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tokenmeter.emit.catalogue import CHAT_MODELS, CODE_MODELS, attribute
+from tokenmeter.emit.json_events import event_of, parsed
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import Misconfigured
 
@@ -54,12 +55,13 @@ def read(path: Path, start: datetime, kind: str | None = None, on_bad: BadLine |
     if kind not in readers:
         raise Misconfigured(f"{kind!r} is no trace format", hint=f"one of {', '.join(readers)}")
     reader = readers[kind](start, _identity(path))
-    with path.open(encoding="utf-8") as lines:
+    # A line that is no UTF-8 is that line's fault: its reader refuses what stands for its bytes.
+    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 event = reader(number, line)
             except (ValueError, KeyError, TypeError, IndexError) as error:
-                reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"{error}"
+                reason = _told(error) if isinstance(error, ValidationError) else f"{error}"
                 bad = Misconfigured(
                     f"{path} line {number} cannot be read as {kind}: {reason}", hint="mend the line, or use --skip-bad"
                 )
@@ -69,6 +71,12 @@ def read(path: Path, start: datetime, kind: str | None = None, on_bad: BadLine |
                 continue
             if event is not None:
                 yield event
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else first["msg"]
 
 
 def _identity(path: Path) -> str:
@@ -137,6 +145,6 @@ def _mooncake(start: datetime, identity: str) -> Callable[[int, str], UsageEvent
 
 def _jsonl(start: datetime, identity: str) -> Callable[[int, str], UsageEvent | None]:
     def event(number: int, line: str) -> UsageEvent | None:
-        return UsageEvent.model_validate_json(line) if line.strip() else None
+        return event_of(parsed(line)) if line.strip() else None
 
     return event

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tokenmeter.events import accept
+from tokenmeter.events.contract import EVENT_BYTES_MAX
 from tokenmeter.events.errors import Poison
 
 Quantity = Annotated[int, Field(ge=-accept.QUANTITY_MAX, le=accept.QUANTITY_MAX)]
 Total = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-Usd = Annotated[Decimal, Field(max_digits=38, decimal_places=12)]
+PICO_DECIMALS = 12
+"""Decimals of money: what an event, a line and an entry carry."""
+_PICO = Decimal(1).scaleb(-PICO_DECIMALS)
+_EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
+
+
+def rounded(amount: Any) -> Any:
+    """Money rounded half to even at PICO_DECIMALS, however it came; what is no amount is left for the model to refuse.
+
+    A float is read by its shortest decimal form: who wrote 0.1 meant 0.1.
+    """
+    if amount is None or isinstance(amount, int):
+        return amount
+    try:
+        found = amount if isinstance(amount, Decimal) else Decimal(str(amount))
+        return found.quantize(_PICO, context=_EXACT) if found.is_finite() else amount
+    except InvalidOperation:
+        return amount
+
+
+Usd = Annotated[Decimal, Field(max_digits=38, decimal_places=PICO_DECIMALS)]
+ReportedCost = Annotated[Usd | None, BeforeValidator(rounded)]
+Text = Annotated[str, Field(max_length=EVENT_BYTES_MAX)]
+"""Any text that can be written as UTF-8. Only a bounded one is looked at: a lone surrogate would pass as plain str."""
 Name = Annotated[str, Field(min_length=1, max_length=accept.NAME_BYTES_MAX)]
 
 
@@ -74,48 +98,48 @@ class UsageEvent(_Quantities):
 
     event_id: Annotated[str, Field(min_length=1, max_length=accept.EVENT_ID_BYTES_MAX)]
     kind: Kind = Kind.USAGE
-    corrects: str | None = None
+    corrects: Text | None = None
     occurred_at: AwareDatetime
     started_at: AwareDatetime | None = None
-    source: str = ""
+    source: Text = ""
     sequence: int | None = None
 
     customer_id: Name
-    project_id: str | None = None
-    api_key_id: str | None = None
-    end_user_id: str | None = None
-    app_id: str | None = None
-    session_id: str | None = None
-    country: str | None = None
-    region: str | None = None
+    project_id: Text | None = None
+    api_key_id: Text | None = None
+    end_user_id: Text | None = None
+    app_id: Text | None = None
+    session_id: Text | None = None
+    country: Text | None = None
+    region: Text | None = None
 
-    request_id: str | None = None
+    request_id: Text | None = None
     attempt: Int32 = 1
-    upstream_id: str | None = None
+    upstream_id: Text | None = None
     operation: Operation = Operation.CHAT
     model: Name
-    requested_model: str | None = None
-    variant: str = "standard"
+    requested_model: Text | None = None
+    variant: Text = "standard"
     provider: Name
-    endpoint_id: str | None = None
-    router: str | None = None
-    service_tier: str | None = None
+    endpoint_id: Text | None = None
+    router: Text | None = None
+    service_tier: Text | None = None
     streamed: bool = False
     cancelled: bool = False
     byok: bool = False
     status: Int32 = 200
-    error_class: str | None = None
-    finish_reason: str | None = None
-    task: str | None = None
-    tags: tuple[str, ...] = ()
+    error_class: Text | None = None
+    finish_reason: Text | None = None
+    task: Text | None = None
+    tags: tuple[Text, ...] = ()
 
     latency_ms: Int32 | None = None
     duration_ms: Int32 | None = None
-    reported_cost: Usd | None = None
+    reported_cost: ReportedCost = None
 
     calls: Quantity = 0
-    context_bucket: str | None = None
-    rating: str | None = None
+    context_bucket: Text | None = None
+    rating: Text | None = None
 
     @model_validator(mode="after")
     def _is_acceptable(self) -> Self:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ litellm = pytest.importorskip("litellm", reason="make test installs it: pip inst
 
 from litellm.proxy._types import UserAPIKeyAuth  # noqa: E402
 
+from support.local_time import NEW_YORK, NIGHTS, zone  # noqa: E402
 from support.provider_server import (  # noqa: E402
     CHAT_TOKENS,
     MESSAGE_TOKENS,
@@ -295,6 +296,17 @@ def test_a_caller_of_the_proxy_cannot_say_of_himself_that_he_hung_up(sink: Kept,
     assert (event.model, event.requested_model) == ("anthropic/claude-sonnet-5", "claude"), (
         "who served, not who was asked"
     )
+
+
+@pytest.mark.parametrize(("began", "ended"), NIGHTS)
+def test_a_call_in_a_night_when_clocks_change(sink: Kept, meter: Meter, began: datetime, ended: datetime) -> None:
+    usage = {"prompt_tokens": 8, "completion_tokens": 9, "total_tokens": 17}
+    kwargs = {**told(), "completion_start_time": ended}
+    with zone(NEW_YORK):
+        litellm.callbacks[0].log_success_event(kwargs, litellm.ModelResponse(model="c", usage=usage), began, ended)
+    event = sink.only()
+    assert (event.duration_ms, event.latency_ms) == (15_000, 15_000)
+    assert event.started_at is not None and event.occurred_at - event.started_at == timedelta(seconds=15)
 
 
 class Broke:

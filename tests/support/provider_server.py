@@ -14,10 +14,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from support.provider_answers import CHAT_TOKENS as CHAT_TOKENS
-from support.provider_answers import MESSAGE_TOKENS as MESSAGE_TOKENS
-from support.provider_answers import PIECES as PIECES
-from support.provider_answers import RESPONSES_TOKENS as RESPONSES_TOKENS
 from support.provider_answers import (
     Broken,
     Failure,

@@ -10,7 +10,8 @@ import anthropic
 import pytest
 from anthropic import Anthropic, AsyncAnthropic
 
-from support.provider_server import MESSAGE_TOKENS, PIECES, ProviderServer, provider_server
+from support.provider_answers import MESSAGE_TOKENS, PIECES
+from support.provider_server import ProviderServer, provider_server
 from support.sinks import Failing, Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.anthropic import metered

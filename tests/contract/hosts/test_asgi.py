@@ -14,14 +14,8 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from support.gateway_app import gateway_app, served
-from support.provider_server import (
-    CHAT_TOKENS,
-    MESSAGE_TOKENS,
-    PIECES,
-    RESPONSES_TOKENS,
-    ProviderServer,
-    provider_server,
-)
+from support.provider_answers import CHAT_TOKENS, MESSAGE_TOKENS, PIECES, RESPONSES_TOKENS
+from support.provider_server import ProviderServer, provider_server
 from support.sinks import Failing, Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.asgi import MeterMiddleware

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
-from support.provider_server import RESPONSES_TOKENS, ProviderServer, provider_server
+from support.provider_answers import RESPONSES_TOKENS
+from support.provider_server import ProviderServer, provider_server
 from support.sinks import Kept
 from tokenmeter.emit.hosts import Meter, background_responses
 from tokenmeter.emit.hosts.openai import metered

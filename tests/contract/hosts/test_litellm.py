@@ -17,14 +17,8 @@ litellm = pytest.importorskip("litellm", reason="make test installs it: pip inst
 from litellm.proxy._types import UserAPIKeyAuth  # noqa: E402
 
 from support.local_time import NEW_YORK, NIGHTS, zone  # noqa: E402
-from support.provider_server import (  # noqa: E402
-    CHAT_TOKENS,
-    MESSAGE_TOKENS,
-    PIECES,
-    RESPONSES_TOKENS,
-    ProviderServer,
-    provider_server,
-)
+from support.provider_answers import CHAT_TOKENS, MESSAGE_TOKENS, PIECES, RESPONSES_TOKENS  # noqa: E402
+from support.provider_server import ProviderServer, provider_server  # noqa: E402
 from support.sinks import Failing, Kept  # noqa: E402
 from tokenmeter.emit.credit.answer import OK, Answer  # noqa: E402
 from tokenmeter.emit.hosts import Meter  # noqa: E402
@@ -137,55 +131,6 @@ def test_asynchronous_calls_are_asked_for_usage_that_their_callers_do_not_see(
     assert {event.end_user_id for event in sink.events} == {"u1"}
     assert [event.provider for event in sink.events] == ["openai", "openai", "hosted_vllm", "deepseek", "moonshot"]
     assert meter.stats.lost == {}
-
-
-@pytest.mark.parametrize("model", ["openai/strict-400", "openai/quiet-422", "mistral/strict-422"])
-def test_a_server_that_refuses_additions_breaks_no_call(
-    call: dict[str, Any], server: ProviderServer, sink: Kept, meter: Meter, model: str
-) -> None:
-    """LiteLLM makes no call again for us: so nothing is added where it is not known to be taken."""
-    litellm.callbacks = [logger(meter)]
-
-    async def run() -> int:
-        stream = await litellm.acompletion(model=model, stream=True, **call)
-        return len([chunk async for chunk in stream])
-
-    assert asyncio.run(run()) == len(list(litellm.completion(model=model, stream=True, **call)))
-    assert all("stream_options" not in body for _, body in server.requests[-2:])
-
-
-def test_a_host_that_was_said_to_take_it_and_refuses_is_asked_once(
-    call: dict[str, Any], server: ProviderServer, sink: Kept, meter: Meter
-) -> None:
-    async def run() -> int:
-        with pytest.raises(litellm.BadRequestError):
-            await litellm.acompletion(model="openai/strict-400", stream=True, **call)
-        stream = await litellm.acompletion(model="openai/strict-400", stream=True, **call)
-        return len([chunk async for chunk in stream])
-
-    assert asyncio.run(run()) == PIECES + 1
-    assert "stream_options" not in server.requests[-1][1]
-
-
-@pytest.mark.parametrize("provider", ["mistral", "openrouter"])
-def test_what_a_stream_tells_unasked_is_read(call: dict[str, Any], sink: Kept, meter: Meter, provider: str) -> None:
-    """And not LiteLLM's own count, which takes its place where a provider tells nothing."""
-
-    async def run() -> None:
-        stream = await litellm.acompletion(model=f"{provider}/tells-unasked", stream=True, **call)
-        assert len([chunk async for chunk in stream]) == PIECES + 1
-
-    asyncio.run(run())
-    sink.wait_for(1)
-    list(litellm.completion(model=f"{provider}/tells-unasked", stream=True, **call))
-    sink.wait_for(2)
-    assert [tokens(event) for event in sink.events] == [CHAT_TOKENS] * 2, meter.stats
-
-
-def test_the_hook_leaves_a_stream_to_mistral_as_it_is(meter: Meter) -> None:
-    """The shared case 65: its 422 is OpenAI's Agents SDK's issue 442."""
-    kwargs = {"model": "mistral/mistral-large-latest", "stream": True, "messages": []}
-    assert asyncio.run(litellm.callbacks[0].async_pre_call_deployment_hook(dict(kwargs), None)) is None
 
 
 def test_anthropic_responses_and_embeddings(

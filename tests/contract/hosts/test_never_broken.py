@@ -17,7 +17,8 @@ import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 
 from support.gateway_app import gateway_app, served
-from support.provider_server import CHAT_TOKENS, PIECES, ProviderServer, provider_server
+from support.provider_answers import CHAT_TOKENS, PIECES
+from support.provider_server import ProviderServer, provider_server
 from support.sinks import Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.asgi import MeterMiddleware

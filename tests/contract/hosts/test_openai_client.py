@@ -11,13 +11,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from support.provider_server import (
-    CHAT_TOKENS,
-    PIECES,
-    RESPONSES_TOKENS,
-    ProviderServer,
-    provider_server,
-)
+from support.provider_answers import CHAT_TOKENS, PIECES, RESPONSES_TOKENS
+from support.provider_server import ProviderServer, provider_server
 from support.sinks import Failing, Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.openai import metered

@@ -12,7 +12,8 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from support.broker import broker, read_all
-from support.provider_server import CHAT_TOKENS, MESSAGE_TOKENS, provider_server
+from support.provider_answers import CHAT_TOKENS, MESSAGE_TOKENS
+from support.provider_server import provider_server
 from tokenmeter.emit import Emitter
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.anthropic import metered as metered_anthropic

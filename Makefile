@@ -9,7 +9,7 @@ HOSTS := $(VENV)/.installed-hosts
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench bench-boards bench-credit bench-store bench-watch faults soak clean
+.PHONY: help setup demo test check bench bench-boards bench-credit bench-emit bench-store bench-watch faults soak clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -51,6 +51,9 @@ bench-boards: setup ## what each chart costs over 18 months (100 M lines, 20 M c
 
 bench-credit: setup ## what a runaway customer spends beyond its credit: time, calls, money (ARGS="--load N" for others beside it)
 	@PYTHONPATH=tests $(BIN)/python -m bench.credit $(ARGS)
+
+bench-emit: $(STAMP) ## what a metered call adds to the caller: sync, async, streamed (ARGS="--calls N --pause-us N")
+	@PYTHONPATH=tests $(BIN)/python -m bench.hosts $(ARGS)
 
 bench-store: setup ## measure the store: 40 M market lines and 20 M raw events (ARGS="--lines N --events N" for fewer)
 	@PYTHONPATH=tests $(BIN)/python -m bench.store $(ARGS)

@@ -21,10 +21,11 @@ import tokenmeter.emit.hosts.call as reading
 from support.call_cases import Case, perform, perform_async
 from support.provider_server import ProviderServer, provider_server
 from support.sinks import Failing, Kept
+from tokenmeter.emit import Emitter
 from tokenmeter.emit.hosts import Meter, planned
 from tokenmeter.emit.hosts import anthropic as anthropic_host
 from tokenmeter.emit.hosts import openai as openai_host
-from tokenmeter.events.errors import BufferFull
+from tokenmeter.events.errors import BufferFull, Undelivered
 
 MESSAGES: list[Any] = [{"role": "user", "content": "SECRET question"}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "now", "parameters": {}}}]
@@ -161,7 +162,7 @@ def sick(patch: pytest.MonkeyPatch) -> Iterator[Meter]:
     yield Meter(Failing(BufferFull("full")), background=False, customer_id="acme")
     yield Meter(Kept(), background=False, customer_id="acme", naming=raises)
     with patch.context() as patched:
-        for name in ("normalise", "fold", "failure_of"):
+        for name in ("normalise", "failure_of", "Reader"):
             patched.setattr(reading, name, raises)
         yield well()
 
@@ -221,6 +222,18 @@ def test_the_asynchronous_anthropic_client(clients: Clients, case: Case) -> None
 
 def _with(host: Any, plain: Any, meter: Meter | None) -> Any:
     return plain if meter is None else host.metered(plain, meter)
+
+
+def test_a_broker_that_is_away_is_not_noticed(clients: Clients) -> None:
+    """A real emitter with room for one event: it refuses the others, and no caller hears of it."""
+    emitter = Emitter("127.0.0.1:9", buffer_events=1, on_full="raise", client_config={"log_level": 0})
+    meter = Meter(emitter, customer_id="acme")
+    for case in OPENAI[:6]:
+        assert perform(openai_host.metered(clients.openai, meter), case) == perform(clients.openai, case)
+    meter.close()
+    assert (meter.stats.metered, meter.stats.open) == (1, 0) and meter.stats.lost["BufferFull"] >= 4
+    with pytest.raises(Undelivered):
+        emitter.close(0.01)
 
 
 @pytest.mark.parametrize("name", ["chat stream", "stream with all additions refused: strict-422"])

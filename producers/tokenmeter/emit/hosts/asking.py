@@ -17,8 +17,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 ADDED = "stream_options"
 ASKED: dict[str, Any] = {"include_usage": True}
@@ -52,8 +51,7 @@ class Places:
                 self._takes.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One request that asks for usage although its caller does not."""
 
     places: Places
@@ -77,6 +75,6 @@ class Question:
 def asking(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """``body`` that asks for usage as well; None where its caller said himself whether he wants it."""
     said = body.get(ADDED)
-    if not isinstance(said, Mapping):
+    if said is None or not isinstance(said, Mapping):
         return {**body, ADDED: dict(ASKED)}
     return None if "include_usage" in said else {**body, ADDED: {**said, **ASKED}}

@@ -143,7 +143,7 @@ class BackgroundCall(Call):
     def _goes_on(self) -> bool:
         """Whether the response has been seen to begin, so that it waits for whoever fetches it."""
         identity = self._seen.get("id")
-        if identity is None or self._ended:
+        if identity is None or not self._meter.is_open(self):
             return False
         if self._unanswered is None:
             self._responses.keep(identity, self)

@@ -15,14 +15,15 @@ error_class, and with the usage it tells.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tokenmeter.emit.hosts.meter import Ended, Meter
-from tokenmeter.emit.usage import Usage, fold, normalise
+from tokenmeter.emit.hosts.text_chunks import is_chat, only_text
+from tokenmeter.emit.usage import Usage, family, normalise
 from tokenmeter.emit.usage.reader import Reader
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Operation
@@ -32,6 +33,8 @@ NO_ANSWER = 502
 """Status of a call whose upstream could not be reached, as a gateway would answer."""
 TIMED_OUT = 504
 """Status of a call that nobody answered in time."""
+UNREAD_MAX = 16
+"""Chunks of a stream that are kept until they are read."""
 UNSEEN = "usage_unseen"
 """error_class of a cancelled stream of which no usage was seen: its tokens are unknown, not none."""
 
@@ -78,17 +81,16 @@ class Call:
     __slots__ = (
         "_began",
         "_began_at",
-        "_ended",
         "_fields",
         "_first",
         "_fold_error",
         "_last",
-        "_lock",
         "_meter",
         "_name",
         "_provider",
         "_seen",
         "_unanswered",
+        "_unread",
     )
 
     def __init__(
@@ -105,20 +107,16 @@ class Call:
         self._meter = meter
         self._provider = provider
         self._name = name or provider
-        self._fields: dict[str, Any] = {
-            **meter.attributes(),
-            **fields,
-            "operation": operation,
-            "requested_model": requested_model,
-            "streamed": streamed,
-        }
+        self._fields: dict[str, Any] = meter.attributes()
+        if fields:
+            self._fields.update(fields)
+        self._fields.update(operation=operation, requested_model=requested_model, streamed=streamed)
         self._seen: dict[str, Any] = {}
+        self._unread: list[Any] = []
         self._fold_error: Poison | None = None
         self._first: float | None = None
         self._last: Any = None
         self._unanswered: Poison | None = None
-        self._ended = False
-        self._lock = threading.RLock()  # see Meter
         self._began_at = datetime.now(UTC)
         self._began = time.perf_counter()
         meter.opened(self)
@@ -127,13 +125,25 @@ class Call:
         """A part of a streamed answer arrived."""
         if self._first is None:
             self._first = time.perf_counter()
+        elif only_text(chunk, self._last):
+            return
         self._last = chunk
-        try:
-            fold(self._provider, self._seen, chunk)
-        except Poison as error:
-            self._fold_error = error
-        except Exception as error:
-            self._fold_error = Poison("usage_shape", f"a chunk of {self._provider} raised {type(error).__name__}")
+        self._unread.append(chunk)
+        # What a chat stream says besides its text is little, and is read when the call has ended and nobody waits.
+        if len(self._unread) >= UNREAD_MAX or not is_chat(chunk):
+            self._fold()
+
+    def _fold(self) -> None:
+        unread, self._unread = self._unread, []
+        for chunk in unread:
+            try:
+                shape = family(self._provider)
+                shape.fold(self._seen, Reader(shape.name, chunk))
+            except Poison as error:
+                self._fold_error = error
+            except Exception as error:
+                kind = type(error).__name__
+                self._fold_error = Poison("usage_shape", f"a chunk of {self._provider} raised {kind}")
 
     def done(self, response: Any, status: int = OK) -> None:
         """The whole answer is there."""
@@ -206,6 +216,7 @@ class Call:
             self._meter.lose(error)
 
     def _gathered(self) -> Usage:
+        self._fold()
         if self._fold_error is not None:
             raise self._fold_error
         return normalise(self._provider, self._seen)
@@ -230,26 +241,25 @@ class Call:
 
     def _claim(self) -> bool:
         """Whether the call was open; it is ended now."""
-        with self._lock:
-            if self._ended:
-                return False
-            self._ended = True
-        self._meter.ended(self)
-        return True
+        return self._meter.ended(self)
 
     def _end(self, read: Callable[[], Usage], *, collected: bool = False, **fields: Any) -> None:
         if not self._claim():
             return
-        duration = time.perf_counter() - self._began
+        read_later = partial(self._finished, read, time.perf_counter() - self._began, fields)
+        self._meter.record(Ended(self._fields, read_later, self._name), collected=collected)
+
+    def _finished(self, read: Callable[[], Usage], duration_s: float, fields: dict[str, Any]) -> Usage:
+        """The usage of the call, and the rest of its fields; where nobody waits for it, if the meter is so."""
         mine = self._fields
         mine.update(fields)
         mine.setdefault("started_at", self._began_at)
         # The wall clock is read once: an interval between two readings may be negative.
-        mine.setdefault("occurred_at", self._began_at + timedelta(seconds=duration))
-        mine.setdefault("duration_ms", round(duration * 1000))
+        mine.setdefault("occurred_at", self._began_at + timedelta(seconds=duration_s))
+        mine.setdefault("duration_ms", round(duration_s * 1000))
         if self._first is not None:
             mine.setdefault("latency_ms", round((self._first - self._began) * 1000))
-        self._meter.record(Ended(mine, read, self._name), collected=collected)
+        return read()
 
 
 def _text(value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tokenmeter.emit.provider_names import provider_at_host
@@ -10,6 +11,8 @@ from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Operation
 
 OLLAMA_PORT = 11_434
+URLS_MAX = 1_000
+"""URLs and paths whose meaning is remembered: it is asked for with every call."""
 
 _OPERATIONS: tuple[tuple[str, Operation], ...] = (
     ("/chat/completions", Operation.CHAT),
@@ -31,6 +34,7 @@ TELLS_UNASKED: tuple[str, ...] = ("mistral", "cohere", "anthropic", "openrouter"
 """They tell the usage of every stream: nobody asks them, and nothing they tell is hidden."""
 
 
+@lru_cache(URLS_MAX)
 def provider_at(url: str) -> str | None:
     """The provider family that serves at ``url``, or None if the host is nobody's whose answers we know."""
     parts = urlsplit(url)
@@ -43,11 +47,13 @@ def provider_at(url: str) -> str | None:
         return None
 
 
+@lru_cache(URLS_MAX)
 def host_of(url: str) -> str:
     """The host, to name a provider that nobody knows by."""
     return urlsplit(url).hostname or "unknown"
 
 
+@lru_cache(URLS_MAX)
 def operation_at(path: str) -> Operation | None:
     """What a POST to ``path`` asks of a model, or None where it asks nothing that is metered."""
     plain = path.split("?", 1)[0].rstrip("/")

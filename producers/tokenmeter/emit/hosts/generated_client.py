@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from tokenmeter.emit.hosts.call import Call
@@ -123,11 +124,17 @@ def _raw(arguments: dict[str, Any]) -> str | None:
     return raw
 
 
+@cache
+def _is_stream(kind: type) -> bool:
+    return hasattr(kind, "__next__") or hasattr(kind, "__anext__")
+
+
 def _answered(response: Any, planned: Planned) -> Any:
     """The caller's response, watched; or its call ended, if it is whole."""
     call = planned.call
     planned.answered()
     try:
+        kind: type = type(response)
         raw = _raw(planned.arguments)
         if raw is not None and planned.hides is not None:
             # Parsing is cached: the caller's own parse() gives the very stream that we watch.
@@ -136,7 +143,7 @@ def _answered(response: Any, planned: Planned) -> Any:
             _tap(response.http_response, call)
         elif raw is not None:
             planned.settle(call, response.http_response.json())
-        elif hasattr(response, "__next__") or hasattr(response, "__anext__"):
+        elif _is_stream(kind):
             watch(response, planned)
         else:
             planned.settle(call, response)

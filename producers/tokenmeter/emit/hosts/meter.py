@@ -114,6 +114,7 @@ class Meter:
         self._metered = 0
         self._lost: dict[str, int] = {}
         self._noted: dict[str, int] = {}
+        # Without the lock: one operation of a dict is whole, whoever else is at it.
         self._open: dict[int, Closing] = {}
         # A program that never closes its meter has its last calls metered when it ends.
         self._at_exit = weakref.finalize(self, self._background.close, CLOSE_TIMEOUT_S)
@@ -194,20 +195,20 @@ class Meter:
 
     def opened(self, call: Closing) -> None:
         """Remember a call that has not ended."""
-        with self._lock:
-            self._open[id(call)] = call
+        self._open[id(call)] = call
 
-    def ended(self, call: Closing) -> None:
-        with self._lock:
-            self._open.pop(id(call), None)
+    def is_open(self, call: Closing) -> bool:
+        return id(call) in self._open
+
+    def ended(self, call: Closing) -> bool:
+        """Whether the call was open; it is not any more. Of several who end it at once, one is told so."""
+        return self._open.pop(id(call), None) is not None
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Meter what is still open, as cancelled with the usage so far, and wait for what is under way; before the
         sink is closed. Calls that end later are emitted by their callers. Logs how many were left after ``timeout_s``.
         """
-        with self._lock:
-            calls = list(self._open.values())
-        for call in calls:
+        for call in self._open.copy().values():
             call.cancel()
         left = self._background.close(timeout_s)
         self._at_exit.detach()

@@ -40,16 +40,14 @@ def metered(client: Client, meter: Meter, *, provider: str | None = None, includ
     background = partial(BackgroundCall, responses)
 
     def begin(
-        client: Any, operation: Operation, model: Any, streamed: bool = False, made: Callable[..., Call] = Call
+        url: str, operation: Operation, model: Any, streamed: bool = False, made: Callable[..., Call] = Call
     ) -> Call:
-        url = str(client.base_url)
         known = named or provider_at(url)
         shape = ANY if known is None or known in _OTHER_SHAPES else known
         return made(meter, shape, operation, model, name=known or host_of(url), streamed=streamed)
 
-    def ask(client: Any, body: Mapping[str, Any]) -> tuple[dict[str, Any] | None, Question | None]:
+    def ask(client: Any, url: str, body: Mapping[str, Any]) -> tuple[dict[str, Any] | None, Question | None]:
         """The body that asks for usage, and the question that it puts; None where nothing is to be asked."""
-        url = str(client.base_url)
         if (named or provider_at(url)) in TELLS_UNASKED:
             return None, None
         # Azure's api-version is part of the place: it decides which fields are known.
@@ -61,13 +59,13 @@ def metered(client: Client, meter: Meter, *, provider: str | None = None, includ
         if operation is None:
             return None
         body = arguments.get("body")
-        body = body if isinstance(body, Mapping) else {}
-        streamed = bool(arguments.get("stream"))
+        body = body if type(body) is dict or isinstance(body, Mapping) else {}
+        url, streamed = str(client.base_url), bool(arguments.get("stream"))
         asked, question = None, None
         if streamed and include_usage and path.endswith(ASKED_FOR_USAGE) and not _speaks_for_itself(arguments):
-            asked, question = ask(client, body)
+            asked, question = ask(client, url, body)
         made = background if operation is Operation.RESPONSE and body.get("background") is True else Call
-        call = begin(client, operation, body.get("model"), streamed, made)
+        call = begin(url, operation, body.get("model"), streamed, made)
         if asked is not None:
             return Planned(call, {**arguments, "body": asked}, _unasked, question, arguments)
         if operation is Operation.RESPONSE:
@@ -81,7 +79,8 @@ def metered(client: Client, meter: Meter, *, provider: str | None = None, includ
         if arguments.get("stream"):
             resumed = responses.resumed(identity)
             return None if resumed is None else lambda stream: watch(stream, Planned(resumed, arguments))
-        return lambda answer: responses.fetched(lambda model: begin(client, Operation.RESPONSE, model), answer)
+        url = str(client.base_url)
+        return lambda answer: responses.fetched(lambda model: begin(url, Operation.RESPONSE, model), answer)
 
     return hook(client, meter, plan, follow)
 
@@ -93,7 +92,7 @@ def _unasked(chunk: Any) -> bool:
     if usage is not None:
         return getattr(chunk, "choices", None) == []
     told = getattr(chunk, "model_fields_set", None)
-    if told:
+    if told is not None:
         told.discard("usage")
     return False
 

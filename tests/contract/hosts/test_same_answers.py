@@ -162,7 +162,7 @@ def sick(patch: pytest.MonkeyPatch) -> Iterator[Meter]:
     yield Meter(Failing(BufferFull("full")), background=False, customer_id="acme")
     yield Meter(Kept(), background=False, customer_id="acme", naming=raises)
     with patch.context() as patched:
-        for name in ("normalise", "failure_of", "Reader"):
+        for name in ("normalise", "fold", "failure_of"):
             patched.setattr(reading, name, raises)
         yield well()
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from tokenmeter.emit.hosts.meter import Ended, Meter
 from tokenmeter.emit.hosts.text_chunks import is_chat, only_text
-from tokenmeter.emit.usage import Usage, family, normalise
+from tokenmeter.emit.usage import Usage, fold, normalise
 from tokenmeter.emit.usage.reader import Reader
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.models import Operation
@@ -137,8 +137,7 @@ class Call:
         unread, self._unread = self._unread, []
         for chunk in unread:
             try:
-                shape = family(self._provider)
-                shape.fold(self._seen, Reader(shape.name, chunk))
+                fold(self._provider, self._seen, chunk)
             except Poison as error:
                 self._fold_error = error
             except Exception as error:

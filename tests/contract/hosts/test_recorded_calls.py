@@ -1,13 +1,12 @@
-"""The recorded cases that are about clients, each through the real client: what its file expects is what is metered.
+"""Every recorded call in ``recorded/`` through the real client: what its file expects is what is metered.
 
-The client's connection is exchanged for the recording, so it calls the address that the case names and nobody else.
-Beside the checkout, where the recordings lie, there may be none: then there is nothing to test.
+The client's connection is exchanged for the recording, so it calls the address that the file names and nobody else. The
+shapes are real (``source`` says whose), the figures are ours.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,13 @@ from tokenmeter.emit.hosts.openai import metered
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import QUANTITY_FIELDS
 
-FOLDER = Path(__file__).parents[4] / "shared" / "cases" / "usage"
+FOLDER = Path(__file__).parent / "recorded"
 MESSAGES: list[Any] = [{"role": "user", "content": "SECRET"}]
-CALLS = {"chat", "chat_stream", "responses_stream", "responses_background"}
+FIELDS = {"source", "base_url", "call", "refuses", "expected", "payload"}
+CALLS = {"chat", "chat_stream", "images", "responses_stream", "responses_background"}
 
 
-def cases() -> Iterator[Any]:
-    for path in sorted(FOLDER.glob("*.json")):
-        case = json.loads(path.read_text())
-        if case["kind"] == "openai_client":
-            yield pytest.param(case, id=path.stem)
+CASES = [pytest.param(json.loads(path.read_text()), id=path.stem) for path in sorted(FOLDER.glob("*.json"))]
 
 
 class Recording:
@@ -38,7 +34,7 @@ class Recording:
 
     def __init__(self, case: dict[str, Any]) -> None:
         payload = case["payload"]
-        self._documents = payload if isinstance(payload, list) else [payload]
+        self._documents = [*payload] if isinstance(payload, list) else [payload]
         self._streamed = case["call"].endswith("_stream")
         self._refuses = case.get("refuses")
         self.requests = 0
@@ -70,6 +66,8 @@ def perform(client: Any, call: str) -> list[str]:
     """What its caller sees."""
     if call == "chat":
         return [client.chat.completions.create(model="m-1", messages=MESSAGES).to_json()]
+    if call == "images":
+        return [client.images.generate(model="dall-e-3", prompt="SECRET").to_json()]
     if call == "chat_stream":
         return [one.to_json() for one in client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)]
     if call == "responses_stream":
@@ -78,9 +76,9 @@ def perform(client: Any, call: str) -> list[str]:
     return [made.to_json(), *(client.responses.retrieve(made.id).to_json() for _ in range(2))]
 
 
-@pytest.mark.parametrize("case", list(cases()))
+@pytest.mark.parametrize("case", CASES)
 def test_a_recorded_call_is_unbroken_and_metered_as_it_says(case: dict[str, Any]) -> None:
-    assert case["call"] in CALLS
+    assert set(case) <= FIELDS and case["call"] in CALLS
     sink = Kept()
     meter = Meter(sink, background=False, customer_id="acme")
     plain, _ = client_of(case)

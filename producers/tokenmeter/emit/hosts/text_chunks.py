@@ -18,26 +18,22 @@ def is_chat(chunk: Any) -> bool:
 
 def only_text(chunk: Any, before: Any) -> bool:
     """Whether ``chunk``, a chat chunk, tells nothing beyond ``before``, another of its stream; False of all others."""
-    told, known = getattr(chunk, "__dict__", None), getattr(before, "__dict__", None)
-    if told is None or known is None:
-        return False
-    choices = told.get("choices")
-    if type(choices) is not list or len(choices) != 1 or told.get("usage") is not None:
-        return False
-    if told.get("id") != known.get("id") or told.get("model") != known.get("model"):
-        return False
-    if told.get("service_tier") != known.get("service_tier"):
-        return False
-    choice = choices[0]
     try:
+        told, known = chunk.__dict__, before.__dict__
+        (choice,) = told["choices"]
         delta = choice.delta
+        # Written out, and by the objects' own dicts: of every chunk this is what its caller pays.
         return (
-            choice.finish_reason is None
+            told["usage"] is None
+            and choice.finish_reason is None
             and delta.tool_calls is None
             and delta.function_call is None
+            and told["id"] == known["id"]
+            and told["model"] == known["model"]
+            and told["service_tier"] == known["service_tier"]
             and not chunk.model_extra
             and not choice.model_extra
             and not delta.model_extra
         )
-    except AttributeError:
+    except (AttributeError, KeyError, TypeError, ValueError):
         return False

@@ -27,7 +27,7 @@ def normalise(response: Reader) -> Usage:
         service_tier=_lower(usage.text("serviceTier", "service_tier", "trafficType", "traffic_type")),
         model=response.text("modelVersion", "model_version"),
         upstream_id=response.text("responseId", "response_id"),
-        **_candidates(response),
+        **(gathered(response, _FOLDED) or _candidates(response)),
     )
 
 
@@ -64,14 +64,21 @@ def fold(seen: dict[str, Any], chunk: Reader) -> None:
         if value is not None:
             seen[wire] = merged(seen.get(wire), value)
     figures = _candidates(chunk)
-    known = seen.get("folded", {})
+    known = seen.get(_FOLDED, {})
     for name in ("tool_calls", "images_out", "web_searches"):
         figures[name] += known.get(name, 0)
     figures["finish_reason"] = figures["finish_reason"] or known.get("finish_reason")
-    seen["folded"] = figures
+    seen[_FOLDED] = figures
 
 
+_FOLDED: Any = ("folded",)
+"""No key of JSON: what we gathered is never mistaken for what was sent."""
 _KEPT = (("usageMetadata", "usage_metadata"), ("modelVersion", "model_version"), ("responseId", "response_id"))
+
+
+def gathered(response: Reader, key: Any) -> Any:
+    """What a fold kept in its dict under ``key``; None of an answer."""
+    return response.value.get(key) if type(response.value) is dict else None
 
 
 def _answered(usage: Reader, other_tokens: int) -> int:
@@ -102,8 +109,6 @@ def _modalities(usage: Reader, wire: str, client: str) -> dict[str, int]:
 
 
 def _candidates(response: Reader) -> dict[str, Any]:
-    if isinstance(response.value, dict) and "folded" in response.value:
-        return dict(response.value["folded"])
     finish_reason, tool_calls, images, searches = None, 0, 0, 0
     for candidate in response.parts("candidates"):
         reason = candidate.get("finishReason", "finish_reason")

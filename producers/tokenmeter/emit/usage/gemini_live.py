@@ -11,6 +11,7 @@ from tokenmeter.emit.usage import gemini
 from tokenmeter.emit.usage.model import Usage
 from tokenmeter.emit.usage.reader import Reader
 
+_SUMMED: Any = ("summed",)
 _MESSAGES = (
     "serverContent",
     "server_content",
@@ -33,7 +34,7 @@ def is_live(message: Reader) -> bool:
 
 def normalise(session: Reader) -> Usage:
     """A session that was gathered, or one message. Raises Poison naming the first field that is missing."""
-    summed = session.get("summed")
+    summed = gemini.gathered(session, _SUMMED)
     if summed is None:
         usage = session.part("usageMetadata", "usage_metadata")
         return Usage(**gemini.tokens(usage), tool_calls=_calls(session))
@@ -46,7 +47,7 @@ def fold(seen: dict[str, Any], message: Reader) -> None:
     usage = message.part_or_none("usageMetadata", "usage_metadata")
     if usage is None or usage.get("promptTokenCount", "prompt_token_count") is None:
         return
-    summed = seen.setdefault("summed", {})
+    summed = seen.setdefault(_SUMMED, {})
     for name, count in gemini.tokens(usage).items():
         summed[name] = summed.get(name, 0) + count
 

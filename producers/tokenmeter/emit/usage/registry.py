@@ -27,7 +27,7 @@ def normalise(provider: str, response: Any) -> Usage:
     """
     found = family(provider)
     body = Reader(found.name, response)
-    gathered = response.get(_GATHERED) if type(response) is dict else None
+    gathered = _gathered(response)
     shape = gathered or _shape(found, body)
     read = found.read if shape is None else found.dialect.get(shape) or SHAPES[shape][0]
     usage = read(body)
@@ -68,6 +68,12 @@ def gather(provider: str, chunks: Iterable[Any]) -> Usage:
     for chunk in chunks:
         fold(provider, seen, chunk)
     return normalise(provider, seen)
+
+
+def _gathered(response: Any) -> Shape | None:
+    """The shape of what ``fold`` filled; None for an answer, whatever it holds."""
+    shape = response.get(_GATHERED) if type(response) is dict else None
+    return shape if isinstance(shape, Shape) else None
 
 
 def _shape(found: Family, body: Reader) -> Shape | None:

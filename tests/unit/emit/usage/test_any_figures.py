@@ -86,7 +86,11 @@ FIELDS = re.findall(
     images search_units cacheDetails inputTokens outputTokens content parts candidates promptTokenCount
     candidatesTokenCount totalTokenCount promptTokensDetails modality tokenCount cost is_byok cost_details plugins
     search count connectors connector_tokens svg_usage trace promptRouter serviceTier base_resp status_code index
-    tool_calls function_call finish_reason
+    tool_calls function_call finish_reason x_groq tool_usage web_search num_requests image_gen tools action interaction
+    total_input_tokens total_output_tokens outputs serverContent summed responseTokenCount usage_info pages_processed
+    seconds duration text inputTextTokenCount results generation_token_count prompt_token_count citation_tokens
+    cost_in_usd_ticks server_side_tool_usage_details cache_creation fallback to status error code folded embedding
+    tokenmeter_shape tokenmeter_notes ResponseMetadata HTTPHeaders b64_json url prompt_eval_count input_tokens_details
     """,
 )
 

@@ -137,7 +137,7 @@ def advance(
     worse = (state == OPEN) & moved & (impact >= settings.WORSE * side.told[rows])
     said[worse] = SAID_WORSE
     running = begins | (state > NONE)
-    last = np.where(moved, bucket, side.last[rows])
+    last = np.where(moved & running, bucket, side.last[rows])
     opened = np.where(begins | (said == OPENED), bucket, side.opened[rows])
     over = running & (bucket - last >= settings.QUIET_MINUTES * 60 / plan.bucket_s)
     hours = np.where(state == OPEN, settings.NEW_NORMAL_HOURS, settings.UNTOLD_HOURS)

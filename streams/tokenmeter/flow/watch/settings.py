@@ -86,6 +86,10 @@ class Settings:
     def buckets_day(self) -> int:
         return 86400 // self.bucket_s
 
+    def buckets(self, days: float) -> int:
+        """So many days; an integer, as ages are: comparing them to a float takes five times as long."""
+        return int(days * self.buckets_day)
+
     @property
     def score(self) -> float:
         """−log10 p that an alert needs. Rounded, as a library's logarithm may differ in its last bit."""

@@ -47,7 +47,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         return loss.step(c, plan, bucket, value, exposure, judged)
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
-    young = c.age < settings.YOUNG_DAYS * config.buckets_day
+    young = c.age < config.buckets(settings.YOUNG_DAYS)
     new = size.unknown(c)
     unit = size.typical(c, new, value, squares)
     price = size.price(c, new, value, paid)
@@ -69,19 +69,19 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 
     spike = habit.calibrated(c, tail.score(c, z), h.spike)
     # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
-    unsure = c.age < settings.WEEK_DAYS * config.buckets_day
+    unsure = c.age < config.buckets(settings.WEEK_DAYS)
     usual_up = np.where(unsure, high * np.float32(config.week_allowance), high) if unsure.any() else high
     burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
     burn[h.shifting] = np.maximum(burn[h.shifting], h.shifted[h.shifting])
     drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
-    learning = c.age < settings.SEASON_DAYS * config.buckets_day
+    learning = c.age < config.buckets(settings.SEASON_DAYS)
     if learning.any():
         # Days without hours to expect would add up their own shape.
         cusum.forget(c, learning)
         burn = np.where(learning, np.float32(0), burn)
     score = np.maximum(spike, burn)
-    first_week = c.age < settings.FIRST_WEEK_DAYS * config.buckets_day
+    first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
     if first_week.any():
         rare = newcomers.score(paid)
         if counts and seen.paid is not None:
@@ -92,7 +92,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         score *= judged
     lack = np.maximum(drop, silence) if plan.measure.falls else none
     if plan.measure.falls:
-        lack *= judged & (c.age >= FALLS_DAYS * config.buckets_day)
+        lack *= judged & (c.age >= config.buckets(FALLS_DAYS))
 
     half = np.float32(config.score / 2)
     results = []
@@ -128,6 +128,9 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             day,
             price[rows],
         )
+        if not ((facts.score >= config.score) | (side.state[rows] > NONE)).any():  # as it is nearly always
+            results.append(Found(NOTHING.alerts, votes_of(c.group, side.excess, facts, config)))
+            continue
         alerts, shifted, ended = advance(side, facts, bucket, plan.measure, config)
         if rising:
             c.sum_slow[ended] = h.shifted[ended] = 0

@@ -1,8 +1,8 @@
 """`make bench-watch`: what the watch finds and misses, its false alarms and its cost, beside usual detectors.
 
 Parts, by ``--only labelled,cost,lines,clean,injected``: the labelled series, CPU and memory of 100 000 keys × 4
-measures, preloaded lines, clean months, injected anomalies. What the presets were chosen on: ``watch/README.md``; not on
-the labelled series.
+measures, preloaded lines, clean months, injected anomalies. ``watch/README.md`` says what the presets were chosen on:
+not on the labelled series.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`make bench-watch`: what the watch finds and misses, its false alarms and its cost, beside usual detectors.
 
 Parts, by ``--only labelled,cost,lines,clean,injected``: the labelled series, CPU and memory of 100 000 keys × 4
-measures, preloaded lines, clean months, injected anomalies. The presets were chosen on ``watch_streams`` (simulated),
+measures, preloaded lines, clean months, injected anomalies. ``watch/README.md`` says what the presets were chosen on:
 not on the labelled series.
 """
 
@@ -138,10 +138,17 @@ def of_clean(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def of_injected(arguments: argparse.Namespace) -> dict[str, Any]:
-    outcomes = injected(arguments.each)
-    rows = [[o.kind, o.detector, f"{o.found}/{o.keys}", o.median_delay_min, o.lost_usd] for o in outcomes]
-    table("Injected anomalies", ["kind", "detector", "found", "median delay min", "USD lost before"], rows)
-    return {f"{o.kind}, {o.detector}": [o.found, o.keys, o.median_delay_min, o.lost_usd] for o in outcomes}
+    outcomes = injected(arguments.each, arguments.history)
+    rows = [
+        [o.kind, o.detector, f"{o.found}/{o.keys}", f"{o.worth_found}/{o.worth}", o.median_delay_min, o.lost_usd]
+        for o in outcomes
+    ]
+    head = ["kind", "detector", "found", "of those over 1 USD", "median delay min", "USD lost before"]
+    table(f"Injected anomalies, on day {arguments.history}", head, rows)
+    return {
+        f"{o.kind}, {o.detector}": [o.found, o.keys, o.median_delay_min, o.lost_usd, o.worth_found, o.worth]
+        for o in outcomes
+    }
 
 
 PARTS = {"labelled": of_labelled, "cost": of_cost, "lines": of_lines, "clean": of_clean, "injected": of_injected}
@@ -153,6 +160,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=2_000, help="keys of the clean months (100 000 takes hours)")
     parser.add_argument("--days", type=int, default=28)
     parser.add_argument("--each", type=int, default=40, help="keys for each kind of injected anomaly")
+    parser.add_argument("--history", type=int, default=16, help="days of the injected ones' keys, with that of it")
     parser.add_argument("--buckets", type=int, default=60, help="buckets of the cost's measurement")
     arguments = parser.parse_args()
     figures = {name: PARTS[name](arguments) for name in arguments.only.split(",")}

@@ -37,6 +37,9 @@ class Outcome:
     found: int
     median_delay_min: float
     lost_usd: float
+    worth: int
+    """Keys whose anomaly costs the gate's floor or more in all."""
+    worth_found: int
 
 
 def injected(keys_each: int, days: int = 16, seed: int = 23) -> list[Outcome]:
@@ -68,7 +71,8 @@ def injected(keys_each: int, days: int = 16, seed: int = 23) -> list[Outcome]:
             calls[here, key] += rng.poisson(level * size, length)
         else:
             errors[here, key] = rng.binomial(usual[here, key].astype(np.int32), size)
-    first = _watch(traffic, calls, errors, kind == names.index("error surge 2 → 30 %"), begins)
+    by_errors = names.index("error surge 2 → 30 %")
+    first = _watch(traffic, calls, errors, kind == by_errors, begins)
     found = {"watch, NORMAL": first} | {
         name: _first(flag(calls.astype(np.float64), 60), begins, lasts) for name, flag in BASELINES.items()
     }
@@ -78,13 +82,22 @@ def injected(keys_each: int, days: int = 16, seed: int = 23) -> list[Outcome]:
         for detector, at in found.items():
             hit = of & (at >= begins) & (at < begins + lasts)
             end = np.where(hit, at + 1, begins + lasts)
-            lost = [
-                abs(float((calls[b:e, k] - usual[b:e, k]).sum())) * traffic.price[k]
-                for k, b, e in zip(np.flatnonzero(of), begins[of], end[of], strict=True)
-            ]
+            lost = sum(_usd(calls, usual, traffic, k, begins[k], end[k]) for k in np.flatnonzero(of).tolist())
             delay = float(np.median((at - begins)[hit])) if hit.any() else float("nan")
-            outcomes.append(Outcome(name, detector, int(of.sum()), int(hit.sum()), delay, sum(lost)))
+            floor = Measure().gate_floor
+            worth = [
+                k
+                for k in np.flatnonzero(of).tolist()
+                if number == by_errors or _usd(calls, usual, traffic, k, begins[k], begins[k] + lasts[k]) >= floor
+            ]
+            both = int(hit[worth].sum())
+            outcomes.append(Outcome(name, detector, int(of.sum()), int(hit.sum()), delay, lost, len(worth), both))
     return outcomes
+
+
+def _usd(calls: Doubles, usual: Doubles, traffic: Traffic, key: int, begin: int, end: int) -> float:
+    """What ``key`` costs off its habit in the minutes [begin, end)."""
+    return abs(float((calls[begin:end, key] - usual[begin:end, key]).sum())) * float(traffic.price[key])
 
 
 def _watch(traffic: Traffic, calls: Doubles, errors: Doubles, by_errors: NDArray[np.bool_], begins: Doubles) -> Doubles:

@@ -61,8 +61,27 @@ def test_the_chart_shows_the_leak_in_red_at_its_quarter_of_an_hour(day: Day) -> 
     assert "logarithmic" in made.plain
 
 
-def test_what_is_no_anomaly_of_one_subject_has_no_day(leaked: tuple[World, Alert]) -> None:
+def test_what_is_no_anomaly_of_a_known_subject_has_no_day(leaked: tuple[World, Alert]) -> None:
     world, alert = leaked
-    for other in ({"topic": "ledger.entries"}, {"subject_kind": "group"}, {"subject_id": "unknown"}):
+    for other in (
+        {"topic": "ledger.entries"},
+        {"subject_kind": "group", "subject_id": "none"},
+        {"subject_id": "unknown"},
+    ):
         with pytest.raises(Misconfigured):
             day_of(world.log, alert.model_copy(update=other))
+
+
+def test_a_group_is_the_sum_of_its_customers_and_names_who_moved(leaked: tuple[World, Alert], day: Day) -> None:
+    world, alert = leaked
+    at_s = BEGIN_S + DAYS * 86400 - 60
+    whole = {"subject_kind": "group", "subject_id": "author/model", "account_id": ""}
+    of_group = day_of(world.log, alert.model_copy(update=whole))
+    assert of_group.seen.tolist() == day.seen.tolist() and of_group.movers == [("acme", 1.0)]
+    world.write(at_s, [billing(at_s, "other", None, 10 * CALLS)])
+    owner = world.owner()
+    owner.processor._lines = 10**9  # the next page writes a checkpoint
+    owner.page(world.end())
+    both = day_of(world.log, alert.model_copy(update=whole))
+    assert (both.seen - of_group.seen).sum() == 10 * CALLS * TOKENS_CALL
+    assert {name for name, _ in both.movers} == {"acme", "other"} and (both.expected > of_group.expected).any()

@@ -14,7 +14,13 @@ from tokenmeter.flow.watch.subjects import Subject
 CRITICAL_AMOUNT = 100.0
 """An alert that will cost so much an hour from then is critical."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_NOUNS = {"first_token_ms": "ms to first token", "rate_limited": "calls rate-limited", "loss": "under cost"}
+_NOUNS = {
+    "first_token_ms": "ms to first token",
+    "rate_limited": "calls rate-limited",
+    "loss": "under cost",
+    "price_mismatch": "off the cost that the upstream reports",
+}
+
 _KINDS = {"model_provider": "model", "group": "users of model"}
 
 

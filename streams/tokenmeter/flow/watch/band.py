@@ -31,7 +31,7 @@ def band(detector: Detector, row: int, buckets: Longs, exposure: Doubles) -> tup
     seasons = {int(hour): season.factors(c, int(hour)) if counts else (one, one, one) for hour in np.unique(hours)}
     now, highest = (np.array([float(seasons[int(h)][i][at if counts else 0]) for h in hours]) for i in (0, 1))
     phi = float(residual.dispersion(c)[at])
-    needed = plan.score * float(habit.scale(c, plan.buckets_day)[at])
+    needed = plan.score * float(habit.scale(c, c.age, plan.buckets_day)[at])
     beyond = max(needed - settings.TAIL_SCORE, 0) * LN_10
     x = (math.sqrt(1 + 4 * CURVE * beyond) - 1) / (2 * CURVE)
     z = float(c.tail_start[at]) + x * float(c.tail_excess[at])

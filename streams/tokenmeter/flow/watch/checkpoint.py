@@ -75,7 +75,9 @@ def restored(feed: Feed, plan: Settings, state: WatchState, rows: Rows) -> Watch
     had = Settings(plan.bucket_s, Sensitivity[state.sensitivity.upper()])
     watch = Watch(feed, had, state.partition, state.told_from)
     numbers = range(chunks(state))
-    missing = [one for chunk in numbers for part in parts(feed) if (one := (part, chunk)) not in rows]
+    # A measure that is newer than the checkpoint begins with it.
+    had_parts = parts(feed)[: 2 + len(state.pools)]
+    missing = [one for chunk in numbers for part in had_parts if (one := (part, chunk)) not in rows]
     if missing:
         raise Fatal(f"{feed.state}/{state.partition}: checkpoint {state.checkpoint} lacks {missing[0]}", hint=ANEW)
     names = [name for chunk in numbers for name in rows[SUBJECTS, chunk].names]
@@ -89,15 +91,20 @@ def restored(feed: Feed, plan: Settings, state: WatchState, rows: Rows) -> Watch
     watch.collect.away = away if away >= 0 else None
     for chunk in numbers:
         begin = chunk * CHUNK_ROWS
-        sums = np.frombuffer(rows[OPEN, chunk].data, "<f8").reshape(len(feed.columns) + 1, -1)
-        for name, column in zip((*feed.columns, LATE), sums, strict=True):
+        places = np.arange(begin, min(begin + CHUNK_ROWS, state.subjects), dtype=np.int64)
+        sums = np.frombuffer(rows[OPEN, chunk].data, "<f8").reshape(-1, len(places))
+        for name, column in zip((*feed.columns[: len(sums) - 1], LATE), sums, strict=True):
             watch.collect.restore(name, begin, column)
+        subjects = watch.subjects.rows[begin : begin + CHUNK_ROWS]
+        groups = [-1 if one is None else watch.subjects.group(one.group) for one in subjects]
         for watched, detector in zip(feed.measures, watch.detectors, strict=True):
-            detector.add(np.full(sums.shape[1], -1, np.int64))
-            places = np.arange(begin, begin + sums.shape[1], dtype=np.int64)
-            detector.restore(places, rows[watched.measure.name, chunk].data)
-    for detector, pools in zip(watch.detectors, state.pools, strict=True):
+            detector.add(np.array(groups, np.int64))
+            if watched.measure.name in had_parts:
+                detector.restore(places, rows[watched.measure.name, chunk].data)
+    for detector, pools in zip(watch.detectors, state.pools, strict=False):
         detector.load_pools(pools)
+    for detector in watch.detectors[len(state.pools) :]:
+        detector.next_bucket = watch.detectors[0].next_bucket
     return watch
 
 

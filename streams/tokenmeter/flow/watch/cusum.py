@@ -1,7 +1,8 @@
-"""Slow burn, drop and silence: cumulative sums in nats, each measured against the subject's own daily maxima.
+"""Burn, slow shift, drop and silence: cumulative sums in nats, each measured against the subject's own daily maxima.
 
-Up:      C ← max(0, C + (y'·ln c − (c−1)·μ) / D), c = SHIFT: the log likelihood ratio of c·μ against μ for a count.
-Down:    C ← max(0, C + ((1−1/c)·μ − y'·ln c) / D).
+Up:      C ← max(0, C + (y'·ln c − (c−1)·μ) / D), c = SHIFT_UP: the log likelihood ratio of c·μ against μ for a count.
+Slow:    the same of whole hours, once an hour, c = SHIFT_SLOW: a level that rises by half is told after half a day.
+Down:    C ← max(0, C + ((1−c)·μ + y'·ln c) / D), c = SHIFT_DOWN.
 Silence: C ← C + 2μ/(2+φμ) while y = 0, else 0: not more than ln(1+φμ)/φ, −ln of a negative binomial's zero.
 D = 1 + max(φμ, φₕ·Σμ of an hour) is variance over mean: of a bucket, or of an hour where its buckets move together.
 A sum whose model is right has daily maxima of about PEAK_CALIBRATED; that of a subject whose days reach higher is
@@ -11,55 +12,88 @@ PEAK_CALIBRATED_FALLS: days differ more in what is missing than in what is too m
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.exact import LN_10, Floats, Mask
+from tokenmeter.flow.watch.exact import LN_10, Floats, Ints, Mask
 from tokenmeter.flow.watch.state import Columns
 
-LN_SHIFT = 0.40546511
+LN_SHIFT_UP, LN_SHIFT_SLOW, LN_SHIFT_DOWN = 0.69314718, 0.33647224, -0.40546511
 SCALE_MIN = 0.4
-"""A sum of a subject whose days never reach far counts for the inverse at most."""
+"""A sum of a subject whose days never reach far counts for the inverse at most; that of a burn and of a slow shift:"""
+SCALE_MIN_RISES = 0.2
+SCALE_MIN_SLOW = 0.5
+SHIFTING = 1.0
+"""A slow shift's excess is counted from the hour in which its score is over this."""
 CAP = 20.0
 """A sum stops at so many nats of its own scale, so that it comes down again."""
 
 
-def scales(c: Columns, buckets_day: int) -> tuple[Floats, Floats, Floats]:
-    """s of up, down and silence (rows)."""
+class Scale(NamedTuple):
+    """What a sum is multiplied by to be a score, and where it stops (rows each)."""
+
+    points: Floats
+    cap: Floats
+
+    @classmethod
+    def of(cls, s: Floats) -> Scale:
+        return cls(1 / (s * np.float32(LN_10)), CAP * s)
+
+
+def scales(c: Columns, age: Ints, buckets_day: int) -> tuple[Scale, Scale, Scale, Scale]:
+    """Of up, slow, down and silence."""
     peaks = (
-        (c.peak_up, settings.PEAK_CALIBRATED),
-        (c.peak_down, settings.PEAK_CALIBRATED_FALLS),
-        (c.peak_quiet, settings.PEAK_CALIBRATED_FALLS),
+        (c.peak_up, settings.PEAK_CALIBRATED, SCALE_MIN_RISES),
+        (c.peak_slow, settings.PEAK_CALIBRATED_SLOW, SCALE_MIN_SLOW),
+        (c.peak_down, settings.PEAK_CALIBRATED_FALLS, SCALE_MIN),
+        (c.peak_quiet, settings.PEAK_CALIBRATED_FALLS, SCALE_MIN),
     )
-    up, down, quiet = (
-        np.maximum(peak * np.float32(1 / calibrated), np.float32(SCALE_MIN)) for peak, calibrated in peaks
+    up, slow, down, quiet = (
+        np.maximum(peak * np.float32(1 / calibrated), np.float32(least)) for peak, calibrated, least in peaks
     )
     # While the week was not known the sum was held down: what it never did then says little of what it does now.
-    fresh = (c.age >= settings.WEEK_DAYS * buckets_day) & (c.age < settings.HELD_DAYS * buckets_day)
-    return np.where(fresh, np.maximum(up, np.float32(1)), up), down, quiet
+    fresh = (age >= settings.WEEK_DAYS * buckets_day) & (age < settings.HELD_DAYS * buckets_day)
+    up = np.where(fresh, np.maximum(up, np.float32(1)), up)
+    return Scale.of(up), Scale.of(slow), Scale.of(down), Scale.of(quiet)
 
 
-def add(now: Floats, top: Floats, step: Floats, scale: Floats) -> Floats:
+def add(now: Floats, top: Floats, step: Floats, scale: Scale) -> Floats:
     """Move one sum by ``step`` (rows, nats) in place; returns its score, −log10 p."""
     now += step
     np.maximum(now, 0, out=now)
-    np.minimum(now, CAP * scale, out=now)
+    np.minimum(now, scale.cap, out=now)
     np.maximum(top, now, out=top)
-    found: Floats = now / (scale * np.float32(LN_10))
+    found: Floats = now * scale.points
     return found
 
 
-def up(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Floats) -> Floats:
-    step = (y * np.float32(LN_SHIFT) - mean * np.float32(settings.SHIFT - 1)) / divisor
+def up(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Scale) -> Floats:
+    step = (y * np.float32(LN_SHIFT_UP) - mean * np.float32(settings.SHIFT_UP - 1)) / divisor
     return add(c.sum_up, c.top_up, step, scale)
 
 
-def down(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Floats) -> Floats:
-    step = (mean * np.float32(1 - 1 / settings.SHIFT) - y * np.float32(LN_SHIFT)) / divisor
+def slow(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Scale) -> None:
+    """Fold an hour. The sum of a subject in alarm is spent by an hour that is under what it waits for."""
+    step = (y * np.float32(LN_SHIFT_SLOW) - mean * np.float32(settings.SHIFT_SLOW - 1)) / divisor
+    add(c.sum_slow, c.top_slow, step, scale)
+    c.sum_slow[(c.state_up > 0) & (step < 0)] = 0
+
+
+def shifted(c: Columns, age: Ints, scale: Scale, buckets_day: int) -> Floats:
+    """The score of the slow sum (rows), the same all through an hour; 0 under SHIFTING and the age of SLOW_DAYS."""
+    found: Floats = c.sum_slow * scale.points
+    found[(age < settings.SLOW_DAYS * buckets_day) | (found <= SHIFTING)] = 0
+    return found
+
+
+def down(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Scale) -> Floats:
+    step = (mean * np.float32(1 - settings.SHIFT_DOWN) + y * np.float32(LN_SHIFT_DOWN)) / divisor
     return add(c.sum_down, c.top_down, step, scale)
 
 
-def silence(c: Columns, y: Floats, mean: Floats, phi: Floats, scale: Floats) -> Floats:
+def silence(c: Columns, y: Floats, mean: Floats, phi: Floats, scale: Scale) -> Floats:
     quiet = (y <= 0).astype(np.float32)
     now = c.sum_quiet
     now *= quiet
@@ -68,5 +102,6 @@ def silence(c: Columns, y: Floats, mean: Floats, phi: Floats, scale: Floats) -> 
 
 def forget(c: Columns, rows: Mask) -> None:
     """Empty the sums of ``rows``."""
-    for total in (c.sum_up, c.sum_down, c.sum_quiet, c.top_up, c.top_down, c.top_quiet):
+    sums, tops = (c.sum_up, c.sum_slow, c.sum_down, c.sum_quiet), (c.top_up, c.top_slow, c.top_down, c.top_quiet)
+    for total in (*sums, *tops):
         total[rows] = 0

@@ -53,11 +53,15 @@ class Detector:
 
     def reuse(self, rows: Longs, groups: Longs) -> None:
         """Give the rows of subjects that are gone to new ones: forgets everything of them."""
-        fresh = Block()
-        self._start(fresh.extend(1))
-        records = np.repeat(pack(fresh.columns, np.zeros(1, np.intp)), len(rows))
+        records = np.repeat(self._fresh(), len(rows))
         records["group"] = groups
         self.restore(rows, records.tobytes())
+
+    def _fresh(self) -> NDArray[np.void]:
+        """The record of a new subject (1)."""
+        block = Block()
+        self._start(block.extend(1))
+        return pack(block.columns, np.zeros(1, np.intp))
 
     def records(self, rows: Longs) -> NDArray[np.void]:
         """The state of ``rows``, one record each, as it goes to ``watch.state``."""
@@ -69,7 +73,7 @@ class Detector:
 
     def restore(self, rows: Longs, values: bytes) -> None:
         """Put records of ``watch.state``, joined as bytes, into ``rows``."""
-        records = parse(len(rows), values)
+        records = parse(len(rows), values, self._fresh())
         for number, block in enumerate(self.blocks):
             here = rows // BLOCK_ROWS == number
             unpack(block.columns, rows[here] % BLOCK_ROWS, records[here])
@@ -128,7 +132,7 @@ class Detector:
         self.next_bucket = bucket
         for block in self.blocks:
             c, block.hourly = block.columns, None
-            c.hour_y[:] = c.hour_mean[:] = 0
+            c.hour_y[:] = c.hour_mean[:] = c.hour_late[:] = 0
             for since in (c.begun_up, c.begun_down, c.opened_up, c.opened_down, c.last_up, c.last_down):
                 np.minimum(since, bucket, out=since)
         for groups in self.groups:

@@ -113,8 +113,9 @@ def accumulate(side: Side, bucket: int, running: Mask, excess: Floats) -> None:
 
 def advance(
     side: Side, seen: Seen, bucket: int, measure: settings.Measure, plan: settings.Settings
-) -> tuple[NDArray[np.void], NDArray[np.intp]]:
-    """Move the episodes of the rows in ``seen`` by one bucket; returns what to tell and the rows of a new normal."""
+) -> tuple[NDArray[np.void], NDArray[np.intp], NDArray[np.intp]]:
+    """Move the episodes of the rows in ``seen`` by one bucket; returns what to tell, the rows of a new normal and all
+    rows whose episode ended."""
     rows, score, price = seen.rows, seen.score, seen.price
     state = side.state[rows]
     excess = side.excess[rows]
@@ -136,7 +137,7 @@ def advance(
     worse = (state == OPEN) & moved & (impact >= settings.WORSE * side.told[rows])
     said[worse] = SAID_WORSE
     running = begins | (state > NONE)
-    last = np.where(moved, bucket, side.last[rows])
+    last = np.where(moved & running, bucket, side.last[rows])
     opened = np.where(begins | (said == OPENED), bucket, side.opened[rows])
     over = running & (bucket - last >= settings.QUIET_MINUTES * 60 / plan.bucket_s)
     hours = np.where(state == OPEN, settings.NEW_NORMAL_HOURS, settings.UNTOLD_HOURS)
@@ -163,4 +164,4 @@ def advance(
     side.kind[rows], side.last[rows], side.opened[rows] = kind, last, opened
     ended = rows[ends]
     side.sum[ended] = side.excess[ended] = 0
-    return alerts, rows[shifted]
+    return alerts, rows[shifted], ended

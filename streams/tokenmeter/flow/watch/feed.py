@@ -55,8 +55,9 @@ class Feed:
     """Where its checkpoints are: of each partition one transaction at a time, or a dead one would hide another's."""
     record: str
     measures: tuple[Watched, ...]
+    """New ones come last: a checkpoint that lacks them is read."""
     columns: tuple[str, ...]
-    """All that ``read`` gives, in order."""
+    """All that ``read`` gives, in order. New ones come last, too."""
     levels: int
     """How many subjects a line counts for at most."""
     read: Callable[[pl.DataFrame, Longs], Lines]

@@ -13,12 +13,14 @@ import math
 import numpy as np
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.exact import LN_10, Floats
+from tokenmeter.flow.watch.exact import LN_10, Floats, Ints
 from tokenmeter.flow.watch.state import Columns
 
 CUT = 3.0
-SCALE_MIN = 0.7
-"""A spike's score is raised by the inverse at most."""
+SCALE_MIN = 0.5
+"""A spike's score is raised by the inverse at most; under the age of FRESH_DAYS:"""
+SCALE_MIN_FRESH = 0.7
+FRESH_DAYS = 14
 
 
 def expected(buckets_day: int) -> float:
@@ -28,13 +30,14 @@ def expected(buckets_day: int) -> float:
 
 def start(c: Columns, buckets_day: int) -> None:
     c.peak_spike[:] = expected(buckets_day) * settings.PEAK_PRIOR_SPIKE
-    for peak in (c.peak_up, c.peak_down, c.peak_quiet):
-        peak[:] = settings.PEAK_PRIOR
+    c.peak_up[:] = c.peak_slow[:] = settings.PEAK_PRIOR
+    c.peak_down[:] = c.peak_quiet[:] = settings.PEAK_PRIOR_FALLS
 
 
-def scale(c: Columns, buckets_day: int) -> Floats:
+def scale(c: Columns, age: Ints, buckets_day: int) -> Floats:
     """What the spikes' score is divided by (rows)."""
-    found: Floats = np.maximum(c.peak_spike * np.float32(1 / expected(buckets_day)), np.float32(SCALE_MIN))
+    least = np.where(age < FRESH_DAYS * buckets_day, np.float32(SCALE_MIN_FRESH), np.float32(SCALE_MIN))
+    found: Floats = np.maximum(c.peak_spike * np.float32(1 / expected(buckets_day)), least)
     return found
 
 
@@ -52,6 +55,7 @@ def learn_day(c: Columns, buckets_day: int) -> None:
     for top, peak in (
         (c.top_spike, c.peak_spike),
         (c.top_up, c.peak_up),
+        (c.top_slow, c.peak_slow),
         (c.top_down, c.peak_down),
         (c.top_quiet, c.peak_quiet),
     ):

@@ -8,32 +8,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokenmeter.flow.watch import cusum, habit, residual, season
+from tokenmeter.flow.watch.cusum import Scale
 from tokenmeter.flow.watch.exact import Floats
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.flow.watch.state import Columns
 
+INFLATION_MAX = 0.4
+"""The burn's variance counts no more of the spread of whole hours: more is of hours not yet known, and its scale knows
+what they do."""
+
 
 @dataclass(frozen=True)
 class Hourly:
-    """Each (rows): the season and its neighbours' extremes, scales without unit, φₕ × buckets an hour."""
+    """Each (rows): the season and its neighbours' extremes, scales without unit, a slow shift's score, φₕ × buckets an
+    hour."""
 
     hour: int
     factor: Floats
     highest: Floats
     lowest: Floats
     spike: Floats
-    up: Floats
-    down: Floats
-    quiet: Floats
+    up: Scale
+    slow: Scale
+    shifted: Floats
+    shifting: NDArray[np.intp]
+    """Where ``shifted`` is not 0."""
+    down: Scale
+    quiet: Scale
     inflation: Floats
 
     @classmethod
-    def of(cls, c: Columns, hour: int, seasonal: bool, plan: Settings) -> Hourly:
+    def of(cls, c: Columns, hour: int, passed: int, seasonal: bool, plan: Settings) -> Hourly:
+        """``passed`` buckets of the hour are over: what follows from the age follows from that at its beginning."""
+        age = c.age - passed
         one = np.ones(c.rows, np.float32)
         now, highest, lowest = season.factors(c, hour) if seasonal else (one, one, one)
-        up, down, quiet = cusum.scales(c, plan.buckets_day)
-        inflation = residual.hour_dispersion(c) * np.float32(plan.buckets_hour)
-        spike = habit.scale(c, plan.buckets_day)
-        return cls(hour, now, highest, lowest, spike, up, down, quiet, inflation)
+        up, slow, down, quiet = cusum.scales(c, age, plan.buckets_day)
+        shifted = cusum.shifted(c, age, slow, plan.buckets_day)
+        inflation = np.minimum(residual.hour_dispersion(c), INFLATION_MAX) * np.float32(plan.buckets_hour)
+        spike = habit.scale(c, age, plan.buckets_day)
+        return cls(
+            hour, now, highest, lowest, spike, up, slow, shifted, np.flatnonzero(shifted), down, quiet, inflation
+        )

@@ -28,7 +28,7 @@ def step(c: Columns, plan: Plan, bucket: int, value: Floats, exposure: Floats, j
     zero, one = np.zeros(len(rows), np.float32), np.ones(len(rows), np.float32)
     kind = np.full(len(rows), Kind.LOSS, np.uint8)
     seen = Seen(rows, score[rows], kind, lost[rows] <= 0, zero, value[rows], value[rows], zero, one)
-    alerts, _ = advance(side, seen, bucket, plan.measure, plan.settings)
+    alerts, _, _ = advance(side, seen, bucket, plan.measure, plan.settings)
     votes = votes_of(c.group, side.excess, seen, plan.settings)
     alerts["group"] = c.group[alerts["row"]]
     c.age += 1

@@ -39,6 +39,7 @@ def forgetting(age: Ints, discount: float) -> Floats | float:
 
 def deviations(y: Floats, mean: Floats, phi: Floats) -> Floats:
     """z (rows)."""
+    phi = np.minimum(phi, np.float32(settings.RESIDUAL_DISPERSION_MAX))
     a = (y + 0.375) * phi
     b = (mean + 0.375) * phi
     ratio = (np.sqrt(a) + np.sqrt(a + 1)) / (np.sqrt(b) + np.sqrt(b + 1))

@@ -26,8 +26,8 @@ def factors(c: Columns, hour: int) -> tuple[Floats, Floats, Floats]:
     return now, np.maximum(np.maximum(before, now), after), np.minimum(np.minimum(before, now), after)
 
 
-def learn(c: Columns, hour: int, variance: Floats, buckets_day: int) -> None:
-    """Fold the hour that ended; ``variance`` (rows) is φₕ, of whole hours."""
+def learn(c: Columns, hour: int, variance: Floats, buckets_day: int, share: Floats) -> None:
+    """Fold the hour that ended; ``variance`` (rows) is φₕ, of whole hours. ``share`` (rows) of it is believed."""
     mean = np.maximum(c.hour_mean, 1e-3)
     v = 1 / mean + np.maximum(variance, HOUR_VARIANCE_MIN)
     ratio = c.hour_y / mean
@@ -36,10 +36,10 @@ def learn(c: Columns, hour: int, variance: Floats, buckets_day: int) -> None:
     seen = ratio / week
     # One odd day, a first weekend say, halves or doubles at most what three days agreed on.
     seen = np.where(days >= 3, np.clip(seen, day / 2, day * 2), seen)
-    _move(day, seen, _gain(v, days, DAY_PRIOR, DAY_GAIN_MIN))
+    _move(day, seen, _gain(v, days, DAY_PRIOR, DAY_GAIN_MIN) * share)
     # An hour of the week is told from that of the day once the day is known, after the first week.
     weeks = np.floor(days / 7)
-    _move(week, ratio / day, _gain(v, np.maximum(weeks - 1, 0), WEEK_PRIOR, WEEK_GAIN_MIN) * (weeks >= 1))
+    _move(week, ratio / day, _gain(v, np.maximum(weeks - 1, 0), WEEK_PRIOR, WEEK_GAIN_MIN) * (weeks >= 1) * share)
 
 
 def _gain(v: Floats, visits: Floats, prior: float, least: float) -> Floats:

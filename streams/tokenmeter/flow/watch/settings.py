@@ -22,7 +22,7 @@ class Sensitivity(Enum):
     CLOSE and HIGH are well under it.
     """
 
-    CLOSE = 3000
+    CLOSE = 2000
     """For some dozens of series that a person follows: one false alarm a month and subject at most."""
     HIGH = 100
     NORMAL = 10
@@ -86,10 +86,19 @@ class Settings:
     def buckets_day(self) -> int:
         return 86400 // self.bucket_s
 
+    def buckets(self, days: float) -> int:
+        """So many days; an integer, as ages are: comparing them to a float takes five times as long."""
+        return int(days * self.buckets_day)
+
     @property
     def score(self) -> float:
         """−log10 p that an alert needs. Rounded, as a library's logarithm may differ in its last bit."""
         return round(self.sensitivity.score(self.buckets_day), 6)
+
+    @property
+    def week_allowance(self) -> float:
+        """See WEEK_ALLOWANCE."""
+        return WEEK_ALLOWANCE_CLOSE if self.sensitivity is Sensitivity.CLOSE else WEEK_ALLOWANCE
 
     def discount(self, half_life_days: float) -> float:
         """What is left of a weight after one bucket. Rounded to twelve digits: ``**`` may differ in its last bit."""
@@ -103,6 +112,9 @@ SIZE_DAYS = 7.0
 RECENT_DAYS = 1 / 24
 """Half-life of the level that becomes the new normal: an hour."""
 DISPERSION_MIN, DISPERSION_MAX = 0.01, 100.0
+RESIDUAL_DISPERSION_MAX = 1.0
+"""Residuals are measured with no more: a few outbursts of a quiet subject would hide the next one. Its tail knows the
+rest."""
 TAUGHT_DEVIATIONS = 4.0
 """What a bucket teaches is cut at so many deviations over its expectation."""
 TAIL_SHARE = 0.02
@@ -113,18 +125,20 @@ TAIL_START_MIN, TAIL_EXCESS_MIN = 2.05, 0.37
 """The standard normal's quantile and mean excess there: no subject's tail is thought lighter than that."""
 TAIL_EXCESS_PRIOR, TAIL_PRIOR_COUNT, TAIL_MEMORY = 0.45, 10.0, 400.0
 TAIL_EXCESS_CUT = 8.0
-SHIFT = 1.5
-"""The ratio to the expectation that the cumulative sums wait for, and its inverse for a drop."""
-PEAK_CALIBRATED = 4.0
-PEAK_CALIBRATED_FALLS = 2.5
+SHIFT_UP, SHIFT_SLOW, SHIFT_DOWN = 2.0, 1.4, 1 / 1.5
+"""The ratio to the expectation that each cumulative sum waits for: of buckets, of whole hours, of a drop."""
+PEAK_CALIBRATED, PEAK_CALIBRATED_SLOW, PEAK_CALIBRATED_FALLS = 4.0, 2.5, 2.5
 """Mean daily maximum of a cumulative sum whose model is right."""
-PEAK_PRIOR, PEAK_PRIOR_SPIKE, PEAK_GAIN_MIN = 8.0, 1.0, 1 / 20
+PEAK_PRIOR, PEAK_PRIOR_FALLS, PEAK_PRIOR_SPIKE, PEAK_GAIN_MIN = 4.0, 8.0, 1.0, 1 / 20
 YOUNG_DAYS = 1.0
 """Under this age a subject is judged by what newcomers do."""
 FIRST_WEEK_DAYS, NEW_SHARE = 7.0, 2.0
 """Under this age a count's score is at most so many times what its spend scores among newcomers: no more is known."""
-WEEK_DAYS, WEEK_ALLOWANCE = 21.0, 1.6
-"""Until a subject has shown three weeks, its slow burn is measured against so many times the expectation."""
+WEEK_DAYS, WEEK_ALLOWANCE, WEEK_ALLOWANCE_CLOSE = 21.0, 1.6, 1.0
+"""Until a subject has shown three weeks, its burn is measured against so many times the expectation. A first Monday
+that is told is an alarm a subject: what CLOSE is allowed in a month."""
+SLOW_DAYS = 21.0
+"""Under this age, before each hour of the week was seen three times, a slow shift is added up and not told."""
 HELD_DAYS = 42.0
 """From WEEK_DAYS to this age a slow burn's scale is 1 at least."""
 SEASON_DAYS = 3.0

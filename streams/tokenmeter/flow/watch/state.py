@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenmeter.flow.watch.exact import Bytes, Floats, Ints
 
 BLOCK_ROWS = 12_500
-VERSION = 1
+VERSION = 2
 HOURS_WEEK = 168
 
 _F, _I, _B = np.dtype("<f4"), np.dtype("<i4"), np.dtype("u1")
@@ -49,13 +49,17 @@ class Columns:
     score_2: Floats
     top_spike: Floats  # the highest score today
     peak_spike: Floats  # mean of the daily maxima of the score
+    hour_late: Floats  # what of hour_y is not judged, over its expectation
     sum_up: Floats  # cumulative sum, nats
+    sum_slow: Floats  # of whole hours
     sum_down: Floats
     sum_quiet: Floats  # of silence
     top_up: Floats  # its maximum today
+    top_slow: Floats
     top_down: Floats
     top_quiet: Floats
     peak_up: Floats  # mean of the daily maxima
+    peak_slow: Floats
     peak_down: Floats
     peak_quiet: Floats
     excess_up: Floats  # value over expectation since the sum left zero
@@ -92,6 +96,9 @@ def _field(name: str, annotation: str) -> tuple[str, np.dtype[Any], tuple[int, .
 FIELDS = [_field(name, annotation) for name, annotation in Columns.__annotations__.items()]
 RECORD = np.dtype([("version", "u1"), *FIELDS])
 """One subject's state on ``watch.state``."""
+SINCE_2 = ("hour_late", "sum_slow", "top_slow", "peak_slow")
+RECORD_1 = np.dtype([("version", "u1"), *(field for field in FIELDS if field[0] not in SINCE_2)])
+"""The same as version 1 had it."""
 
 
 class Block:
@@ -126,11 +133,19 @@ def pack(columns: Columns, rows: NDArray[np.intp]) -> NDArray[np.void]:
     return records
 
 
-def parse(rows: int, values: bytes) -> NDArray[np.void]:
-    """The records in ``values``. Another version or width is an error."""
-    if len(values) != rows * RECORD.itemsize:
+def parse(rows: int, values: bytes, fresh: NDArray[np.void]) -> NDArray[np.void]:
+    """The records in ``values``. What version 1 did not know is as in ``fresh``, the record of a new subject; any other
+    version or width is an error."""
+    if rows and len(values) == rows * RECORD_1.itemsize and values[0] == 1:
+        old = np.frombuffer(values, RECORD_1)
+        records = np.repeat(fresh, rows)
+        for name in RECORD_1.names or ():
+            records[name] = old[name]
+        records["version"] += VERSION - 1
+    elif len(values) == rows * RECORD.itemsize:
+        records = np.frombuffer(values, RECORD)
+    else:
         raise ValueError(f"{rows} records of watch.state have {RECORD.itemsize} bytes each, not {len(values)} in all")
-    records = np.frombuffer(values, RECORD)
     if not (records["version"] == VERSION).all():
         raise ValueError(f"a record of watch.state is not of version {VERSION}; hint: rebuild it with a backtest")
     return records

@@ -1,7 +1,7 @@
 """One bucket of one block: judge it by what was known before, then learn from it.
 
 The order is fixed: size, expectation, residual, scores, episodes of both directions, then everything that learns. What
-an open episode shows does not teach the dispersion, the tail and the season; the level sees it cut at
+an open episode shows does not teach the tail and teaches the season little; level and dispersion see it cut at
 TAUGHT_DEVIATIONS.
 """
 
@@ -24,6 +24,8 @@ MONDAY_HOURS = 72
 FALLS_DAYS = 14
 """A weekend is no silence: too little is judged once a subject has shown two weekends."""
 MEAN_MIN = np.float32(1e-4)
+EPISODE_SHARE = 0.25
+"""The season believes so much of an hour that ends in an episode, told or not: else the next hour expects it."""
 NOTHING = Found(np.zeros(0, ALERT), np.zeros(0, VOTE))
 
 
@@ -45,7 +47,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         return loss.step(c, plan, bucket, value, exposure, judged)
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
-    young = c.age < settings.YOUNG_DAYS * config.buckets_day
+    young = c.age < config.buckets(settings.YOUNG_DAYS)
     new = size.unknown(c)
     unit = size.typical(c, new, value, squares)
     price = size.price(c, new, value, paid)
@@ -53,7 +55,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 
     usual = level.rate(c) * exposure
     if block.hourly is None or block.hourly.hour != hour:
-        block.hourly = Hourly.of(c, hour, counts, config)
+        block.hourly = Hourly.of(c, hour, bucket % config.buckets_hour, counts, config)
     h: Hourly = block.hourly
     mean = usual * h.factor + MEAN_MIN
     high, low = usual * h.highest + MEAN_MIN, usual * h.lowest + MEAN_MIN
@@ -67,18 +69,19 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 
     spike = habit.calibrated(c, tail.score(c, z), h.spike)
     # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
-    unsure = c.age < settings.WEEK_DAYS * config.buckets_day
-    usual_up = np.where(unsure, high * np.float32(settings.WEEK_ALLOWANCE), high) if unsure.any() else high
+    unsure = c.age < config.buckets(settings.WEEK_DAYS)
+    usual_up = np.where(unsure, high * np.float32(config.week_allowance), high) if unsure.any() else high
     burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
+    burn[h.shifting] = np.maximum(burn[h.shifting], h.shifted[h.shifting])
     drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
-    learning = c.age < settings.SEASON_DAYS * config.buckets_day
+    learning = c.age < config.buckets(settings.SEASON_DAYS)
     if learning.any():
         # Days without hours to expect would add up their own shape.
         cusum.forget(c, learning)
         burn = np.where(learning, np.float32(0), burn)
     score = np.maximum(spike, burn)
-    first_week = c.age < settings.FIRST_WEEK_DAYS * config.buckets_day
+    first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
     if first_week.any():
         rare = newcomers.score(paid)
         if counts and seen.paid is not None:
@@ -89,7 +92,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         score *= judged
     lack = np.maximum(drop, silence) if plan.measure.falls else none
     if plan.measure.falls:
-        lack *= judged & (c.age >= FALLS_DAYS * config.buckets_day)
+        lack *= judged & (c.age >= config.buckets(FALLS_DAYS))
 
     half = np.float32(config.score / 2)
     results = []
@@ -97,7 +100,10 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         rising = points is score
         amount = off * unit if whole else off * unit * judged
         votes = points >= settings.GROUP_VOTE
-        accumulate(side, bucket, (side.sum > 0) | votes, amount)
+        running = (side.sum > 0) | votes
+        if rising:
+            running[h.shifting] |= h.shifted[h.shifting] > 0
+        accumulate(side, bucket, running, amount)
         rows = np.flatnonzero(votes | (side.state > NONE))
         if not len(rows):
             results.append(NOTHING)
@@ -122,7 +128,12 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             day,
             price[rows],
         )
-        alerts, shifted = advance(side, facts, bucket, plan.measure, config)
+        if not ((facts.score >= config.score) | (side.state[rows] > NONE)).any():  # as it is nearly always
+            results.append(Found(NOTHING.alerts, votes_of(c.group, side.excess, facts, config)))
+            continue
+        alerts, shifted, ended = advance(side, facts, bucket, plan.measure, config)
+        if rising:
+            c.sum_slow[ended] = h.shifted[ended] = 0
         alerts["group"] = c.group[alerts["row"]]
         results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
         level.accept(c, shifted)
@@ -133,13 +144,15 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     tail.learn(c, z, calm.astype(np.float32))
     size.learn(c, value, squares, paid, plan.size)
     c.hour_y += taught
+    if not whole:
+        c.hour_late += taught - up_y
     c.hour_mean += usual
     c.age += 1
     c.idle += 1
     c.idle[value > 0] = 0
     end = (bucket + 1) * config.bucket_s
     if end % 3600 == 0:
-        _learn_hour(c, plan, hour)
+        _learn_hour(c, plan, h)
         block.hourly = None
     if end % 86400 == 0:
         habit.learn_day(c, config.buckets_day)
@@ -147,11 +160,14 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     return Judged(results[0], results[1], paid[young & judged])
 
 
-def _learn_hour(c: Columns, plan: Plan, hour: int) -> None:
-    counts = plan.measure.form is Form.COUNT
-    factor = season.factors(c, hour)[0] if counts else np.ones(c.rows, np.float32)
+def _learn_hour(c: Columns, plan: Plan, h: Hourly) -> None:
     hours = c.age // plan.settings.buckets_hour
-    residual.learn_hour(c, c.hour_mean * factor, residual.forgetting(hours, plan.hour_spread))
-    if counts:
-        season.learn(c, hour, residual.hour_dispersion(c), plan.settings.buckets_day)
-    c.hour_y[:] = c.hour_mean[:] = 0
+    mean = c.hour_mean * h.highest
+    cusum.slow(c, c.hour_y - c.hour_late, mean, 1 + residual.hour_dispersion(c) * mean, h.slow)
+    # What the first weeks added up is of learning.
+    c.sum_slow[hours == int(settings.SLOW_DAYS * 24)] = 0
+    residual.learn_hour(c, c.hour_mean * h.factor, residual.forgetting(hours, plan.hour_spread))
+    if plan.measure.form is Form.COUNT:
+        share = np.where((c.state_up == NONE) & (c.state_down == NONE), np.float32(1), np.float32(EPISODE_SHARE))
+        season.learn(c, h.hour, residual.hour_dispersion(c), plan.settings.buckets_day, share)
+    c.hour_y[:] = c.hour_mean[:] = c.hour_late[:] = 0

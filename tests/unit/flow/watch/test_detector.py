@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tokenmeter.flow.watch import cusum, tail
 from tokenmeter.flow.watch import step as steps
-from tokenmeter.flow.watch import tail
 from tokenmeter.flow.watch.backtest import Series, backtest
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
@@ -79,9 +79,15 @@ def told() -> dict[str, NDArray[np.void]]:
     return run(world())
 
 
-def alerts(value: Doubles, measure: Measure | None = None, group: int = -1, **columns: Doubles) -> NDArray[np.void]:
+def alerts(
+    value: Doubles,
+    measure: Measure | None = None,
+    group: int = -1,
+    sensitivity: Sensitivity = Sensitivity.NORMAL,
+    **columns: Doubles,
+) -> NDArray[np.void]:
     """What is told of ``value`` (buckets, subjects) of one measure, buckets counted from 0."""
-    detector = Detector(Settings(BUCKET_S), measure)
+    detector = Detector(Settings(BUCKET_S, sensitivity), measure)
     detector.add(np.full(value.shape[1], group))
     found = np.concatenate(
         [
@@ -90,6 +96,7 @@ def alerts(value: Doubles, measure: Measure | None = None, group: int = -1, **co
         ]
     )
     found["bucket"] -= START
+    found["since"] -= START
     return found[found["told"] < Told.RECORDED]
 
 
@@ -127,6 +134,42 @@ def test_a_new_level_burns_and_becomes_the_new_normal(told: Alerts) -> None:
     assert len(opened(found)) == 1 and opened(found)["kind"][0] == Kind.BURN
     assert 0 <= opened(found)["bucket"][0] - AT <= 12 * HOUR
     assert Told.NEW_NORMAL in found["told"]
+
+
+def test_half_as_much_again_is_told_within_a_day() -> None:
+    value = usual(2)
+    value[AT:, 0] *= 1.5
+    (alert,) = [one for one in opened(alerts(value, paid=value * PRICE)) if one["bucket"] < AT + DAY]
+    assert (alert["row"], alert["kind"]) == (0, Kind.BURN)
+    assert alert["since"] >= AT and alert["bucket"] - AT >= 2 * HOUR
+
+
+def test_control_without_sums_of_whole_hours_half_as_much_again_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cusum, "slow", lambda *_: None)
+    value = usual()
+    value[AT:] *= 1.5
+    assert len(opened(alerts(value, paid=value * PRICE))) == 0
+
+
+def doubled_office() -> Doubles:
+    """Eighty in office hours, twenty else, and twice that from the tenth hour of the eleventh day: it takes hours to be
+    a tenth of the day."""
+    hours = np.arange(11 * DAY) / HOUR
+    value = np.where((hours % 24 >= 9) & (hours % 24 < 19), 80.0, 20.0)
+    value += np.random.default_rng(9).uniform(0, 8, len(hours))
+    value[hours >= 10 * 24 + 10] *= 2
+    return value[:, None]
+
+
+def test_what_is_not_told_yet_is_not_expected_in_the_next_hour() -> None:
+    (alert,) = opened(alerts(doubled_office(), sensitivity=Sensitivity.CLOSE))
+    assert alert["expected"] < 100
+
+
+def test_control_a_season_that_believes_an_episode_expects_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "EPISODE_SHARE", 1.0)
+    (alert,) = opened(alerts(doubled_office(), sensitivity=Sensitivity.CLOSE))
+    assert alert["expected"] > 120
 
 
 @pytest.mark.parametrize(("name", "kind"), [("silent", Kind.SILENCE), ("half", Kind.DROP)])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch import exact
+from tokenmeter.flow.watch import exact, settings
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.collect import Collect
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.episodes import ALERT, Told
 from tokenmeter.flow.watch.settings import Settings
-from tokenmeter.flow.watch.state import RECORD
+from tokenmeter.flow.watch.state import RECORD, RECORD_1
 
 BUCKET_S = 1800
 SUBJECTS = 7
@@ -54,9 +54,9 @@ def replay(log: list[Line], page: int, restarts: bool = False) -> tuple[bytes, b
     return detector.records(everyone).tobytes(), np.concatenate(told).tobytes()
 
 
-def _again(old: Detector, everyone: NDArray[np.intp]) -> Detector:
-    new = Detector(Settings(BUCKET_S))
-    new.add(np.full(SUBJECTS, -1))
+def _again(old: Detector, everyone: NDArray[np.intp], bucket_s: int = BUCKET_S) -> Detector:
+    new = Detector(Settings(bucket_s))
+    new.add(np.full(len(everyone), -1))
     new.restore(everyone, old.records(everyone).tobytes())
     new.load_pools(old.pools())
     return new
@@ -110,6 +110,46 @@ def test_a_record_survives_the_round_trip_and_another_version_is_refused() -> No
         other.restore(np.array([0]), b"\x07" + values[1 : RECORD.itemsize])
     with pytest.raises(ValueError, match="bytes"):
         other.restore(np.array([0]), values[:-1])
+
+
+def test_a_record_of_the_first_version_is_read_and_its_new_sums_begin_as_a_new_subjects() -> None:
+    detector, other = Detector(Settings(900)), Detector(Settings(900))
+    for one in (detector, other):
+        one.add(np.array([3, -1]))
+    for i in range(6):
+        detector.step(i, Bucket(np.array([3.0, 400.0])))
+    everyone = np.arange(2)
+    records = detector.records(everyone)
+    old = np.zeros(2, RECORD_1)
+    for name in RECORD_1.names or ():
+        old[name] = records[name]
+    old["version"] = 1
+    fresh = other.records(everyone)
+    other.restore(everyone, old.tobytes())
+    read = other.records(everyone)
+    assert {name for name in RECORD.names or () if not (read[name] == records[name]).all()} <= {"top_slow", "sum_slow"}
+    assert all((read[name] == fresh[name]).all() for name in ("peak_slow", "sum_slow", "top_slow"))
+    with pytest.raises(ValueError, match="bytes"):
+        other.restore(np.array([0]), b"\x03" + old[:1].tobytes()[1:])
+
+
+def test_a_restart_within_the_hour_in_which_a_subject_comes_of_age_changes_nothing() -> None:
+    detector = Detector(Settings(900))
+    detector.step(0, Bucket(np.zeros(0)))
+    detector.add(np.array([-1]))
+    rng = np.random.default_rng(2)
+    end = int(settings.WEEK_DAYS * 96) + 8
+    told: list[list[bytes]] = [[], []]
+    for i in range(1, end):
+        value = rng.poisson(40.0 if i < end - 24 else 120.0, 1).astype(np.float64)
+        if i == end - 12:
+            again = _again(detector, np.zeros(1, np.intp), 900)
+        if i >= end - 12:
+            told[1].append(again.step(i, Bucket(value, paid=value)).tobytes())
+            again = _again(again, np.zeros(1, np.intp), 900)
+        told[0].append(detector.step(i, Bucket(value, paid=value)).tobytes())
+    assert told[0][-12:] == told[1]
+    assert detector.records(np.zeros(1, np.intp)).tobytes() == again.records(np.zeros(1, np.intp)).tobytes()
 
 
 def test_a_used_row_forgets_who_had_it() -> None:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 WORKER_THREADS = 4
 FOLDS_MAX = 2
 """Batches decoded at once, whatever the partitions: a decoded batch is several times its bytes."""
-TICK_S = 0.05
+TICK_S = 0.02
 """How often open pages are looked at, so that a page closes by age also when traffic has stopped."""
 CLOCK_S = 1.0
 """How often a caught-up partition is told that time passes."""

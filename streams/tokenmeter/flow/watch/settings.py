@@ -1,8 +1,7 @@
 """What can be set, what a sensitivity costs in false alarms, and every constant of the method with its unit.
 
-No constant was fitted to the labelled series of the bench: they come from simulated streams
-(``tests/bench/watch_streams.py``, ``watch_traffic.py``) and hand-made ones. The series were scored five times
-meanwhile; what they missed led to the rules for young subjects, and their share of false alarms to the preset CLOSE.
+No constant was fitted to the labelled series of the bench. README.md says on what they were chosen, and how often those
+series were looked at.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ class Sensitivity(Enum):
 
     The score an alert needs is −log10 of (that rate a day ÷ buckets a day): a minute's buckets make it 6.2 for HIGH,
     7.2 for NORMAL, 8.2 for LOW. ``make bench-watch`` measures the rate on clean months and says where it is not kept.
-    Measured on 48 335 key-days of simulated clean traffic, minute by minute (95 % interval): CLOSE 141 (109 to 178),
-    HIGH 8 (2 to 21), NORMAL 4 (0.5 to 15), LOW 2 (0 to 12). So none is over what it aims at as far as that tells, and
-    CLOSE and HIGH are well under it.
+    Measured on 48 335 key-days of simulated clean traffic, minute by minute (95 % interval): CLOSE 801 (723 to 885),
+    HIGH 25 (13 to 43), NORMAL 6 (1 to 18), LOW 2 (0 to 12). So none is over what it aims at as far as that tells.
     """
 
     CLOSE = 2000
-    """For some dozens of series that a person follows: one false alarm a month and subject at most."""
+    """For some dozens of series that a person follows: one false alarm in fifty days and subject."""
     HIGH = 100
     NORMAL = 10
     LOW = 1

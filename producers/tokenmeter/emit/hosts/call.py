@@ -146,7 +146,7 @@ class Call:
 
     def done(self, response: Any, status: int = OK) -> None:
         """The whole answer is there."""
-        failure = failure_of(response) if self._fields["operation"] is Operation.RESPONSE else None
+        failure = self._failure(lambda: response)
         if failure is None:
             self._end(lambda: normalise(self._provider, response), status=status)
         else:
@@ -154,13 +154,19 @@ class Call:
 
     def ended(self, status: int = OK) -> None:
         """The stream came to its end."""
-        failure = None
-        if self._fields["operation"] is Operation.RESPONSE and self._seen.get("status") == "failed":
-            failure = failure_of(Reader("openai", self._last).get("response"))
+        failure = self._failure(lambda: Reader("openai", self._last).get("response"))
         if failure is None:
             self._end(self._gathered, status=status)
         else:
             self.refused(failure)
+
+    def _failure(self, response: Callable[[], Any]) -> int | None:
+        if self._fields["operation"] is not Operation.RESPONSE:
+            return None
+        try:
+            return failure_of(response())
+        except Exception:
+            return None  # what is odd about the answer is said by whoever reads it next
 
     def waits(self, unanswered: Poison | None) -> None:
         """Its answer comes with another request. If none comes before cancel(), it is lost for the reason given; None:

@@ -19,7 +19,7 @@ PAGE_MIN_SECONDS = 0.1
 """A second hop must not wait as long as the first: an alert is due within a second of its call."""
 FETCH_BYTES_MIN = 1
 """Entries come in the meters' transactions, which are batches already."""
-DEMAND_INTERVAL_S = 0.05
+DEMAND_INTERVAL_S = 0.15
 """A page that alerts closes at once, but for those that others have just closed."""
 
 

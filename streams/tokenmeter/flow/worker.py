@@ -24,6 +24,7 @@ from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.preflight import port_is_free, topics_exist
+from tokenmeter.flow.standing_back import stand_back
 from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 
@@ -129,7 +130,7 @@ class Worker:
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
         self.config.work_dir.mkdir(parents=True, exist_ok=True)
-        os.nice(self.config.niceness)
+        stand_back(self.config.niceness)
         tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()

@@ -18,7 +18,7 @@ PAGE_MIN_SECONDS = 0.2
 """A meter's page closes at this age when its partition is nearly caught up, so it is as large as the backlog."""
 PAGE_BEHIND_MAX = 2_000
 """A partition is nearly caught up when at most this many offsets are not folded yet, or as many as the page holds."""
-CLOSE_SHARE_MAX = 0.2
+CLOSE_SHARE_MAX = 0.3
 """... and closing its pages takes no more than this share of a CPU: each costs milliseconds, however small."""
 PAGE_EVENTS = 500_000
 PAGE_BYTES_MAX = 256 << 20

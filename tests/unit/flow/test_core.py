@@ -21,7 +21,7 @@ from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
 from tokenmeter.flow.judge import REASON, judge
 from tokenmeter.flow.meter import totals
 from tokenmeter.flow.meter.lines import lines
-from tokenmeter.flow.page import Admission, OpenPage, PageBounds, PageLimits, admit
+from tokenmeter.flow.page import CLOSE_SHARE_MAX, Admission, OpenPage, PageBounds, PageLimits, admit
 from tokenmeter.flow.rate.rated import CHARGE_PICO
 from tokenmeter.flow.rate.unrated import Unrated
 from tokenmeter.flow.watchdog import Watchdog
@@ -190,8 +190,9 @@ def test_a_page_closes_young_when_its_partition_is_nearly_caught_up() -> None:
     assert not OpenPage(0).is_due(4.9, 0, 101, limits)
     assert OpenPage(0).is_due(5, 0, 101, limits)
     assert OpenPage(0, events=101).is_due(0.2, 0, 101, limits), "as large as the backlog"
-    assert not OpenPage(0).is_due(0.9, 0, 0, limits, close_cpu_seconds=0.2), "closing would take too much of the time"
-    assert OpenPage(0).is_due(1.0, 0, 0, limits, close_cpu_seconds=0.2)
+    close_s = 1.0 * CLOSE_SHARE_MAX
+    assert not OpenPage(0).is_due(0.9, 0, 0, limits, close_cpu_seconds=close_s), "closing would take too much of a CPU"
+    assert OpenPage(0).is_due(1.01, 0, 0, limits, close_cpu_seconds=close_s)
     assert OpenPage(0).is_due(1, 0, 0, PageLimits(seconds=1, min_seconds=3))
 
 

@@ -11,7 +11,7 @@ import pytest
 from anthropic import Anthropic, AsyncAnthropic
 
 from support.provider_answers import MESSAGE_TOKENS, PIECES
-from support.provider_server import ProviderServer, provider_server
+from support.provider_server import ProviderServer
 from support.sinks import Failing, Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.anthropic import metered
@@ -19,22 +19,6 @@ from tokenmeter.emit.hosts.anthropic import metered
 CALL: dict[str, Any] = {"max_tokens": 100, "messages": [{"role": "user", "content": "SECRET question"}]}
 CUT = {**MESSAGE_TOKENS, "output_tokens": 1}
 del CUT["reasoning_tokens"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
-@pytest.fixture
-def meter(sink: Kept) -> Meter:
-    return Meter(sink, background=False, customer_id="acme")
 
 
 @pytest.fixture

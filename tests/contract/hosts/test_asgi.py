@@ -15,7 +15,7 @@ from openai import OpenAI
 
 from support.gateway_app import gateway_app, served
 from support.provider_answers import CHAT_TOKENS, MESSAGE_TOKENS, PIECES, RESPONSES_TOKENS
-from support.provider_server import ProviderServer, provider_server
+from support.provider_server import ProviderServer
 from support.sinks import Failing, Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.asgi import MeterMiddleware
@@ -30,25 +30,14 @@ def identify(scope: Any) -> Mapping[str, Any] | None:
     return {"customer_id": customer} if customer else None
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
 @pytest.fixture
 def meter(sink: Kept) -> Meter:
     return Meter(sink, background=False, router="my-gateway", customer_id="nobody-known")
 
 
 @pytest.fixture
-def url(upstream: ProviderServer, meter: Meter) -> Iterator[str]:
-    with served(MeterMiddleware(gateway_app(upstream.url), meter, identify=identify, provider="openai")) as running:
+def url(server: ProviderServer, meter: Meter) -> Iterator[str]:
+    with served(MeterMiddleware(gateway_app(server.url), meter, identify=identify, provider="openai")) as running:
         yield running
 
 
@@ -75,11 +64,11 @@ def test_json_answers_are_metered_for_whoever_holds_the_key(client: OpenAI, url:
 
 
 def test_a_stream_is_asked_for_its_usage_and_the_caller_does_not_see_it(
-    client: OpenAI, sink: Kept, upstream: ProviderServer
+    client: OpenAI, sink: Kept, server: ProviderServer
 ) -> None:
     chunks = list(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True))
     assert len(chunks) == PIECES + 1 and all(chunk.choices for chunk in chunks)
-    assert upstream.requests[-1][1]["stream_options"] == {"include_usage": True}
+    assert server.requests[-1][1]["stream_options"] == {"include_usage": True}
     asked: Any = {"include_usage": True}
     seen = list(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True, stream_options=asked))
     assert seen[-1].choices == [] and seen[-1].usage is not None
@@ -89,9 +78,9 @@ def test_a_stream_is_asked_for_its_usage_and_the_caller_does_not_see_it(
     assert all(event.streamed and event.latency_ms is not None for event in sink.events)
 
 
-def test_what_is_not_hidden_passes_byte_for_byte(url: str, upstream: ProviderServer, sink: Kept) -> None:
+def test_what_is_not_hidden_passes_byte_for_byte(url: str, server: ProviderServer, sink: Kept) -> None:
     body = {"model": "gpt-4o", "messages": MESSAGES, "stream": True, "stream_options": {"include_usage": True}}
-    direct = httpx.post(f"{upstream.url}/v1/chat/completions", json=body)
+    direct = httpx.post(f"{server.url}/v1/chat/completions", json=body)
     through = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"Authorization": "Bearer key-a"})
     assert through.content == direct.content
     hidden = httpx.post(f"{url}/v1/chat/completions", json={**body, "stream_options": None})
@@ -100,8 +89,8 @@ def test_what_is_not_hidden_passes_byte_for_byte(url: str, upstream: ProviderSer
     sink.wait_for(2)
 
 
-def test_messages_in_anthropics_shape(upstream: ProviderServer, meter: Meter, sink: Kept) -> None:
-    app = MeterMiddleware(gateway_app(upstream.url), meter)
+def test_messages_in_anthropics_shape(server: ProviderServer, meter: Meter, sink: Kept) -> None:
+    app = MeterMiddleware(gateway_app(server.url), meter)
     with served(app) as url, Anthropic(api_key="k", base_url=url, max_retries=0) as client:
         call: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 9, "messages": MESSAGES}
         client.messages.create(**call)
@@ -111,15 +100,15 @@ def test_messages_in_anthropics_shape(upstream: ProviderServer, meter: Meter, si
     assert [tokens(event) for event in sink.events] == [MESSAGE_TOKENS] * 2
 
 
-def test_a_caller_who_hangs_up_is_metered_as_cancelled(client: OpenAI, sink: Kept, upstream: ProviderServer) -> None:
-    before = upstream.hung_up
+def test_a_caller_who_hangs_up_is_metered_as_cancelled(client: OpenAI, sink: Kept, server: ProviderServer) -> None:
+    before = server.hung_up
     with client.chat.completions.create(model="endless", messages=MESSAGES, stream=True) as stream:
         for _ in range(3):
             next(stream)
     event = sink.only()
     assert event.cancelled and (event.model, event.customer_id) == ("openai/endless", "customer-a")
     sink.wait_for(2, within_s=0.3)
-    assert len(sink.events) == 1 and upstream.hung_up >= before
+    assert len(sink.events) == 1 and server.hung_up >= before
 
 
 def test_errors_of_the_upstream_and_of_the_app(client: OpenAI, url: str, sink: Kept) -> None:
@@ -161,13 +150,13 @@ def test_an_answer_that_was_compressed_inside(meter: Meter, sink: Kept) -> None:
     assert (sink.only().input_tokens, sink.only().output_tokens) == (3, 4)
 
 
-def test_a_failure_to_meter_never_breaks_the_answer(upstream: ProviderServer) -> None:
+def test_a_failure_to_meter_never_breaks_the_answer(server: ProviderServer) -> None:
     def lost_keys(scope: Any) -> Mapping[str, Any] | None:
         raise KeyError("SECRET")
 
     for identified, error in ((lost_keys, "KeyError"), (None, "RuntimeError")):
         meter = Meter(Failing(RuntimeError("no")), background=False, customer_id="c")
-        app = MeterMiddleware(gateway_app(upstream.url), meter, identify=identified)
+        app = MeterMiddleware(gateway_app(server.url), meter, identify=identified)
         with served(app) as url, OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
             assert client.chat.completions.create(model="m", messages=MESSAGES).usage
             assert list(client.chat.completions.create(model="m", messages=MESSAGES, stream=True))

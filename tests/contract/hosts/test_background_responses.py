@@ -16,26 +16,10 @@ import pytest
 from openai import APIConnectionError, AsyncOpenAI, OpenAI
 
 from support.provider_answers import RESPONSES_TOKENS
-from support.provider_server import ProviderServer, provider_server
+from support.provider_server import ProviderServer
 from support.sinks import Kept
 from tokenmeter.emit.hosts import Meter, background_responses
 from tokenmeter.emit.hosts.openai import metered
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
-@pytest.fixture
-def meter(sink: Kept) -> Meter:
-    return Meter(sink, background=False, customer_id="acme")
 
 
 @pytest.fixture

@@ -4,52 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or its import asks the internet for prices
-litellm = pytest.importorskip("litellm", reason="make test installs it: pip install 'tokenmeter[litellm]'")
-
-from litellm.proxy._types import UserAPIKeyAuth  # noqa: E402
-
-from support.local_time import NEW_YORK, NIGHTS, zone  # noqa: E402
-from support.provider_answers import CHAT_TOKENS, MESSAGE_TOKENS, PIECES, RESPONSES_TOKENS  # noqa: E402
-from support.provider_server import ProviderServer, provider_server  # noqa: E402
-from support.sinks import Failing, Kept  # noqa: E402
-from tokenmeter.emit.credit.answer import OK, Answer  # noqa: E402
-from tokenmeter.emit.hosts import Meter  # noqa: E402
-from tokenmeter.emit.hosts.litellm import from_virtual_key, logger  # noqa: E402
-from tokenmeter.emit.hosts.litellm_credit import CreditRefused  # noqa: E402
-from tokenmeter.events.errors import Misconfigured  # noqa: E402
+from support.local_time import NEW_YORK, NIGHTS, zone
+from support.plain_litellm import UserAPIKeyAuth, called_back, litellm
+from support.provider_answers import CHAT_TOKENS, MESSAGE_TOKENS, PIECES, RESPONSES_TOKENS
+from support.provider_server import ProviderServer
+from support.sinks import Failing, Kept
+from tokenmeter.emit.credit.answer import OK, Answer
+from tokenmeter.emit.hosts import Meter
+from tokenmeter.emit.hosts.litellm import from_virtual_key, logger
+from tokenmeter.emit.hosts.litellm_credit import CreditRefused
+from tokenmeter.events.errors import Misconfigured
 
 # LiteLLM's own warnings are its own.
 pytestmark = pytest.mark.filterwarnings("ignore")
 ASKED = {"include_usage": True}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
 @pytest.fixture
 def meter(sink: Kept) -> Iterator[Meter]:
     meter = Meter(sink, background=False, customer_id="acme")
-    litellm.callbacks = [logger(meter, asked_hosts=["127.0.0.1"])]
-    yield meter
-    litellm.callbacks = []
-    for listed in ("success_callback", "failure_callback", "_async_success_callback", "_async_failure_callback"):
-        setattr(litellm, listed, [])
+    with called_back(logger(meter, asked_hosts=["127.0.0.1"])):
+        yield meter
 
 
 @pytest.fixture

@@ -7,30 +7,26 @@ caller sees must be equal but for what LiteLLM makes anew for each call.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or its import asks the internet for prices
-litellm = pytest.importorskip("litellm", reason="make test installs it: pip install 'tokenmeter[litellm]'")
-
-from support.call_cases import Case, perform, perform_async  # noqa: E402
-from support.provider_answers import CHAT_TOKENS, PIECES  # noqa: E402
-from support.provider_server import ProviderServer, provider_server  # noqa: E402
-from support.sinks import Failing, Kept  # noqa: E402
-from tokenmeter.emit.hosts import Meter  # noqa: E402
-from tokenmeter.emit.hosts.litellm import logger  # noqa: E402
-from tokenmeter.events.errors import BufferFull  # noqa: E402
+from support.call_cases import Case, perform, perform_async
+from support.plain_litellm import called_back, litellm, plainly
+from support.provider_answers import CHAT_TOKENS, PIECES
+from support.provider_server import ProviderServer
+from support.sinks import Failing, Kept
+from tokenmeter.emit.hosts import Meter
+from tokenmeter.emit.hosts.litellm import logger
+from tokenmeter.events.errors import BufferFull
 
 # LiteLLM's own warnings are its own.
 pytestmark = pytest.mark.filterwarnings("ignore")
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "now", "parameters": {}}}]
 _ITS_OWN = re.compile(r'"created":\d+|chatcmpl-[0-9a-f-]{36}|[0-9.]+ seconds')
 """The time of day, the ids and the time taken that LiteLLM writes into what it makes."""
-_LISTS = ("success_callback", "failure_callback", "_async_success_callback", "_async_failure_callback")
 
 
 def chat(name: str, model: str = "openai/gpt-4o", **arguments: Any) -> Case:
@@ -61,30 +57,11 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
 @pytest.fixture
 def meter(sink: Kept) -> Iterator[Meter]:
     meter = Meter(sink, background=False, customer_id="acme")
-    litellm.callbacks = [logger(meter, asked_hosts=["127.0.0.1"])]
-    yield meter
-    plainly()
-
-
-def plainly() -> None:
-    """No callbacks."""
-    litellm.callbacks = []
-    for listed in _LISTS:
-        setattr(litellm, listed, [])
+    with called_back(logger(meter, asked_hosts=["127.0.0.1"])):
+        yield meter
 
 
 @pytest.fixture

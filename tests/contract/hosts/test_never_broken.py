@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,7 +17,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 
 from support.gateway_app import gateway_app, served
 from support.provider_answers import CHAT_TOKENS, PIECES
-from support.provider_server import ProviderServer, provider_server
+from support.provider_server import ProviderServer
 from support.sinks import Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.asgi import MeterMiddleware
@@ -27,22 +26,6 @@ from tokenmeter.emit.hosts.openai import metered
 MESSAGES: list[Any] = [{"role": "user", "content": "SECRET question"}]
 STREAM: dict[str, Any] = {"messages": MESSAGES, "stream": True}
 REFUSALS = ["strict-400", "strict-422", "quiet-400", "quiet-422"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
-@pytest.fixture
-def meter(sink: Kept) -> Meter:
-    return Meter(sink, background=False, customer_id="acme")
 
 
 def client_of(kind: type, server: ProviderServer, meter: Meter) -> Any:

@@ -12,24 +12,13 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from support.provider_answers import CHAT_TOKENS, PIECES, RESPONSES_TOKENS
-from support.provider_server import ProviderServer, provider_server
+from support.provider_server import ProviderServer
 from support.sinks import Failing, Kept
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.openai import metered
 from tokenmeter.events.errors import BufferFull
 
 MESSAGES: list[Any] = [{"role": "user", "content": "SECRET question"}]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ProviderServer]:
-    with provider_server() as running:
-        yield running
-
-
-@pytest.fixture
-def sink() -> Kept:
-    return Kept()
 
 
 @pytest.fixture

@@ -33,16 +33,6 @@ ANSWER: dict[str, Any] = {
 
 
 @pytest.fixture
-def sink() -> Kept:
-    return Kept()
-
-
-@pytest.fixture
-def meter(sink: Kept) -> Meter:
-    return Meter(sink, background=False, customer_id="acme")
-
-
-@pytest.fixture
 def tracer(meter: Meter) -> Iterator[Tracer]:
     provider = TracerProvider()
     provider.add_span_processor(processor(meter))

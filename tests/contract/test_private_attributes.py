@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.structs import TopicPartition
 
 from tokenmeter.flow import drain, transport
@@ -51,7 +51,7 @@ def test_instances_carry_what_the_drain_reads() -> None:
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 20)
     builder.append(0, 1, None, b"value", [])
     data = bytes(builder.build())
-    records = PartitionRecords(TopicPartition("t", 0), MemoryRecords(data), [], 0, None, None, True, 1)
+    records = PartitionRecords(TopicPartition("t", 0), _MemoryRecordsPy(data), [], 0, None, None, True, 1)
     result = FetchResult(TopicPartition("t", 0), assignment=None, partition_records=records, backoff=0.0)
     for path, names in drain.PRIVATE_INSTANCE.items():
         instance = result if path.endswith("FetchResult") else records

@@ -11,7 +11,8 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.flow.batch import RecordBatch
-from tokenmeter.flow.decode import _SYNC, INDEX, _as_text, _format, _header, _varint
+from tokenmeter.flow.block import SYNC, _as_text, format_of, header, varint
+from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.meter import Meter
 
 
@@ -28,9 +29,9 @@ class BlindDecode(Meter):
     def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
         schema = latest("usage_event")
         bodies = [(value or b"")[wire.PREFIX_BYTES :] for value in batch.values]
-        block = _header(schema, ()) + _varint(len(bodies)) + _varint(sum(map(len, bodies))) + b"".join(bodies) + _SYNC
+        block = header(schema) + varint(len(bodies)) + varint(sum(map(len, bodies))) + b"".join(bodies) + SYNC
         try:
-            frame = _as_text(pl.read_avro(io.BytesIO(block)), _format(schema))
+            frame = _as_text(pl.read_avro(io.BytesIO(block)), format_of(schema))
         except (Exception, pl.exceptions.PanicException):
             return super()._decode(batch)
         if frame.height != len(bodies):

@@ -1,4 +1,4 @@
-"""A record batch: what one Kafka fetch of one partition holds, as plain values and numpy columns.
+"""A record batch: what one Kafka fetch of one partition holds, as values and numpy columns.
 
 Offsets and append times are kept as runs (one per producer batch), because a producer batch is contiguous and the
 broker stamps it once; a run costs a tuple where an event would cost an object.
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from tokenmeter.flow.packed import Values, joined_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class RecordBatch:
     partition: int
     start_offset: int
     next_offset: int
-    values: list[bytes | None]
+    values: Values
     runs: list[Run]
     bytes: int
     high_watermark: int = 0
@@ -88,7 +90,7 @@ def merged(batches: Sequence[RecordBatch]) -> RecordBatch:
     return replace(
         last,
         start_offset=first.start_offset,
-        values=[value for batch in batches for value in batch.values],
+        values=joined_values([batch.values for batch in batches]),
         runs=[run for batch in batches for run in batch.runs],
         bytes=sum(batch.bytes for batch in batches),
     )

@@ -33,6 +33,7 @@ FRESH, DUPLICATE, CONFLICT = 0, 1, 2
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 T = TypeVar("T", U64, I64)
 _NONE: U64 = np.empty(0, np.uint64)
 _IDENTITY = ("customer_id", "event_id")
@@ -54,7 +55,7 @@ class Marks:
     digest: U64
     appended_at_ms: I64
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Marks:
+    def take(self, rows: Rows) -> Marks:
         return Marks(self.high[rows], self.low[rows], self.digest[rows], self.appended_at_ms[rows])
 
     def __len__(self) -> int:
@@ -114,11 +115,14 @@ class Horizon:
         repeats = np.zeros(len(ordered), bool)
         repeats[1:] = (ordered.high[1:] == ordered.high[:-1]) & (ordered.low[1:] == ordered.low[:-1])
         found = np.zeros(len(ordered), np.int8)
-        later = np.flatnonzero(repeats)
-        found[later] = self._compare(ordered.take(later), ordered.take(later - 1))
-        first = np.flatnonzero(~repeats)
-        last = np.append(first[1:], len(ordered)) - 1
-        found[first] = self._probe(ordered.take(first), ordered.take(last))
+        if repeats.any():
+            later = np.flatnonzero(repeats)
+            found[later] = self._compare(ordered.take(later), ordered.take(later - 1))
+            first = np.flatnonzero(~repeats)
+            last = np.append(first[1:], len(ordered)) - 1
+            found[first] = self._probe(ordered.take(first), ordered.take(last))
+        else:
+            found = self._probe(ordered, ordered)
         status[order] = found
         self._sweep(int(batch.appended_at_ms[-1]))
         return status
@@ -130,17 +134,18 @@ class Horizon:
     def _probe(self, events: Marks, newest: Marks) -> npt.NDArray[np.int8]:
         """Look distinct identities (sorted) up in the runs and leave ``newest`` remembered for each."""
         found = np.zeros(len(events), np.int8)
-        unknown = np.ones(len(events), bool)
+        unknown = np.arange(len(events))
+        high, low = events.high, events.low
         for run in self._runs:
-            asked = np.flatnonzero(unknown)
-            place = _find(run, events.high[asked], events.low[asked])
-            hit = place >= 0
-            rows, place = asked[hit], place[hit]
-            found[rows] = self._compare(events.take(rows), run.take(place))
-            run.digest[place] = newest.digest[rows]
-            run.appended_at_ms[place] = newest.appended_at_ms[rows]
-            unknown[rows] = False
-        self._add(newest.take(np.flatnonzero(unknown)))
+            asked, place = _find(run, high, low)
+            if len(asked):
+                rows = unknown[asked]
+                found[rows] = self._compare(events.take(rows), run.take(place))
+                run.digest[place] = newest.digest[rows]
+                run.appended_at_ms[place] = newest.appended_at_ms[rows]
+                unknown = np.delete(unknown, asked)
+                high, low = events.high[unknown], events.low[unknown]
+        self._add(newest.take(unknown))
         return found
 
     def _add(self, run: Marks) -> None:
@@ -163,46 +168,55 @@ class Horizon:
         self._runs = [run for run in self._runs if len(run)]
 
 
-def _by_identity(batch: Marks) -> npt.NDArray[np.intp]:
+def _by_identity(batch: Marks) -> Rows:
     """Row numbers ordered by identity, and within one identity by log order."""
+    order = np.argsort(batch.high)  # five times as fast as a stable sort, which only equal ones need
+    if not (repeats := _repeats(batch.high[order])).any():
+        return order
     order = np.argsort(batch.high, kind="stable")
-    high, low = batch.high[order], batch.low[order]
-    if np.any((high[1:] == high[:-1]) & (low[1:] != low[:-1])):
+    low = batch.low[order]
+    if np.any(repeats & (low[1:] != low[:-1])):
         return np.lexsort((batch.low, batch.high))
     return order
 
 
-def _find(run: Marks, high: U64, low: U64) -> npt.NDArray[np.intp]:
-    """Where each identity stands in the run, or -1. Equal high halves of different identities are walked over."""
+def _repeats(ordered: U64) -> Bools:
+    """Whether each but the first equals the one before."""
+    same: Bools = ordered[1:] == ordered[:-1]
+    return same
+
+
+def _find(run: Marks, high: U64, low: U64) -> tuple[Rows, Rows]:
+    """Which identities the run has, and where. Equal high halves of different identities are walked over."""
     place = np.searchsorted(run.high, high)
-    inside = place < len(run)
-    safe = np.where(inside, place, 0)
-    same_high = inside & (run.high[safe] == high)
-    match = same_high & (run.low[safe] == low)
-    walking = np.flatnonzero(same_high & ~match)
+    asked = np.flatnonzero(run.high[np.minimum(place, len(run) - 1)] == high)
+    place = place[asked]
+    match = run.low[place] == low[asked]
+    walking = np.flatnonzero(~match)
     while len(walking):
         place[walking] += 1
         walking = walking[place[walking] < len(run)]
-        walking = walking[run.high[place[walking]] == high[walking]]
-        here = run.low[place[walking]] == low[walking]
+        walking = walking[run.high[place[walking]] == high[asked[walking]]]
+        here = run.low[place[walking]] == low[asked[walking]]
         match[walking[here]] = True
         walking = walking[~here]
-    return np.where(match, place, -1)
+    return asked[match], place[match]
 
 
 def _merge(older: Marks, younger: Marks) -> None:
     """Put the younger run into the older one, both sorted; the younger is given back column by column."""
     places = np.searchsorted(older.high, younger.high, side="right") + np.arange(len(younger))
-    from_older = np.ones(len(older) + len(younger), bool)
-    from_older[places] = False
-    older.high, younger.high = _woven(older.high, younger.high, places, from_older), _NONE
-    older.low, younger.low = _woven(older.low, younger.low, places, from_older), _NONE
-    older.digest, younger.digest = _woven(older.digest, younger.digest, places, from_older), _NONE
-    older.appended_at_ms = _woven(older.appended_at_ms, younger.appended_at_ms, places, from_older)
+    is_older = np.ones(len(older) + len(younger), bool)
+    is_older[places] = False
+    others = np.flatnonzero(is_older)
+    older.high, younger.high = _woven(older.high, younger.high, others, places), _NONE
+    older.low, younger.low = _woven(older.low, younger.low, others, places), _NONE
+    older.digest, younger.digest = _woven(older.digest, younger.digest, others, places), _NONE
+    older.appended_at_ms = _woven(older.appended_at_ms, younger.appended_at_ms, others, places)
 
 
-def _woven(older: T, younger: T, places: npt.NDArray[np.intp], from_older: Bools) -> T:
-    woven = np.empty(len(from_older), older.dtype)
+def _woven(older: T, younger: T, others: Rows, places: Rows) -> T:
+    woven = np.empty(len(others) + len(places), older.dtype)
     woven[places] = younger
-    woven[from_older] = older
+    woven[others] = older
     return woven

@@ -1,4 +1,4 @@
-"""Empty one aiokafka fetch into a record batch, without an object per event.
+"""Empty one aiokafka fetch into a record batch, without an object per event where the log allows it.
 
 This does what aiokafka's ``PartitionRecords._unpack_records`` does (CRC check, aborted transactions, control batches)
 and touches the private attributes named in ``PRIVATE``; tests/contract guards each of them.
@@ -9,10 +9,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import _MemoryRecordsPy
 
 from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.flow.packed import PackedValues, Values, joined_values, pack
 
 CREATE_TIME = 0
 """The records of such a batch are stamped by their producer, each for itself."""
@@ -22,6 +25,7 @@ BATCH_BYTES_MAX = 16 << 20
 """A batch ends with the producer batch that reaches this many bytes of values."""
 
 PRIVATE: dict[str, tuple[str, ...]] = {
+    "aiokafka.record.memory_records:_MemoryRecordsPy": ("has_next", "next_batch", "_next_slice"),
     "aiokafka.consumer.fetcher:FetchResult": ("check_assignment", "has_more", "_update_position"),
     "aiokafka.consumer.fetcher:PartitionRecords": ("_consume_aborted_up_to", "_contains_abort_marker"),
 }
@@ -36,6 +40,11 @@ PRIVATE_INSTANCE: dict[str, tuple[str, ...]] = {
         "next_fetch_offset",
     ),
 }
+
+
+def show_bytes() -> None:
+    """Let aiokafka hand out producer batches by its reader that shows their bytes (its other one, in C, does not)."""
+    fetcher.MemoryRecords = _MemoryRecordsPy
 
 
 def drain(
@@ -57,21 +66,27 @@ def drain(
     records._records_iterator = None
     memory = records._records
     start_offset: int = records.next_fetch_offset
-    values: list[bytes | None] = []
+    values: list[Values] = []
     runs: list[Run] = []
-    size = 0
+    taken = size = 0
     full = False
     while memory.has_next():
-        if len(values) >= events_max or size >= bytes_max:
+        if taken >= events_max or size >= bytes_max:
             full = True
             break
+        raw = memory._next_slice
         batch = memory.next_batch()
         if records._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {topic_partition}")
         if not _is_readable(records, batch):
             records.next_fetch_offset = batch.next_offset
             continue
-        size += _append(batch, records.next_fetch_offset, values, runs)
+        some, of = _packed(batch, raw, records.next_fetch_offset) or _unpacked(batch, records.next_fetch_offset)
+        if len(some):
+            values.append(some)
+            runs += of
+            taken += len(some)
+            size += some.bytes if isinstance(some, PackedValues) else sum(map(len, filter(None, some)))
         records.next_fetch_offset = batch.next_offset
     next_offset: int = records.next_fetch_offset
     fetched._update_position()
@@ -79,7 +94,8 @@ def drain(
         fetched._partition_records = None
     if next_offset == start_offset:
         return None
-    return RecordBatch(topic_partition.topic, topic_partition.partition, start_offset, next_offset, values, runs, size)
+    topic, partition = topic_partition.topic, topic_partition.partition
+    return RecordBatch(topic, partition, start_offset, next_offset, joined_values(values), runs, size)
 
 
 def _is_readable(records: Any, batch: Any) -> bool:
@@ -93,24 +109,23 @@ def _is_readable(records: Any, batch: Any) -> bool:
     return not batch.is_control_batch
 
 
-def _append(batch: Any, from_offset: int, values: list[bytes | None], runs: list[Run]) -> int:
-    """Append one producer batch's values and runs; returns the bytes added."""
-    records = list(batch)
-    if batch.base_offset < from_offset:
-        records = [record for record in records if record.offset >= from_offset]
-    if not records:
-        return 0
-    taken = [record.value for record in records]
-    values.extend(taken)
+def _packed(batch: Any, raw: memoryview, from_offset: int) -> tuple[Values, list[Run]] | None:
+    """One producer batch's records as they lie there; None where its records must be looked at one by one: some are
+    before ``from_offset``, or missing, or each has a time of its own."""
     # In a batch stamped LogAppendTime, as usage.events is, the largest timestamp is that of every record.
-    appended_at_ms: int = batch.max_timestamp or 0
-    first_offset = records[0].offset
-    if batch.timestamp_type == CREATE_TIME and batch.first_timestamp != appended_at_ms:
-        for (_, at_ms), same in groupby(enumerate(records), lambda one: (one[1].offset - one[0], one[1].timestamp)):
-            members = [record for _, record in same]
-            runs.append(Run(members[0].offset, len(members), at_ms))
-    elif records[-1].offset - first_offset + 1 == len(records):
-        runs.append(Run(first_offset, len(records), appended_at_ms))
-    else:  # compaction took records out of the middle
-        runs.extend(Run(record.offset, 1, appended_at_ms) for record in records)
-    return sum(map(len, filter(None, taken)))
+    at_ms: int = batch.max_timestamp or 0
+    stamped_alike = batch.timestamp_type != CREATE_TIME or batch.first_timestamp == at_ms
+    if batch.base_offset < from_offset or not stamped_alike:
+        return None
+    packed = pack(raw)
+    return None if packed is None else (PackedValues([packed]), [Run(batch.base_offset, packed.count, at_ms)])
+
+
+def _unpacked(batch: Any, from_offset: int) -> tuple[Values, list[Run]]:
+    """One producer batch's values and runs from an offset on."""
+    records = [record for record in batch if record.offset >= from_offset]
+    runs = []
+    for (_, at_ms), same in groupby(enumerate(records), lambda one: (one[1].offset - one[0], one[1].timestamp)):
+        members = [record for _, record in same]
+        runs.append(Run(members[0].offset, len(members), at_ms))
+    return [record.value for record in records], runs

@@ -19,7 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from tokenmeter.flow.batch import RecordBatch
-from tokenmeter.flow.drain import drain
+from tokenmeter.flow.drain import drain, show_bytes
 
 FETCH_BYTES_MIN = 256 << 10
 """The broker waits for this much, so that load arrives in large batches ..."""
@@ -112,6 +112,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return cast(Mapping[TP, int], committed)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        show_bytes()
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_min_bytes = _batch_app(self.consumer.app).fetch_bytes_min
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS

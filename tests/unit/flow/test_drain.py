@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.memory_records import _MemoryRecordsPy
 
 from tokenmeter.flow.drain import drain
 
@@ -42,7 +42,9 @@ def fetched(later_ms: int = 0) -> tuple[Any, weakref.ref[Any]]:
         subscription.assign_from_user([TP])
         assignment = subscription.subscription.assignment
         assignment.state_value(TP).seek(0)
-        records = PartitionRecords(TP, MemoryRecords(bytes(builder.build())), [], 0, None, None, True, READ_COMMITTED)
+        records = PartitionRecords(
+            TP, _MemoryRecordsPy(bytes(builder.build())), [], 0, None, None, True, READ_COMMITTED
+        )
         return FetchResult(TP, assignment=assignment, partition_records=records, backoff=0), weakref.ref(records)
 
     return asyncio.run(make())
@@ -52,7 +54,7 @@ def test_a_drained_fetch_gives_every_value_and_is_freed_without_the_collector(co
     fetch, held = fetched()
     batch = drain(fetch, TP)
     assert batch is not None
-    assert batch.values == [b"value-%d" % number for number in range(RECORDS)]
+    assert list(batch.values) == [b"value-%d" % number for number in range(RECORDS)]
     assert not fetch.has_more()
     assert held() is None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from support.broker import broker, eventually, read_all
+from support.broker import broker, eventually, read_all, stamped_by_producers
 from support.watched import billing
 from support.worker_main import Point
 from support.workers import WorkerProcess
@@ -93,6 +93,7 @@ def owns_all(worker: WorkerProcess) -> bool:
 def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> tuple[list[str], list[str]]:
     """Let one watch after the other die at its point of the page that alerts, a last one finish; (wanted, told)."""
     with broker(folder, PARTITIONS) as kafka:
+        stamped_by_producers(kafka.bootstrap, BILLING)
         lines = Lines(kafka.bootstrap)
         lines.write(iter(range(HISTORY_MINUTES + TAIL_MINUTES, TAIL_MINUTES, -1)))
         named = {"slot": "1", "page_events": 100_000, "clock_s": lines.clock_s}

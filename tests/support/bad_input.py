@@ -15,16 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
 
 from faults.fault import Outcome
-from support.broker import broker, eventually, lag, read_all
+from support.broker import broker, eventually, lag, read_all, stamped_by_producers
 from support.workers import WorkerProcess
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUANTITY_FIELDS, QUARANTINE, RELEASED
@@ -98,10 +91,7 @@ def bench(folder: Path, *, created_time: bool = False, **spec: Any) -> Iterator[
     an event's time of arrival is whatever its producer says."""
     with broker(folder) as kafka:
         if created_time:
-            entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
-            resource = ConfigResource(ResourceType.TOPIC, EVENTS, incremental_configs=[entry])
-            admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-            admin.incremental_alter_configs([resource])[resource].result(30)
+            stamped_by_producers(kafka.bootstrap, EVENTS)
         made = Bench(folder, kafka.bootstrap, spec, created_time)
         try:
             yield made

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without a stub
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.stack.kafka import KafkaNode
@@ -130,3 +137,11 @@ def eventually(what: str, holds: Callable[[], Any], timeout_s: float = 60.0, eve
             return answer
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
         time.sleep(every_s)
+
+
+def stamped_by_producers(bootstrap: str, topic: str) -> None:
+    """Let a record's time be what its producer says, so that a history can be written in a moment."""
+    entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # gone before its answer, the answer never comes
+    admin.incremental_alter_configs([resource])[resource].result(30)

@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
-from tokenmeter.events.contract import EVENTS, TOPICS, Topic
+from tokenmeter.events.contract import EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.registry import client as registry_client
 from tokenmeter.events.registry import register_all
@@ -38,7 +38,7 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
     copies = replication or min(len(cluster.brokers), REPLICATION_MAX)
     count = len(existing[EVENTS].partitions) if EVENTS in existing else partitions
     missing = [topic for topic in TOPICS if topic.name not in existing]
-    new = [NewTopic(t.name, count if t.like_events else 1, copies, config=_settings(t, copies)) for t in missing]
+    new = [NewTopic(t.name, count if t.like_events else 1, copies, config=_safe(t.config(), copies)) for t in missing]
     if new:
         for name, future in admin.create_topics(new, operation_timeout=ADMIN_TIMEOUT_S).items():
             try:
@@ -53,7 +53,7 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
                 f"{wanted_count}: {f'as many as {EVENTS}, or' if topic.like_events else 'or'} records would not meet",
                 hint=f"recreate the topic with {wanted_count} partitions",
             )
-    wanted = {t.name: _settings(t, _copies(existing[t.name])) for t in TOPICS if t.name in existing}
+    wanted = {t.name: _safe(t.needed(), _copies(existing[t.name])) for t in TOPICS if t.name in existing}
     _verify_settings(admin, wanted)
     return [topic.name for topic in missing]
 
@@ -67,9 +67,9 @@ def _copies(topic: Any) -> int:
     return min(len(partition.replicas) for partition in topic.partitions.values())
 
 
-def _settings(topic: Topic, replication: int) -> dict[str, str]:
+def _safe(settings: Mapping[str, str], replication: int) -> dict[str, str]:
     """With several copies an event is acknowledged only when all but one of them have it."""
-    return {**topic.config(), "min.insync.replicas": str(min_insync(replication))}
+    return {**settings, "min.insync.replicas": str(min_insync(replication))}
 
 
 def _verify_settings(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:

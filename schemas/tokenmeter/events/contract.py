@@ -165,11 +165,16 @@ def _forget() -> None:
     by_id.cache_clear()
 
 
+STAMPED_BY_BROKER = "LogAppendTime"
+
+
 @dataclass(frozen=True)
 class Topic:
     """What a topic must look like; ``schemas`` are the records it may carry.
 
     ``like_events``: it has as many partitions as ``usage.events``, else one. ``retention_ms`` of None: kept for ever.
+    ``by_time``: what its records mean depends on the broker's clock. The others are stamped by it as well, for records
+    of one time are read without being taken apart, but a topic that was made otherwise will do.
     """
 
     name: str
@@ -178,14 +183,14 @@ class Topic:
     cleanup: str
     retention_ms: int | None
     like_events: bool = True
-    timestamp_type: str = "CreateTime"
+    by_time: bool = False
     segment_bytes: int | None = None
 
     def config(self) -> dict[str, str]:
         """The topic's settings, as Kafka spells them."""
         settings = {
             "cleanup.policy": self.cleanup,
-            "message.timestamp.type": self.timestamp_type,
+            "message.timestamp.type": STAMPED_BY_BROKER,
             "max.message.bytes": str(2 * EVENT_BYTES_MAX),
         }
         if self.cleanup == "delete":
@@ -193,6 +198,10 @@ class Topic:
         if self.segment_bytes is not None:
             settings["segment.bytes"] = str(self.segment_bytes)
         return settings
+
+    def needed(self) -> dict[str, str]:
+        """The settings without which it does not serve."""
+        return {k: v for k, v in self.config().items() if self.by_time or v != STAMPED_BY_BROKER}
 
 
 EVENTS = "usage.events"
@@ -214,15 +223,15 @@ RELEASED = "released"
 CATALOG_SCHEMAS: tuple[str, ...] = tuple(name for name in SCHEMA_NAMES if name.startswith("catalog_"))
 
 TOPICS: tuple[Topic, ...] = (
-    # LogAppendTime: the meter, the loader and an auditor judge an event's age by the same clock, the broker's.
-    Topic(EVENTS, ("usage_event",), "customer_id", "delete", 7 * DAY_MS, timestamp_type="LogAppendTime"),
+    # The meter, the loader and an auditor judge an event's age by the same clock, the broker's.
+    Topic(EVENTS, ("usage_event",), "customer_id", "delete", 7 * DAY_MS, by_time=True),
     Topic(BILLING, ("billing_line",), "customer_id", "delete", 90 * DAY_MS),
     Topic(MARKET, ("market_line",), "model", "delete", 90 * DAY_MS),
     Topic(RESALE, ("resale_line",), "account_id", "delete", 90 * DAY_MS),
     Topic(PAGES, ("page",), "partition", "delete", 365 * DAY_MS),
     Topic(QUARANTINE, ("quarantined_event",), "customer_id", "delete", 30 * DAY_MS),
-    # LogAppendTime here too: what an hour or a month of the ledger is must not depend on who wrote the entry.
-    Topic(LEDGER, ("ledger_entry",), "account_id", "delete", 90 * DAY_MS, timestamp_type="LogAppendTime"),
+    # By time too: what an hour or a month of the ledger is must not depend on who wrote the entry.
+    Topic(LEDGER, ("ledger_entry",), "account_id", "delete", 90 * DAY_MS, by_time=True),
     Topic(ACCOUNT_STATE, ("account_state",), "account_id", "compact", None),
     # What is not in the last segment is compacted: each checkpoint replaces the one before it.
     Topic(WATCH_STATE, ("watch_state", "watch_rows"), "part", "compact", None, segment_bytes=64 << 20),

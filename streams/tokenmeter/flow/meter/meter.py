@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,6 +102,8 @@ class Meter:
         self._previous_digest = FIRST_DIGEST
         self._digest = FIRST_DIGEST
         self._open: _Page | None = None
+        self._own: set[str] = set()
+        """Customers known to belong to this partition."""
 
     @property
     def _page(self) -> _Page:
@@ -307,11 +308,14 @@ class Meter:
 
     def _misrouted(self, customers: pl.Series) -> int:
         """Customers whose key hashes to another partition: their producer uses another partitioner."""
-        distinct = customers.unique().to_list() if len(customers) else []
-        return sum(partition_of(customer, self._partitions) != self._partition for customer in distinct)
+        strangers = set(customers.unique().to_list() if len(customers) else ()) - self._own
+        own = {customer for customer in strangers if partition_of(customer, self._partitions) == self._partition}
+        if len(self._own) + len(own) > CUSTOMERS_CACHED_MAX:
+            self._own = set()
+        self._own |= own
+        return len(strangers) - len(own)
 
 
-@lru_cache(CUSTOMERS_CACHED_MAX)
 def partition_of(customer_id: str, partitions: int) -> int:
     """Where the Java clients' partitioner puts a customer."""
     hashed: int = murmur2(customer_id.encode())

@@ -111,7 +111,7 @@ def test_one_bad_event_is_named_and_nothing_of_its_request_is_sent(gateway: Gate
     late = (datetime.now(UTC) - timedelta(days=36)).isoformat()
     for change, field, reason in [
         ({"input_tokens": "many"}, "input_tokens", "integer"),
-        ({"occurred_at": late}, "", "late"),
+        ({"occurred_at": late}, "occurred_at", "late"),
         ({"prompt": "hello"}, "prompt", "not permitted"),
     ]:
         sent = rows(9_000, 3)

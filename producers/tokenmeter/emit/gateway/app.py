@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from tokenmeter.emit.credit import CreditCache, orders
 from tokenmeter.emit.credit.http import answer_to as allowed_answer
-from tokenmeter.emit.gateway import events, hosts, openapi, usage
+from tokenmeter.emit.gateway import bodies, events, hosts, openapi, usage
 from tokenmeter.emit.gateway.events import Posted, refuse
 from tokenmeter.emit.gateway.keys import Caller
 from tokenmeter.emit.gateway.limits import Limits
@@ -41,11 +41,12 @@ class Parts:
     host: str = "127.0.0.1"
     limits: Limits = field(default_factory=Limits)
     within_s: float = events.ACKNOWLEDGED_WITHIN_S
+    body_s: float = bodies.BODY_S
 
 
 def make_app(parts: Parts) -> Starlette:
     """The application. It closes its parts when it ends."""
-    posted = Posted(parts.outbox, parts.limits, within_s=parts.within_s)
+    posted = Posted(parts.outbox, parts.limits, within_s=parts.within_s, body_s=parts.body_s)
     answers: dict[tuple[str, str], Answer] = {
         ("POST", "/v1/events"): partial(events.post, posted),
         ("GET", "/v1/allowed/{customer}"): partial(_allowed, parts),

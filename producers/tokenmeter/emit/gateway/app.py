@@ -17,6 +17,7 @@ from starlette.routing import Route
 from tokenmeter.emit.credit import CreditCache, orders
 from tokenmeter.emit.credit.http import answer_to as allowed_answer
 from tokenmeter.emit.gateway import bodies, events, hosts, openapi, usage
+from tokenmeter.emit.gateway.corrections import Existing
 from tokenmeter.emit.gateway.events import Posted, refuse
 from tokenmeter.emit.gateway.keys import Caller
 from tokenmeter.emit.gateway.limits import Limits
@@ -31,13 +32,15 @@ Answer = Callable[[Caller, Request], Awaitable[Response]]
 @dataclass(frozen=True)
 class Parts:
     """What a gateway is made of. ``credit`` answers GET /v1/allowed, ``desk`` POST /v1/credit, ``usage_of`` GET
-    /v1/usage; without them those routes say so. ``host``: the address that is served."""
+    /v1/usage, ``existing`` finds what corrections name; without them the gateway says so. ``host``: the address
+    that is served."""
 
     outbox: Outbox
     keys: KeyRing
     credit: CreditCache | None = None
     desk: orders.Desk | None = None
     usage_of: usage.UsageOf | None = None
+    existing: Existing | None = None
     host: str = "127.0.0.1"
     limits: Limits = field(default_factory=Limits)
     within_s: float = events.ACKNOWLEDGED_WITHIN_S
@@ -46,7 +49,7 @@ class Parts:
 
 def make_app(parts: Parts) -> Starlette:
     """The application. It closes its parts when it ends."""
-    posted = Posted(parts.outbox, parts.limits, within_s=parts.within_s, body_s=parts.body_s)
+    posted = Posted(parts.outbox, parts.limits, parts.existing, within_s=parts.within_s, body_s=parts.body_s)
     answers: dict[tuple[str, str], Answer] = {
         ("POST", "/v1/events"): partial(events.post, posted),
         ("GET", "/v1/allowed/{customer}"): partial(_allowed, parts),

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tokenmeter.emit.gateway import bodies, cloudevents
+from tokenmeter.emit.gateway.corrections import Existing, looked_up
 from tokenmeter.emit.gateway.keys import Caller
 from tokenmeter.emit.gateway.limits import Limits
 from tokenmeter.emit.gateway.outbox import Outbox, Outgoing
@@ -36,6 +37,7 @@ class Posted:
 
     outbox: Outbox
     limits: Limits
+    existing: Existing | None = None
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     within_s: float = ACKNOWLEDGED_WITHIN_S
@@ -76,8 +78,11 @@ async def post(posted: Posted, caller: Caller, request: Request) -> Response:
     else:
         intake = await run_in_threadpool(take, body, kind, headers, now_us, customer)
     judged = [_permitted(caller, one) for one in intake.taken]
-    good = [one for one in judged if isinstance(one, Taken)]
-    bad = [(UNPROCESSABLE, fault) for fault in intake.faults]
+    looked = await looked_up(posted.existing, [one for one in judged if isinstance(one, Taken)])
+    if isinstance(looked, Refused):
+        return refuse(looked)
+    good = [one for one in looked if isinstance(one, Taken)]
+    bad = [(UNPROCESSABLE, fault) for fault in (*intake.faults, *(one for one in looked if isinstance(one, Fault)))]
     bad += [(FORBIDDEN if one.field != "sequence" else UNPROCESSABLE, one) for one in judged if isinstance(one, Fault)]
     if intake.whole or (bad and partial == "false"):
         return _nothing_sent(bad)

@@ -12,6 +12,7 @@ import uvicorn
 from tokenmeter.emit.credit import CreditCache, orders
 from tokenmeter.emit.gateway import events, hosts, protocol
 from tokenmeter.emit.gateway.app import Parts, make_app
+from tokenmeter.emit.gateway.corrections import Existing
 from tokenmeter.emit.gateway.keys import Caller, own_keys
 from tokenmeter.emit.gateway.outbox import KafkaOutbox
 from tokenmeter.emit.gateway.ring import READY_S, CatalogKeys, KeyRing, Stale
@@ -27,7 +28,8 @@ ADMIN_RIGHTS = frozenset(Right)
 class GatewayConfig:
     """``keys`` may send usage of any customer and ask for credit, ``admin_keys`` do everything; both are the gateway's
     own. With neither, and none in the catalog, only this machine is served. ``credit``: serve ``GET /v1/allowed``, with
-    these fail modes; None: do not. ``desk`` carries out orders of credit, ``usage_of`` finds usage.
+    these fail modes; None: do not. ``desk`` carries out orders of credit, ``usage_of`` finds usage,
+    ``existing`` the calls that corrections name.
     """
 
     bootstrap_servers: str
@@ -39,6 +41,7 @@ class GatewayConfig:
     admin_keys: tuple[str, ...] = ()
     desk: orders.Desk | None = None
     usage_of: UsageOf | None = None
+    existing: Existing | None = None
     stale: Stale = "refuse"
     ready_s: float = READY_S
     head_s: float = protocol.HEAD_S
@@ -79,6 +82,7 @@ def run(config: GatewayConfig) -> None:
         credit,
         config.desk,
         config.usage_of,
+        config.existing,
         config.host,
         within_s=config.acknowledged_within_s,
     )

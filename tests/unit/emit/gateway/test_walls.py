@@ -142,7 +142,7 @@ def test_no_request_that_the_document_allows_or_forbids_is_a_500(route: RouteInf
     world, answered = World(), set()
     made = SCHEMA[route.path][route.method].as_strategy(generation_mode=mode)
 
-    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(made, st.booleans())
     def ask(case: Any, now: bool) -> None:
         told = case.as_transport_kwargs(base_url="http://localhost")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
 
 from tokenmeter.emit.credit import fail_modes
+from tokenmeter.emit.credit.orders import Desk
 from tokenmeter.emit.gateway import GatewayConfig, run
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.credit.desk import desk_of
-from tokenmeter.stack.places import bootstrap
-from tokenmeter.stack.settings import load
+from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.settings import Settings, load
+
+if TYPE_CHECKING:
+    from tokenmeter.stack.gateway_store import GatewayStore
 
 
 def gateway(
@@ -38,6 +41,7 @@ def gateway(
     admin_keys = keys_of(settings.gateway_admin_keys, "TOKENMETER_GATEWAY_ADMIN_KEYS")
     fail = fail_modes(settings.gateway_credit_fail) if settings.gateway_credit else None
     kafka = bootstrap(settings)
+    store = _store(settings)
     run(
         GatewayConfig(
             kafka,
@@ -46,10 +50,39 @@ def gateway(
             keys,
             credit=fail,
             admin_keys=admin_keys,
-            desk=desk_of({"bootstrap.servers": kafka}),
+            desk=_desk(kafka),
+            existing=store.existing if store is not None else None,
             stale=settings.gateway_keys_stale,
         )
     )
+
+
+def _desk(kafka: str) -> Desk | None:
+    """None: the packages that read topics in columns are not installed, which [gateway] alone does not bring."""
+    try:
+        from tokenmeter.stack.credit.desk import desk_of
+    except ModuleNotFoundError as missing:
+        _require_foreign(missing)
+        return None
+    return desk_of({"bootstrap.servers": kafka})
+
+
+def _store(settings: Settings) -> GatewayStore | None:
+    """None: no ClickHouse is set, or its client is not installed."""
+    try:
+        from tokenmeter.stack.gateway_store import GatewayStore
+
+        return GatewayStore(*clickhouse(settings))
+    except ModuleNotFoundError as missing:
+        _require_foreign(missing)
+    except Misconfigured:
+        pass  # what needs it says which setting is missing
+    return None
+
+
+def _require_foreign(missing: ModuleNotFoundError) -> None:
+    if (missing.name or "").startswith("tokenmeter"):
+        raise missing
 
 
 def keys_of(secret: SecretStr | None, setting: str) -> tuple[str, ...]:

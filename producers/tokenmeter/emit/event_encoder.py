@@ -41,8 +41,12 @@ class Encoded(NamedTuple):
 
 def _long(number: int) -> bytes:
     zigzag = (number << 1) ^ (number >> 63)
-    if zigzag < 0x80:
+    if zigzag < _SMALL_MAX:
         return _SMALL[zigzag]
+    return _varint(zigzag)
+
+
+def _varint(zigzag: int) -> bytes:
     out = bytearray()
     while zigzag >= 0x80:
         out.append(zigzag & 0x7F | 0x80)
@@ -51,7 +55,9 @@ def _long(number: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = [bytes([number]) for number in range(0x80)]
+_SMALL_MAX = 1 << 14
+_SMALL = [_varint(number) for number in range(_SMALL_MAX)]
+"""Most numbers of a call; 1 MB, once a process."""
 
 
 def _string(text: str) -> bytes:
@@ -103,24 +109,21 @@ _FIELDS: list[dict[str, Any]] = latest("usage_event").document["fields"]
 _NAMES = [field["name"] for field in _FIELDS]
 _AT = _NAMES.index(_STAMPS[0])
 assert tuple(_NAMES[_AT : _AT + 2]) == _STAMPS
-_WRITERS = [
-    (
-        field["name"],
-        _writer(field["type"]),
-        default_bytes("usage_event", field["name"]) if "default" in field else None,
-    )
-    for field in _FIELDS
-    if field["name"] not in _STAMPS
+_WRITERS = {field["name"]: (place, _writer(field["type"])) for place, field in enumerate(_FIELDS)}
+_DEFAULTS: list[Any] = [
+    default_bytes("usage_event", field["name"]) if "default" in field else None for field in _FIELDS
 ]
-_HEAD, _TAIL = _WRITERS[:_AT], _WRITERS[_AT:]
 _PREFIX = prefix(latest("usage_event"))
 
 
 def encoded(record: Mapping[str, Any]) -> Encoded:
     """The bytes of an event's record; fields that are not there have their default. Poison: it cannot be written."""
+    fields = _DEFAULTS.copy()
     try:
-        head = [default if name not in record else write(record[name]) for name, write, default in _HEAD]
-        tail = [default if name not in record else write(record[name]) for name, write, default in _TAIL]
-        return Encoded(_PREFIX + b"".join(head), b"".join(tail))  # type: ignore[arg-type]  # a required field is there
+        for name, value in record.items():
+            place, write = _WRITERS[name]
+            fields[place] = write(value)
+        # A required field that is not there is None yet, which joins with nothing.
+        return Encoded(_PREFIX + b"".join(fields[:_AT]), b"".join(fields[_AT + 2 :]))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise Poison("unencodable", f"usage_event: {error}") from error

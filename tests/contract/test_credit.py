@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 from support import owed
 from support.broker import broker
 from support.gateway_app import served
+from support.gateway_parts import parts
 from support.ledger_desk import prepaid
 from support.workers import WorkerProcess
-from tokenmeter.emit import Emitter
 from tokenmeter.emit.gateway import GatewayConfig, make_app, run
 from tokenmeter.events.contract import LEDGER
 from tokenmeter.events.errors import Misconfigured
@@ -87,7 +87,7 @@ class Admin:
 @pytest.fixture
 def admin(bootstrap: str) -> Iterator[Admin]:
     client: dict[str, Any] = {"bootstrap.servers": bootstrap}
-    made = make_app(Emitter(bootstrap), ("caller",), None, ("admin",), desk_of(client, WAIT_S))
+    made = make_app(parts(("caller",), ("admin",), desk=desk_of(client, WAIT_S)))
     with served(made) as url:
         yield Admin(url)
 
@@ -110,7 +110,7 @@ def test_an_order_that_is_none_is_refused_by_name_and_nothing_is_written(admin: 
     log = KafkaLogReader({"bootstrap.servers": bootstrap})
     before = [log.end(LEDGER, partition) for partition in range(log.partitions(LEDGER))]
     grant = {"kind": "grant", "entry_id": "x", "amount": "1"}
-    assert admin(key="caller", **grant)[0] == admin(key="other", **grant)[0] == 401
+    assert (admin(key="caller", **grant)[0], admin(key="other", **grant)[0]) == (403, 401)
     for wrong, named in (
         ({"amount": 1.5}, "amount"),
         ({"amount": "0.0000000000001"}, "amount"),
@@ -128,10 +128,10 @@ def test_an_order_that_is_none_is_refused_by_name_and_nothing_is_written(admin: 
     assert [log.end(LEDGER, partition) for partition in range(log.partitions(LEDGER))] == before
 
 
-def test_without_an_admin_key_there_is_no_such_route(bootstrap: str) -> None:
+def test_without_an_admin_key_nobody_may(bootstrap: str) -> None:
     desk = desk_of({"bootstrap.servers": bootstrap})
-    with served(make_app(Emitter(bootstrap), (), None, (), desk)) as url:
-        assert httpx.post(f"{url}/v1/credit", json={}).status_code == 404
+    with served(make_app(parts(desk=desk))) as url:
+        assert httpx.post(f"{url}/v1/credit", json={}).status_code == 403
     with pytest.raises(Misconfigured, match="admin key"):
         run(GatewayConfig(bootstrap, keys=("a", "b"), admin_keys=("b",), desk=desk))
 

@@ -12,10 +12,11 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from tenacity import stop_after_attempt
 
 from support.clickhouse import Server
-from support.events import value
+from support.events import event, value
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.store.client import connect
+from tokenmeter.store.corrected import existing
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import Migration, bundled, migrate
 from tokenmeter.store.queries import totals
@@ -51,6 +52,23 @@ def test_inserting_a_page_twice_equals_once(server: Server) -> None:
     assert totals(client, "events") == once
     assert once["events"] == ROWS
     assert once["input_tokens"] == rows()["input_tokens"].sum()
+
+
+def test_a_correction_finds_the_call_that_it_names_and_no_other(server: Server) -> None:
+    client = connect(server.url, "writer", "secret")
+    client.command("TRUNCATE TABLE tokenmeter.usage_events")
+    insert_arrow(client, "tokenmeter.usage_events", rows().to_arrow(compat_level=pl.CompatLevel.oldest()))
+    made = [event(number) for number in range(ROWS)]
+    mine = {(one.event_id, round(one.occurred_at.timestamp() * 1e6)) for one in made if one.customer_id == "cus_1"}
+    assert len(mine) > 3
+    assert existing(client, "cus_1", mine) == mine
+    assert existing(client, "cus_2", mine) == set()
+    assert existing(client, "cus_1", {(name, at_us + 1) for name, at_us in mine}) == set()
+    assert existing(client, "cus_1", {(f"{name}'", at_us) for name, at_us in mine}) == set()
+    # Two calls' names and times crossed are no call.
+    (one, at_us), (other, other_us) = sorted(mine)[:2]
+    assert existing(client, "cus_1", {(one, other_us), (other, at_us)}) == set()
+    client.command("TRUNCATE TABLE tokenmeter.usage_events")
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd", "gzip"])

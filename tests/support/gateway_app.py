@@ -61,10 +61,10 @@ def gateway_app(upstream: str) -> Starlette:
 
 
 @contextlib.contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The app behind a real uvicorn in a thread; yields its URL."""
+def served(app: Any, **settings: Any) -> Iterator[str]:
+    """The app behind a real uvicorn in a thread, with further settings of it; yields its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="auto")
+    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="auto", **settings)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -37,6 +37,7 @@ from tokenmeter.stack import (
     cli_boards,
     cli_credit,
     cli_gateway,
+    cli_keys,
     cli_ledger,
     cli_plans,
     cli_prices,
@@ -65,6 +66,7 @@ app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_prices.app, name="prices")
 app.add_typer(cli_accounts.app, name="accounts")
 app.add_typer(cli_plans.app, name="plans")
+app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_credit.app, name="credit")
 app.add_typer(cli_simulate.app, name="simulate")
 app.add_typer(cli_alerts.app, name="alerts")

@@ -200,6 +200,9 @@ class LocalStack:
         port = free_port()
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
+        env["TOKENMETER_CLICKHOUSE_URL"] = self.clickhouse_url
+        env["TOKENMETER_CLICKHOUSE_USER"] = self._settings.clickhouse_user
+        env["TOKENMETER_CLICKHOUSE_PASSWORD"] = self.clickhouse_password
         env["TOKENMETER_GATEWAY_CREDIT"] = str(self._settings.gateway_credit)
         env["TOKENMETER_GATEWAY_CREDIT_FAIL"] = self._settings.gateway_credit_fail
         if self._settings.gateway_admin_keys is not None:

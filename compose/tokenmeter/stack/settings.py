@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     boards: bool = True
     gateway_keys: SecretStr | None = None
     gateway_admin_keys: SecretStr | None = None
+    gateway_keys_stale: Literal["refuse", "allow"] = "refuse"
     gateway_credit: bool = False
     gateway_credit_fail: str = ""
     webhook_secret: SecretStr | None = None

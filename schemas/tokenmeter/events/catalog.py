@@ -1,4 +1,4 @@
-"""The rows of the topic ``catalog`` as models: prices, plans, accounts, budgets, models, exchange rates.
+"""The rows of the topic ``catalog`` as models: prices, plans, accounts, budgets, models, rates, keys.
 
 A row is never edited; a later row with the same natural key takes its place from its ``effective_from`` on. What a row
 means for a call is told in ``pricing.md`` beside this file.
@@ -266,8 +266,37 @@ class ExchangeRate(CatalogRow):
     rate: Annotated[Usd, Field(gt=0)]
 
 
+class Right(StrEnum):
+    """What a key of the gateway may do. ADMIN, give and take credit and read of any customer, is for its own keys."""
+
+    USAGE = "usage"
+    CORRECTION = "correction"
+    READ = "read"
+    ADMIN = "admin"
+
+
+class Key(CatalogRow):
+    """One secret of a key of the gateway, as its hash. It prices nothing.
+
+    The secret is 256 random bits, so SHA-256 is right for it: slow hashes protect what people make up and others can
+    guess, and here there is nothing to guess.
+    """
+
+    schema_name: ClassVar[str] = "catalog_key"
+    natural_key: ClassVar[tuple[str, ...]] = ("key_id", "secret_sha256")
+
+    key_id: Name
+    secret_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    customer_id: Name | None = None
+    rights: tuple[Name, ...]
+    valid_until: AwareDatetime | None = None
+    revoked: bool = False
+    events_per_s: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    bytes_per_s: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+
+
 ROWS: Mapping[str, type[CatalogRow]] = {
-    row.schema_name: row for row in (Price, Plan, Account, Budget, ModelFacts, ExchangeRate)
+    row.schema_name: row for row in (Price, Plan, Account, Budget, ModelFacts, ExchangeRate, Key)
 }
 """The model of each record the topic may carry."""
 assert set(ROWS) == set(CATALOG_SCHEMAS)

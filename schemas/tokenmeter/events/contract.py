@@ -97,6 +97,7 @@ _IDS: dict[tuple[str, int], int] = {
     ("watch_state", 1): 22,
     ("alert", 2): 23,
     ("watch_rows", 1): 24,
+    ("catalog_key", 1): 25,
 }
 
 

@@ -13,7 +13,7 @@ from superset.app import create_app  # type: ignore[import-not-found]
 
 def ensure_admin(manager: Any, user: str, password: str) -> None:
     """Create ``user`` as administrator, or give it this password if it has another."""
-    from werkzeug.security import check_password_hash  # type: ignore[import-not-found]
+    from werkzeug.security import check_password_hash
 
     known = manager.find_user(username=user)
     if known is None:

@@ -1,11 +1,11 @@
-"""Reads account.state and the catalog from their beginnings, for ever, and knows how old what it has read is."""
+"""Reads topics from their beginnings, for ever, and knows how old what it has read is."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -37,11 +37,20 @@ class Follower(threading.Thread):
     """Hands every committed record to ``take``. ``caught_up_at``: monotonic time at which the brokers were asked where
     the topics end, of the last such question whose ends have been read; None before the first.
 
-    Whatever fails is tried again from the beginning: folding a record twice changes nothing.
+    Whatever fails is tried again from the beginning: folding a record twice changes nothing. ``name`` is said in the
+    log and to the brokers.
     """
 
-    def __init__(self, client: Mapping[str, Any], take: Take, tick: Callable[[], None]) -> None:
-        super().__init__(name="tokenmeter-credit", daemon=True)
+    def __init__(
+        self,
+        client: Mapping[str, Any],
+        take: Take,
+        tick: Callable[[], None],
+        topics: Sequence[str] = TOPICS,
+        name: str = "credit",
+    ) -> None:
+        super().__init__(name=f"tokenmeter-{name}", daemon=True)
+        self._topics = topics
         self._client = dict(client)
         self._take = take
         self._tick = tick
@@ -63,14 +72,14 @@ class Follower(threading.Thread):
             except Exception as error:
                 if str(error) != told:  # the same once, or an outage fills the log
                     told = str(error)
-                    log.warning("credit cache: %s; reading again every %g s", error, AGAIN_S)
+                    log.warning("%s: %s; reading again every %g s", self.name, error, AGAIN_S)
                 self._done.wait(AGAIN_S)
 
     def _follow(self) -> None:
         consumer = Consumer(
             {
                 **self._client,
-                "group.id": "tokenmeter-credit-cache",  # the client wants one; nothing is ever committed to it
+                "group.id": f"{self.name}-cache",  # the client wants one; nothing is ever committed to it
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,
@@ -81,7 +90,7 @@ class Follower(threading.Thread):
             }
         )
         try:
-            ends = _Ends(AdminClient({**self._client, "log_level": 2}), _partitions(consumer))
+            ends = _Ends(AdminClient({**self._client, "log_level": 2}), _partitions(consumer, self._topics))
             consumer.assign([TopicPartition(*place, 0) for place in ends.places])
             self._read(consumer, ends)
         finally:
@@ -93,7 +102,7 @@ class Follower(threading.Thread):
         while not self._done.is_set():
             if time.monotonic() - looked_at > LOOK_EVERY_S:
                 looked_at = time.monotonic()
-                if _have_grown(consumer, ends.places):
+                if _have_grown(consumer, ends.places, self._topics):
                     return  # to begin again with all of them
             ends.ask()
             first = consumer.poll(POLL_S)
@@ -158,15 +167,15 @@ class _Ends:
         return self._asked_at
 
 
-def _have_grown(consumer: Consumer, places: list[Place]) -> bool:
+def _have_grown(consumer: Consumer, places: list[Place], topics: Sequence[str]) -> bool:
     with suppress(KafkaException):
-        return set(_partitions(consumer)) != set(places)
+        return set(_partitions(consumer, topics)) != set(places)
     return False
 
 
-def _partitions(consumer: Consumer) -> list[Place]:
+def _partitions(consumer: Consumer, topics: Sequence[str]) -> list[Place]:
     found: list[Place] = []
-    for topic in TOPICS:
+    for topic in topics:
         about = consumer.list_topics(topic, ASK_TIMEOUT_S).topics[topic]
         if about.error is not None or not about.partitions:
             raise KafkaException(about.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))

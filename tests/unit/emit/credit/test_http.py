@@ -13,6 +13,7 @@ import pytest
 
 from support.events import event
 from support.gateway_app import served
+from support.gateway_parts import parts
 from tokenmeter.emit.credit.answer import OK, Answer
 from tokenmeter.emit.gateway import make_app
 
@@ -34,21 +35,6 @@ class Credit:
         """Nothing to close."""
 
 
-class Emitter:
-    """Acknowledges everything."""
-
-    stats = object
-
-    def emit(self, event: Any, delivered: Any) -> None:
-        delivered(None)
-
-    def poll(self, within_s: float) -> None:
-        """Nothing waits."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 @pytest.fixture
 def credit() -> Credit:
     return Credit()
@@ -56,8 +42,7 @@ def credit() -> Credit:
 
 @pytest.fixture
 def url(credit: Credit) -> Iterator[str]:
-    made: Any = make_app(Emitter(), ("k",), credit)  # type: ignore[arg-type]
-    with served(made) as url:
+    with served(make_app(parts(("k",), credit=credit))) as url:
         yield url
 
 
@@ -90,6 +75,5 @@ def test_usage_that_has_happened_is_taken_without_asking(url: str, credit: Credi
 
 
 def test_without_credit_nothing_is_allowed_or_refused() -> None:
-    made: Any = make_app(Emitter())  # type: ignore[arg-type]
-    with served(made) as url:
+    with served(make_app(parts())) as url:
         assert ask(url, "fine")[0] == 404

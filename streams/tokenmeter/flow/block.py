@@ -187,7 +187,7 @@ def _begins(frame: pl.DataFrame, counts: list[int], fmt: Format) -> bool:
     proofs = [pl.col(PREFIX) == pl.lit(fmt.prefix)]
     if fmt.packed:
         proofs += [pl.col(ATTRIBUTES) == 0, pl.col(HEADERS) == 0]
-    if not frame.select(pl.all_horizontal(proof.all() for proof in proofs)).item():
+    if not frame.select_seq(pl.all_horizontal(proof.all() for proof in proofs)).item():
         return False
     if not fmt.packed:
         return True
@@ -198,4 +198,4 @@ def _begins(frame: pl.DataFrame, counts: list[int], fmt: Format) -> bool:
 def _as_text(frame: pl.DataFrame, fmt: Format) -> pl.DataFrame:
     """Strings as strings, and enums too: categories of two blocks do not compare. ComputeError if one is not UTF-8."""
     texts = [pl.col(n).cast(pl.List(pl.String) if frame[n].dtype == pl.List else pl.String) for n in fmt.strings]
-    return frame.with_columns(*texts, pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    return frame.with_columns_seq(*texts, pl.col(pl.Categorical, pl.Enum).cast(pl.String))

@@ -18,7 +18,7 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.avro_pieces import Piece, Rows, decimals, varints
+from tokenmeter.flow.avro_pieces import Rows, decimals
 
 _ABSENT, _PRESENT = b"\x00", b"\x02"
 """The branches of ["null", X]."""
@@ -59,7 +59,7 @@ def _asked(column: _Column, kind: Any) -> Iterator[pl.Expr]:
             symbols = {symbol: number for number, symbol in enumerate(kind["symbols"])}
             yield value.replace_strict(symbols, return_dtype=pl.Int64).fill_null(0)
         case "boolean":
-            yield value.cast(pl.Int64).fill_null(0)
+            yield -value.cast(pl.Int64).fill_null(0)  # its byte is that of the long -1
         case "string":
             yield value.str.len_bytes().cast(pl.Int64).fill_null(0)
         case "decimal":
@@ -101,11 +101,12 @@ def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
     if not frame.height:
         return []  # a page of nothing but repeats has no lines, and its columns no types
     schema = latest(name)
-    known = tuple((column, dtype) for column, dtype in frame.schema.items() if column in schema.field_names)
+    names = frozenset(schema.field_names)
+    known = tuple((column, dtype) for column, dtype in frame.schema.items() if column in names)
     fields, asked = _plan(name, known)
-    numbers = frame.select(asked)
+    numbers = frame.select_seq(asked)
     texts = [field.name for field in fields if isinstance(field, _Column) and field.form == "string"]
-    joined = frame.select(pl.col(texts).fill_null("").str.join("")).row(0, named=True) if texts else {}
+    joined = frame.select_seq(pl.col(texts).fill_null("").str.join("")).row(0, named=True) if texts else {}
     rows = Rows(frame.height)
     rows.add_same(wire.prefix(schema))
     for field in fields:
@@ -120,55 +121,35 @@ def _add(
     rows: Rows, column: _Column, frame: pl.DataFrame, numbers: pl.DataFrame, joined: dict[str, Any], name: str
 ) -> None:
     nulls = frame.get_column(column.name).null_count()
-    if not column.nullable:
-        if nulls:
-            raise Fatal(f"{name}.{column.name}: a value is missing in a field that cannot be null")
-        _add_values(rows, _pieces(column, frame, numbers, joined, None))
-    elif nulls == rows.rows:
+    present = None
+    if nulls and not column.nullable:
+        raise Fatal(f"{name}.{column.name}: a value is missing in a field that cannot be null")
+    if nulls == rows.rows:
         rows.add_same(_ABSENT)
-    elif not nulls:
-        rows.add_same(_PRESENT)
-        _add_values(rows, _pieces(column, frame, numbers, joined, None))
-    else:
+        return
+    if nulls:
         present = numbers.get_column(_THERE + column.name).to_numpy()
-        rows.add((np.ones(rows.rows, np.int64), np.where(present, _PRESENT[0], _ABSENT[0]).astype(np.uint8)))
-        for lengths, data in _pieces(column, frame, numbers, joined, present):
-            all_lengths = np.zeros(rows.rows, np.int64)
-            all_lengths[present] = lengths
-            rows.add((all_lengths, data))
+        rows.add_numbers(present.astype(np.int64))  # the branch of the union is a long, too
+    elif column.nullable:
+        rows.add_same(_PRESENT)
 
-
-def _add_values(rows: Rows, pieces: list[Piece]) -> None:
-    """A piece in which every row has the same bytes is none of its own."""
-    for lengths, data in pieces:
-        first = int(lengths[0])
-        if (lengths == first).all() and (data.reshape(rows.rows, first) == data[:first]).all():
-            rows.add_same(data[:first].tobytes())
-        else:
-            rows.add((lengths, data))
-
-
-def _pieces(
-    column: _Column, frame: pl.DataFrame, numbers: pl.DataFrame, joined: dict[str, Any], present: Any | None
-) -> list[Piece]:
-    """The values of a column, of the rows that are ``present``; None: of all."""
-
-    def of(name: str) -> Any:
-        found = numbers.get_column(name).to_numpy()
-        return found if present is None else found[present]
+    def of(of_name: str) -> Any:
+        return numbers.get_column(of_name).to_numpy()
 
     match column.form:
         case "string":
-            sizes = of(column.name)
-            return [varints(sizes), (sizes, np.frombuffer(joined[column.name].encode(), np.uint8))]
+            rows.add_numbers(of(column.name), present)
+            rows.add_bytes(of(column.name), np.frombuffer(joined[column.name].encode(), np.uint8))
         case "decimal":
-            return [decimals(of(_HIGH + column.name), of(_LOW + column.name))]
-        case "boolean":
-            values = of(column.name).astype(np.uint8)
-            return [(np.ones(len(values), np.int64), values)]
+            sizes, data = decimals(of(_HIGH + column.name), of(_LOW + column.name))
+            if present is not None:  # what stands for a null is one byte of nothing
+                data = data[np.repeat(present, sizes)]
+                sizes = np.where(present, sizes, 0)
+            rows.add_numbers(sizes, present)
+            rows.add_bytes(sizes, data)
         case "encoded":
-            encoded = frame.get_column(column.name).drop_nulls().to_list()
-            lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-            return [(lengths, np.frombuffer(b"".join(encoded), np.uint8))]
+            encoded = frame.get_column(column.name).fill_null(b"").to_list()
+            lengths = np.fromiter(map(len, encoded), np.int64, rows.rows)
+            rows.add_bytes(lengths, np.frombuffer(b"".join(encoded), np.uint8))
         case _:
-            return [varints(of(column.name))]
+            rows.add_numbers(of(column.name), present)

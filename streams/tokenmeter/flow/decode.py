@@ -73,7 +73,7 @@ Places = npt.NDArray[np.intp]
 
 
 def _indexed(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
-    return frame.with_columns(pl.Series(INDEX, places, pl.Int64))
+    return frame.with_columns_seq(pl.Series(INDEX, places, pl.Int64))
 
 
 def _by_version(values: Sequence[bytes | None], name: str) -> Iterator[tuple[Format | None, Places]]:
@@ -148,7 +148,7 @@ def _dtypes(schema: Schema) -> dict[str, pl.DataType]:
     """Column types as the block decoder gives them, read from a block of nothing but its sentinel."""
     nothing = block.read([], [0], format_of(schema))
     assert nothing is not None, f"polars reads no {schema.name} of this version"
-    return dict(nothing.select(schema.field_names).schema)
+    return dict(nothing.select_seq(schema.field_names).schema)
 
 
 def _normalise(frame: pl.DataFrame, fmt: Format) -> pl.DataFrame:
@@ -161,7 +161,7 @@ def _normalise(frame: pl.DataFrame, fmt: Format) -> pl.DataFrame:
         for column, dtype in dtypes.items()
         if column not in frame.columns
     ]
-    return frame.with_columns(*missing).select(list(dtypes))
+    return frame.with_columns_seq(*missing).select_seq(list(dtypes))
 
 
 def _single(rows: list[dict[str, Any]], name: str) -> pl.DataFrame:

@@ -84,11 +84,11 @@ def fingerprint(sample: pl.DataFrame) -> bytes:
 def marks(frame: pl.DataFrame, appended_at_ms: I64) -> Marks:
     """Hash a frame of events. The seeds are fixed; what outlives the process carries the fingerprint."""
     identity = pl.struct(_IDENTITY)
-    hashes = frame.select(identity.hash(17).alias("high"), identity.hash(7919).alias("low"))
+    hashes = frame.select_seq(identity.hash(17).alias("high"), identity.hash(7919).alias("low"))
     return Marks(
         hashes["high"].to_numpy(),
         hashes["low"].to_numpy(),
-        frame.select(payload()).hash_rows(31).to_numpy(),
+        frame.select_seq(payload()).hash_rows(31).to_numpy(),
         appended_at_ms,
     )
 

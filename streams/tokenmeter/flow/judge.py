@@ -44,7 +44,9 @@ def _event(frame: pl.DataFrame) -> dict[str, Any]:
         **{name: _figures(frame.get_column(name)) for name in (*QUANTITY_FIELDS, *accept.INT_FIELDS, "calls")},
         **{f"{name}_us": _figures(frame.get_column(name).dt.epoch("us")) for name in accept.TIME_FIELDS},
         **{f"{name}_bytes": frame.get_column(name).str.len_bytes().to_numpy() for name in accept.NAME_FIELDS},
-        "reported_cost": 0 if costs.null_count() == len(costs) else _figures(frame.select(_COST_BEYOND).to_series()),
+        "reported_cost": 0
+        if costs.null_count() == len(costs)
+        else _figures(frame.select_seq(_COST_BEYOND).to_series()),
         "is_correction": (frame.get_column("kind") == "CORRECTION").to_numpy(),
         "has_corrects": _present(frame.get_column("corrects")),
         "has_bucket": has_bucket,
@@ -64,10 +66,10 @@ def _violations(frame: pl.DataFrame, appended_at_ms: npt.NDArray[np.int64]) -> I
 def judge(frame: pl.DataFrame, appended_at_ms: npt.NDArray[np.int64]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Split ``frame`` (rows of every event field) into (usable, refused); both carry APPENDED_AT_MS, refused REASON."""
     rules = [(reason, np.broadcast_to(bad, frame.height)) for reason, bad in _violations(frame, appended_at_ms)]
-    frame = frame.with_columns(pl.Series(APPENDED_AT_MS, appended_at_ms))
+    frame = frame.with_columns_seq(pl.Series(APPENDED_AT_MS, appended_at_ms))
     bad = np.logical_or.reduce([violated for _, violated in rules])
     if not bad.any():
-        return frame, frame.clear().with_columns(pl.lit(None, pl.String).alias(REASON))
+        return frame, frame.clear().with_columns_seq(pl.lit(None, pl.String).alias(REASON))
     reasons = np.select([violated[bad] for _, violated in rules], [reason for reason, _ in rules], "")
-    refused = frame.filter(bad).with_columns(pl.Series(REASON, reasons.tolist(), pl.String))
+    refused = frame.filter(bad).with_columns_seq(pl.Series(REASON, reasons.tolist(), pl.String))
     return frame.filter(~bad), refused

@@ -77,7 +77,7 @@ def _of_accounts(lines: pl.DataFrame, rater: Rater, level: int | None) -> pl.Dat
     if currency.null_count():
         own = rater.currencies_of(lines["account_id"])
         currency = pl.select(pl.coalesce(currency, own)).to_series()
-    return lines.with_columns(
+    return lines.with_columns_seq(
         pl.col("occurred_hour").dt.truncate("1d").alias("occurred_day"),
         currency.alias("currency"),
         *([] if level is None else [pl.lit(level, pl.Int64).alias("level")]),
@@ -92,17 +92,19 @@ def _scoped(parts: Sequence[pl.DataFrame], scope: BudgetScope, budgets: pl.DataF
         return pl.DataFrame(schema={"scope": pl.String(), "scope_id": pl.String()})
     own = pl.col(column).cast(pl.String).alias("scope_id")
     keys = ["account_id", "scope_id"]
-    return _summed([p.with_columns(own).join(wanted, on=keys) for p in parts if p.height], "scope", "scope_id")
+    return _summed([p.with_columns_seq(own).join(wanted, on=keys) for p in parts if p.height], "scope", "scope_id")
 
 
 def _summed(parts: Sequence[pl.DataFrame], *scope: str) -> pl.DataFrame:
-    used = [part.select(*_USED, *scope) for part in parts if part.height]
+    used = [part.select_seq(*_USED, *scope) for part in parts if part.height]
     if not used:
         return pl.DataFrame(schema={"scope": pl.String(), "scope_id": pl.String()})
     keys = ("account_id", "level", "currency", "occurred_day", *scope)
     summed = pl.concat(used, how="vertical_relaxed").group_by(keys).agg(_SUMS)
     return (
-        summed if scope else summed.with_columns(pl.lit(None, pl.String).alias(name) for name in ("scope", "scope_id"))
+        summed
+        if scope
+        else summed.with_columns_seq(pl.lit(None, pl.String).alias(name) for name in ("scope", "scope_id"))
     )
 
 
@@ -110,7 +112,7 @@ def _placed(frame: pl.DataFrame, written: Written) -> pl.DataFrame:
     """With the page, the place in it, the id and who wrote it."""
     bounds = written.bounds
     line = pl.int_range(pl.len(), dtype=pl.Int64)
-    return frame.rename({"events": "calls"}).with_columns(
+    return frame.rename({"events": "calls"}).with_columns_seq(
         line.alias("line"),
         pl.lit(EntryKind.CHARGE.value).alias("kind"),
         pl.format(f"{EVENTS}/{bounds.partition}/{bounds.first_offset}/{{}}", line).alias("entry_id"),

@@ -37,9 +37,9 @@ def lines(billing: Sequence[pl.DataFrame], market: Sequence[pl.DataFrame], rater
     """The lines of a page from its batches' totals."""
     billed = totals.merge(list(billing), totals.BILLING)
     terms = rater.terms(billed[RATING].unique().sort().to_list())
-    billed = billed.join(terms, on=RATING, how="left").with_columns(*_MONEY, *_REPORTED)
+    billed = billed.join(terms, on=RATING, how="left").with_columns_seq(*_MONEY, *_REPORTED)
     billed = billed.sort(BILLING_KEYS, nulls_last=False)
-    marketed = totals.merge(list(market), totals.MARKET).with_columns(_MONEY).sort(MARKET_KEYS, nulls_last=False)
+    marketed = totals.merge(list(market), totals.MARKET).with_columns_seq(_MONEY).sort(MARKET_KEYS, nulls_last=False)
     return Lines(_numbered(billed), _numbered(marketed), _numbered(rater.resale(billed)))
 
 
@@ -49,16 +49,16 @@ def end_users(parts: Sequence[pl.DataFrame], rater: Rater) -> pl.DataFrame:
     if not used.height:
         return used  # most pages: nobody has a budget for an end user
     terms = rater.terms(used[RATING].unique().sort().to_list())
-    return used.join(terms, on=RATING, how="left").with_columns(_MONEY)
+    return used.join(terms, on=RATING, how="left").with_columns_seq(_MONEY)
 
 
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("line"))
+    return frame.with_columns_seq(pl.int_range(pl.len(), dtype=pl.Int64).alias("line"))
 
 
 def sum_of(frame: pl.DataFrame, amount: str, currency: str) -> tuple[int | None, str | None]:
     """(sum in pico-units, currency) of the lines that have both; nulls where none has, or the currencies differ."""
-    amounts = frame.filter(pl.col(amount).is_not_null() & pl.col(currency).is_not_null()).select(amount, currency)
+    amounts = frame.filter(pl.col(amount).is_not_null() & pl.col(currency).is_not_null()).select_seq(amount, currency)
     if amounts[currency].n_unique() != 1:
         return None, None
     return int(amounts[amount].sum()), amounts[currency][0]

@@ -72,7 +72,7 @@ class _Page:
     def end_users_with_budgets(self) -> pl.DataFrame:
         """``customer_id`` and ``end_user_id`` of each."""
         found = self.rater.budgets.filter(pl.col("scope") == BudgetScope.END_USER)
-        return found.select(pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id"))
+        return found.select_seq(pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id"))
 
 
 class Meter:
@@ -146,14 +146,14 @@ class Meter:
         for bad in rejected:
             self._quarantine(batch, offsets, stamps, bad.index, bad.reason, bad.detail)
         usable, refused = judge(frame, appended_at_ms)
-        for row in refused.select(INDEX, REASON, "customer_id", "event_id").iter_rows():
+        for row in refused.select_seq(INDEX, REASON, "customer_id", "event_id").iter_rows():
             self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], row[2], row[3])
         marked = marks(usable, usable[APPENDED_AT_MS].to_numpy())
         status = self._horizon.mark(marked)
         page.marks.append(marked)
         page.newest_ms = max(page.newest_ms, int(stamps[-1]) if len(stamps) else 0)
         if status.any():
-            for row in usable.filter(status == CONFLICT).select(INDEX, "customer_id", "event_id").iter_rows():
+            for row in usable.filter(status == CONFLICT).select_seq(INDEX, "customer_id", "event_id").iter_rows():
                 detail = "an event with this identity but another payload was appended within the dedup horizon"
                 self._quarantine(batch, offsets, stamps, row[0], "conflict", detail, row[1], row[2])
             page.duplicates += int(np.count_nonzero(status == DUPLICATE))
@@ -183,7 +183,7 @@ class Meter:
         if (budgeted := page.end_users_with_budgets()).height:
             theirs = derived.join(budgeted, on=["customer_id", "end_user_id"], how="semi")
             totals.fold(page.end_users, totals.grouped(theirs, totals.END_USERS), totals.END_USERS)
-        for name, value in billing.select(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
+        for name, value in billing.select_seq(pl.col(QUANTITY_FIELDS).sum()).row(0, named=True).items():
             page.quantities[name] += value
         first, last = events["occurred_at"].min(), events["occurred_at"].max()
         assert isinstance(first, datetime)
@@ -233,9 +233,9 @@ class Meter:
         self._total()
         made = lines(page.billing, page.market, page.rater)
         place = [pl.lit(self._partition).alias("partition"), pl.lit(bounds.first_offset).alias("first_offset")]
-        billing_values = columnar_avro.encode("billing_line", made.billing.with_columns(place))
-        market_values = columnar_avro.encode("market_line", made.market.with_columns(place))
-        resale_values = columnar_avro.encode("resale_line", made.resale.with_columns(place))
+        billing_values = columnar_avro.encode("billing_line", made.billing.with_columns_seq(place))
+        market_values = columnar_avro.encode("market_line", made.market.with_columns_seq(place))
+        resale_values = columnar_avro.encode("resale_line", made.resale.with_columns_seq(place))
         charge, currency = sum_of(made.billing, "charge", "currency")
         cost, cost_currency = sum_of(made.billing, "cost", "cost_currency")
         closed_at = self._now()

@@ -143,18 +143,18 @@ def derive(events: pl.DataFrame) -> pl.DataFrame:
     """Add to rated events the columns both groupings need: keys, and what each event counts for."""
     # Corrections are rare and this is the hot path: weights are made only where there is one.
     only_calls = events["corrects"].null_count() == events.height
-    return events.with_columns(_DERIVED if only_calls else _DERIVED_WEIGHTED)
+    return events.with_columns_seq(_DERIVED if only_calls else _DERIVED_WEIGHTED)
 
 
 def grouped(events: pl.DataFrame, by: Grouping) -> pl.DataFrame:
     """Derived events to one row per key, in any order. A column of zeros is not summed: most calls have no images."""
     summed = [name for name in by.measures if name != "events"]
-    counted = events.select(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in summed)
+    counted = events.select_seq(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in summed)
     present = [name for name, counts in zip(summed, counted.row(0), strict=True) if counts]
     zeros = [pl.lit(0, pl.Int128 if name in WIDE else pl.Int64).alias(name) for name in summed if name not in present]
     calls = pl.col("events").sum() if "events" in events.columns else _EVENTS
     totals = events.group_by(by.keys).agg(calls, *(pl.col(name).sum() for name in present))
-    return totals.with_columns(zeros).select(*by.keys, *by.measures)
+    return totals.with_columns_seq(zeros).select_seq(*by.keys, *by.measures)
 
 
 def merge(parts: list[pl.DataFrame], by: Grouping) -> pl.DataFrame:
@@ -162,7 +162,7 @@ def merge(parts: list[pl.DataFrame], by: Grouping) -> pl.DataFrame:
     if not parts:
         kinds = {name: pl.Int128 if name in WIDE else pl.Int64 for name in by.measures}
         return pl.DataFrame(schema={**dict.fromkeys(by.keys, pl.Int32), **kinds})
-    return _summed(parts, by).select(*by.keys, *by.measures)
+    return _summed(parts, by).select_seq(*by.keys, *by.measures)
 
 
 def fold(parts: list[pl.DataFrame], part: pl.DataFrame, by: Grouping) -> None:

@@ -61,7 +61,7 @@ class Cases:
         """What to look up for each event."""
         segments = self._segments.numbers(at_us, low_us, high_us, events["input_tokens"].abs().to_numpy())
         column = pl.lit(segments, pl.Int64) if isinstance(segments, int) else pl.Series(segments, dtype=pl.Int64)
-        return events.select("model", "provider", "variant", "service_tier", segment=column)
+        return events.select_seq("model", "provider", "variant", "service_tier", segment=column)
 
     def _resolve(self, unseen: pl.DataFrame) -> range:
         first = len(self._calls)

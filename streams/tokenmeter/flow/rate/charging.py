@@ -87,11 +87,13 @@ class UnitPrices:
 
 def used(frame: pl.DataFrame, requests: pl.Expr) -> pl.DataFrame:
     """The columns of PRICED_FIELDS that hold anything but zeros; ``requests`` says how many calls did not fail."""
-    priced = frame.select(requests.cast(pl.Int64).alias(name) if name == "requests" else name for name in PRICED_FIELDS)
-    return priced.select(present(priced, PRICED_FIELDS))
+    priced = frame.select_seq(
+        requests.cast(pl.Int64).alias(name) if name == "requests" else name for name in PRICED_FIELDS
+    )
+    return priced.select_seq(present(priced, PRICED_FIELDS))
 
 
 def present(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
     """The columns that hold anything but zeros: most calls have no images, audio or searches."""
-    counts = frame.select(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in names)
+    counts = frame.select_seq(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in names)
     return [name for name, counted in zip(names, counts.row(0), strict=True) if counted]

@@ -43,7 +43,7 @@ class Paths:
 
     def keys(self, events: pl.DataFrame, at_us: Ints, low_us: int, high_us: int) -> Ints:
         """What to look up for each event: its account and the segment of time."""
-        accounts = self._accounts.find(events.select("customer_id"))
+        accounts = self._accounts.find(events.select_seq("customer_id"))
         accounts[accounts == MISSING] = 0
         return accounts.astype(np.int64) * len(self._times) + self._times.pieces(at_us, low_us, high_us)
 

@@ -137,7 +137,7 @@ class BookRater:
         """See Rater."""
         numbers, ratings = self._numbers(events), self._memory.ratings
         calls = used(events, _REQUESTS)
-        return events.with_columns(
+        return events.with_columns_seq(
             pl.Series(RATING, numbers),
             ratings.units.charge(calls, ratings.column("price_id", numbers)).alias(CHARGE_PICO),
             ratings.units.charge(calls, ratings.column("cost_price_id", numbers)).alias(COST_PICO),
@@ -166,7 +166,9 @@ class BookRater:
         numbers = self._rating_numbers((paths.astype(np.int64) * _CASES_MAX + cases) * 2 + events["byok"].to_numpy())
         if events["rating"].null_count() < events.height:
             carries = events["rating"].is_not_null()
-            numbers[carries.to_numpy()] = self._learned(self._memory.carried, events.select("rating").filter(carries))
+            numbers[carries.to_numpy()] = self._learned(
+                self._memory.carried, events.select_seq("rating").filter(carries)
+            )
         return numbers
 
     def _path_numbers(self, keys: Ints) -> Numbers:

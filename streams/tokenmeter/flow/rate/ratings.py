@@ -128,7 +128,7 @@ class Ratings:
                 *(self.currencies(name, wanted) for name in ("currency", "cost_currency")),
                 pl.Series("provisional", self.column("provisional", wanted).astype(np.bool_)),
             ]
-        ).select(RATING, *TERMS)
+        ).select_seq(RATING, *TERMS)
 
     def _learn(self, wanted: Numbers) -> None:
         """Write down the plan and the chain of the ratings whose terms nobody asked for before."""

@@ -25,10 +25,10 @@ _NUMBERS = ["_buyer", "_usage", "_price"]
 def resale(billing: pl.DataFrame, ratings: Ratings) -> pl.DataFrame:
     """See ``tokenmeter.flow.rate.rated.Rater.resale``."""
     chained = billing.filter(pl.col("chain").is_not_null())
-    chains = chained.select("chain").unique().with_row_index("_chain")
+    chains = chained.select_seq("chain").unique().with_row_index("_chain")
     levels = _levels(chains)
     prices = _prices(levels["price_id"].unique(), ratings)
-    levels = levels.with_columns(
+    levels = levels.with_columns_seq(
         pl.col("price_id").replace_strict(prices["_written"], prices["price_id"], default=None)
     )
     buyers, usage = _ranked(levels, _BUYER, "_buyer"), _ranked(chained, _USAGE, "_usage")
@@ -36,11 +36,11 @@ def resale(billing: pl.DataFrame, ratings: Ratings) -> pl.DataFrame:
     parts = levels.join(buyers, on=_BUYER, nulls_equal=True).join(priced, on="price_id", nulls_equal=True)
     measures = present(chained, _MEASURES)
     totals = (
-        chained.select("chain", *_USAGE, *measures)
+        chained.select_seq("chain", *_USAGE, *measures)
         .join(usage, on=_USAGE, nulls_equal=True)
         .join(chains, on="chain")
-        .select("_chain", "_usage", *measures)
-        .join(parts.select("_chain", "_buyer", "_price"), on="_chain")
+        .select_seq("_chain", "_usage", *measures)
+        .join(parts.select_seq("_chain", "_buyer", "_price"), on="_chain")
         .group_by(_NUMBERS)
         .agg(pl.col(measures).sum())
         .sort(_NUMBERS)
@@ -49,17 +49,19 @@ def resale(billing: pl.DataFrame, ratings: Ratings) -> pl.DataFrame:
         table.drop(number)[totals[number]] for number, table in zip(_NUMBERS, (buyers, usage, priced), strict=True)
     )
     zeros = (pl.lit(0, pl.Int64).alias(name) for name in _MEASURES if name not in measures)
-    lines = pl.concat([totals, *named], how="horizontal").with_columns(zeros)
+    lines = pl.concat([totals, *named], how="horizontal").with_columns_seq(zeros)
     calls = used(lines, pl.col("events") - pl.col("errors"))
-    return lines.with_columns(ratings.units.charge(calls, lines["_line"].to_numpy()).alias("charge")).select(COLUMNS)
+    return lines.with_columns_seq(ratings.units.charge(calls, lines["_line"].to_numpy()).alias("charge")).select_seq(
+        COLUMNS
+    )
 
 
 def _levels(chains: pl.DataFrame) -> pl.DataFrame:
     """A row for each level of each chain, see ``tokenmeter.events.rating``; the seller is the next above."""
     parts = (
-        chains.with_columns(pl.col("chain").str.split(";"))
+        chains.with_columns_seq(pl.col("chain").str.split(";"))
         .explode("chain")
-        .with_columns(
+        .with_columns_seq(
             pl.col("chain").str.split_exact("@", 1).struct.rename_fields(["account_id", "price_id"]),
             pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("_chain").alias("level"),
         )
@@ -67,10 +69,10 @@ def _levels(chains: pl.DataFrame) -> pl.DataFrame:
     )
     quoted = parts["account_id"].unique()
     names = pl.Series([unquote(name) for name in quoted], dtype=pl.String)
-    return parts.with_columns(
+    return parts.with_columns_seq(
         pl.col("account_id").replace_strict(quoted, names, return_dtype=pl.String),
         pl.col("price_id").replace("", None),
-    ).with_columns(pl.col("account_id").shift(-1).over("_chain").alias("seller_id"))
+    ).with_columns_seq(pl.col("account_id").shift(-1).over("_chain").alias("seller_id"))
 
 
 def _prices(written: pl.Series, ratings: Ratings) -> pl.DataFrame:
@@ -91,4 +93,4 @@ def _prices(written: pl.Series, ratings: Ratings) -> pl.DataFrame:
 
 def _ranked(rows: pl.DataFrame, keys: tuple[str, ...], number: str) -> pl.DataFrame:
     """The distinct keys in order, nulls first, each with its number."""
-    return rows.select(keys).unique().sort(keys, nulls_last=False).with_row_index(number)
+    return rows.select_seq(keys).unique().sort(keys, nulls_last=False).with_row_index(number)

@@ -33,7 +33,7 @@ class Unrated:
 
     def rate(self, events: pl.DataFrame) -> pl.DataFrame:
         """Every charge and cost is null. See Rater."""
-        return events.with_columns(_NULLS)
+        return events.with_columns_seq(_NULLS)
 
     def terms(self, numbers: Sequence[int]) -> pl.DataFrame:
         """One rating, of nothing but the default plan. See Rater."""

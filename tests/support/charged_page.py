@@ -69,7 +69,7 @@ def as_made(events: list[UsageEvent]) -> tuple[Lines, pl.DataFrame]:
     """The page's lines and its entries by the meter's own steps, in two batches."""
     rater = BookRater(book(*ROWS))
     derived = [totals.derive(rater.rate(frame(part))) for part in (events[:150], events[150:])]
-    wanted = rater.budgets.filter(pl.col("scope") == "END_USER")
+    wanted = rater.budgets(BudgetScope.END_USER)
     users = wanted.select(pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id"))
     used = [part.join(users, on=["customer_id", "end_user_id"], how="semi") for part in derived]
     made = lines(

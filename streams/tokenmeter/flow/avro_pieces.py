@@ -97,7 +97,7 @@ class Rows:
         for piece in self._pieces:
             same = piece
             if isinstance(piece, int) and alike[piece]:
-                same = _varint(int(zigzag[piece, 0])) if sizes[piece, 0] else b""
+                same = _seven_bits(int(zigzag[piece, 0])) if sizes[piece, 0] else b""
             if isinstance(same, bytes) and pieces and isinstance(before := pieces[-1], bytes):
                 pieces[-1] = before + same
             else:
@@ -124,7 +124,12 @@ def _write(out: U8, starts: I64, zigzag: U64, sizes: I64) -> None:
         at, left, rest = at[more] + 1, left[more] - 1, rest[more] >> np.uint64(7)
 
 
-def _varint(zigzag: int) -> bytes:
+def varint(number: int) -> bytes:
+    """An Avro long."""
+    return _seven_bits((number << 1) ^ (number >> 63))
+
+
+def _seven_bits(zigzag: int) -> bytes:
     out = bytearray()
     while zigzag > 0x7F:
         out.append(zigzag & 0x7F | 0x80)

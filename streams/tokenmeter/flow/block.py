@@ -21,6 +21,7 @@ import polars as pl
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import Schema
+from tokenmeter.flow.avro_pieces import varint
 
 PREFIX, ATTRIBUTES, OFFSET, HEADERS = "_prefix", "_attributes", "_offset", "_headers"
 SENTINEL_TEXT = "\x00sentinel"
@@ -28,17 +29,6 @@ SENTINEL_NUMBER = -7_777_777
 SYNC = b"tokenmeter-block"
 _BEFORE = (("_length", "long"), (ATTRIBUTES, "long"), ("_at", "long"), (OFFSET, "long"), ("_key", "bytes"))
 """What a Kafka record says before its value; the value's length follows."""
-
-
-def varint(number: int) -> bytes:
-    """An Avro long: zigzag, seven bits a byte, low ones first."""
-    number = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.avro_pieces import Rows, decimals
+from tokenmeter.flow.avro_pieces import Rows, decimals, varint
 
 _ABSENT, _PRESENT = b"\x00", b"\x02"
 """The branches of ["null", X]."""
@@ -71,16 +71,21 @@ def _asked(column: _Column, kind: Any) -> Iterator[pl.Expr]:
 
 
 @lru_cache(_PLANS_CACHED_MAX)
-def _plan(name: str, dtypes: tuple[tuple[str, pl.DataType], ...]) -> tuple[list[_Column | bytes], list[pl.Expr]]:
-    """The fields of a record in their order, each a column or the bytes that every row has, and what is asked."""
+def _plan(
+    name: str, dtypes: tuple[tuple[str, pl.DataType], ...], same: tuple[str, ...]
+) -> tuple[list[_Column | bytes | str], list[pl.Expr]]:
+    """The fields of a record in their order, each a column, the bytes that every row has or the name of what all have
+    the ``same``, and what is asked."""
     there = dict(dtypes)
-    fields: list[_Column | bytes] = []
+    fields: list[_Column | bytes | str] = []
     asked: list[pl.Expr] = []
     for field in latest(name).document["fields"]:
         kind, nullable = field["type"], isinstance(field["type"], list)
         inner = kind[1] if nullable else kind
         dtype = there.get(field["name"])
-        if dtype is not None and dtype != pl.Null:
+        if field["name"] in same:
+            fields.append(field["name"])
+        elif dtype is not None and dtype != pl.Null:
             column = _Column(field["name"], _form(inner, dtype, field["name"]), nullable)
             fields.append(column)
             asked += _asked(column, inner)
@@ -94,16 +99,16 @@ def _plan(name: str, dtypes: tuple[tuple[str, pl.DataType], ...]) -> tuple[list[
     return fields, asked
 
 
-def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
-    """Wire values of ``frame``'s rows as records ``name``; every field of the schema is a column, or has its
-    schema's default in all of them. A decimal's column is one, or holds the unscaled number; an array's holds the
-    array's own Avro bytes."""
+def encode(name: str, frame: pl.DataFrame, **same: int) -> list[bytes]:
+    """Wire values of ``frame``'s rows as records ``name``; every field of the schema is a column, is the ``same``
+    number in all rows, or has its schema's default. A decimal's column is one, or holds the unscaled number; an
+    array's holds the array's own Avro bytes."""
     if not frame.height:
         return []  # a page of nothing but repeats has no lines, and its columns no types
     schema = latest(name)
     names = frozenset(schema.field_names)
     known = tuple((column, dtype) for column, dtype in frame.schema.items() if column in names)
-    fields, asked = _plan(name, known)
+    fields, asked = _plan(name, known, tuple(same))
     numbers = frame.select_seq(asked)
     texts = [field.name for field in fields if isinstance(field, _Column) and field.form == "string"]
     joined = frame.select_seq(pl.col(texts).fill_null("").str.join("")).row(0, named=True) if texts else {}
@@ -112,6 +117,8 @@ def encode(name: str, frame: pl.DataFrame) -> list[bytes]:
     for field in fields:
         if isinstance(field, bytes):
             rows.add_same(field)
+        elif isinstance(field, str):
+            rows.add_same(varint(same[field]))
         else:
             _add(rows, field, frame, numbers, joined, name)
     return rows.values()

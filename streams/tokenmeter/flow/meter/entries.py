@@ -61,8 +61,8 @@ def entries(made: Lines, end_users: pl.DataFrame, rater: Rater, written: Written
     ended = _of_accounts(end_users.rename({"customer_id": "account_id"}), rater, 0)
     found = [_summed([billed, resold])]
     for scope in (BudgetScope.PROJECT, BudgetScope.KEY, BudgetScope.MODEL):
-        found.append(_scoped([billed, resold] if scope == BudgetScope.MODEL else [billed], scope, rater.budgets))
-    found.append(_scoped([ended], BudgetScope.END_USER, rater.budgets))
+        found.append(_scoped([billed, resold] if scope == BudgetScope.MODEL else [billed], scope, rater))
+    found.append(_scoped([ended], BudgetScope.END_USER, rater))
     frame = pl.concat(found, how="diagonal_relaxed")
     if not frame.height:
         return pl.DataFrame(schema={"account_id": pl.String()})
@@ -84,9 +84,9 @@ def _of_accounts(lines: pl.DataFrame, rater: Rater, level: int | None) -> pl.Dat
     )
 
 
-def _scoped(parts: Sequence[pl.DataFrame], scope: BudgetScope, budgets: pl.DataFrame) -> pl.DataFrame:
+def _scoped(parts: Sequence[pl.DataFrame], scope: BudgetScope, rater: Rater) -> pl.DataFrame:
     """What the budgets of one scope spend."""
-    wanted = budgets.filter(pl.col("scope") == scope)
+    wanted = rater.budgets(scope)
     column = SCOPE_COLUMNS[scope]
     if not wanted.height:
         return pl.DataFrame(schema={"scope": pl.String(), "scope_id": pl.String()})

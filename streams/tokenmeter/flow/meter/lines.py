@@ -53,7 +53,7 @@ def end_users(parts: Sequence[pl.DataFrame], rater: Rater) -> pl.DataFrame:
 
 
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns_seq(pl.int_range(pl.len(), dtype=pl.Int64).alias("line"))
+    return frame.hstack([pl.int_range(frame.height, dtype=pl.Int64, eager=True).alias("line")])
 
 
 def sum_of(frame: pl.DataFrame, amount: str, currency: str) -> tuple[int | None, str | None]:

@@ -71,8 +71,9 @@ class _Page:
 
     def end_users_with_budgets(self) -> pl.DataFrame:
         """``customer_id`` and ``end_user_id`` of each."""
-        found = self.rater.budgets.filter(pl.col("scope") == BudgetScope.END_USER)
-        return found.select_seq(pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id"))
+        return self.rater.budgets(BudgetScope.END_USER).select_seq(
+            pl.col("account_id").alias("customer_id"), pl.col("scope_id").alias("end_user_id")
+        )
 
 
 class Meter:
@@ -232,10 +233,10 @@ class Meter:
         self._fold()
         self._total()
         made = lines(page.billing, page.market, page.rater)
-        place = [pl.lit(self._partition).alias("partition"), pl.lit(bounds.first_offset).alias("first_offset")]
-        billing_values = columnar_avro.encode("billing_line", made.billing.with_columns_seq(place))
-        market_values = columnar_avro.encode("market_line", made.market.with_columns_seq(place))
-        resale_values = columnar_avro.encode("resale_line", made.resale.with_columns_seq(place))
+        place = {"partition": self._partition, "first_offset": bounds.first_offset}
+        billing_values = columnar_avro.encode("billing_line", made.billing, **place)
+        market_values = columnar_avro.encode("market_line", made.market, **place)
+        resale_values = columnar_avro.encode("resale_line", made.resale, **place)
         charge, currency = sum_of(made.billing, "charge", "currency")
         cost, cost_currency = sum_of(made.billing, "cost", "cost_currency")
         closed_at = self._now()

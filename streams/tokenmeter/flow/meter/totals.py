@@ -20,6 +20,7 @@ from tokenmeter.events.lines import (
     MARKET_KEYS,
     RATE_LIMITED_STATUS,
 )
+from tokenmeter.flow.rate.charging import present
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING
 
 PRICED, COSTED = "_priced", "_costed"
@@ -84,6 +85,11 @@ END_USERS = Grouping(
 """Usage of the end users that have a budget."""
 WIDE = frozenset(("tokens_squared", REPORTED_COST, REPORTED_CALLS_COST, CHARGE_PICO, COST_PICO))
 """Measures that need 128 bits."""
+_ZEROS = {
+    name: pl.lit(0, pl.Int128 if name in WIDE else pl.Int64).alias(name)
+    for by in (BILLING, MARKET, END_USERS)
+    for name in by.measures
+}
 
 
 def _context_bucket() -> pl.Expr:
@@ -149,12 +155,10 @@ def derive(events: pl.DataFrame) -> pl.DataFrame:
 def grouped(events: pl.DataFrame, by: Grouping) -> pl.DataFrame:
     """Derived events to one row per key, in any order. A column of zeros is not summed: most calls have no images."""
     summed = [name for name in by.measures if name != "events"]
-    counted = events.select_seq(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in summed)
-    present = [name for name, counts in zip(summed, counted.row(0), strict=True) if counts]
-    zeros = [pl.lit(0, pl.Int128 if name in WIDE else pl.Int64).alias(name) for name in summed if name not in present]
+    counted = {"events", *present(events, summed)}
     calls = pl.col("events").sum() if "events" in events.columns else _EVENTS
-    totals = events.group_by(by.keys).agg(calls, *(pl.col(name).sum() for name in present))
-    return totals.with_columns_seq(zeros).select_seq(*by.keys, *by.measures)
+    totals = events.group_by(by.keys).agg(calls, pl.col([name for name in summed if name in counted]).sum())
+    return totals.select_seq(*by.keys, *(name if name in counted else _ZEROS[name] for name in by.measures))
 
 
 def merge(parts: list[pl.DataFrame], by: Grouping) -> pl.DataFrame:
@@ -162,7 +166,7 @@ def merge(parts: list[pl.DataFrame], by: Grouping) -> pl.DataFrame:
     if not parts:
         kinds = {name: pl.Int128 if name in WIDE else pl.Int64 for name in by.measures}
         return pl.DataFrame(schema={**dict.fromkeys(by.keys, pl.Int32), **kinds})
-    return _summed(parts, by).select_seq(*by.keys, *by.measures)
+    return _summed(parts, by)
 
 
 def fold(parts: list[pl.DataFrame], part: pl.DataFrame, by: Grouping) -> None:

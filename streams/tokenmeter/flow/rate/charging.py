@@ -87,13 +87,16 @@ class UnitPrices:
 
 def used(frame: pl.DataFrame, requests: pl.Expr) -> pl.DataFrame:
     """The columns of PRICED_FIELDS that hold anything but zeros; ``requests`` says how many calls did not fail."""
-    priced = frame.select_seq(
-        requests.cast(pl.Int64).alias(name) if name == "requests" else name for name in PRICED_FIELDS
-    )
-    return priced.select_seq(present(priced, PRICED_FIELDS))
+    counted = frame.select_seq(requests.cast(pl.Int64).alias("requests")).to_series()
+    columns = (counted if name == "requests" else frame.get_column(name) for name in PRICED_FIELDS)
+    return pl.DataFrame([column for column in columns if _counts(column)])
 
 
 def present(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
     """The columns that hold anything but zeros: most calls have no images, audio or searches."""
-    counts = frame.select_seq(pl.any_horizontal(pl.col(name).min() != 0, pl.col(name).max() != 0) for name in names)
-    return [name for name, counted in zip(names, counts.row(0), strict=True) if counted]
+    return [name for name in names if _counts(frame.get_column(name))]
+
+
+def _counts(column: pl.Series) -> bool:
+    # Asked of each column by itself: an expression for each costs more than the answer, however few the rows.
+    return bool(column.min() or column.max())

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import polars as pl
 
+from tokenmeter.events.catalog import BudgetScope
+
 RATING = "_rating"
 """Int32: number of the rating among the rater's terms. Equal numbers, equal ids; so lines are grouped by it."""
 CHARGE_PICO, COST_PICO = "_charge_pico", "_cost_pico"
@@ -31,9 +33,8 @@ class Rater(Protocol):
     def catalog_offset(self) -> int:
         """The catalog's records below this offset are known."""
 
-    @property
-    def budgets(self) -> pl.DataFrame:
-        """Every budget of a part of an account there has ever been: ``account_id``, ``scope``, ``scope_id``."""
+    def budgets(self, scope: BudgetScope) -> pl.DataFrame:
+        """Every budget of such a part of an account there has ever been: ``account_id``, ``scope``, ``scope_id``."""
 
     def currencies_of(self, accounts: pl.Series) -> pl.Series:
         """Of each account its own currency, by its newest row; without one USD."""

@@ -13,7 +13,7 @@ from threading import RLock
 import numpy as np
 import polars as pl
 
-from tokenmeter.events.catalog import DEFAULT_CURRENCY, Account, CatalogRow, Plan, PriceTerms
+from tokenmeter.events.catalog import DEFAULT_CURRENCY, Account, BudgetScope, CatalogRow, Plan, PriceTerms
 from tokenmeter.events.lines import ERROR_STATUS_MIN
 from tokenmeter.events.rating import rating_of
 from tokenmeter.flow.rate.book import Book
@@ -98,7 +98,8 @@ class BookRater:
         self._paths = Paths(book, self._memory.people, self._memory.steps)
         self._path_of = IntTable()
         names = ("account_id", "scope", "scope_id")
-        self._budgets = pl.DataFrame(sorted(book.budgets), schema=dict.fromkeys(names, pl.String()), orient="row")
+        budgets = pl.DataFrame(sorted(book.budgets), schema=dict.fromkeys(names, pl.String()), orient="row")
+        self._budgets = {scope: budgets.filter(pl.col("scope") == scope) for scope in BudgetScope}
 
     @property
     def catalog_offset(self) -> int:
@@ -121,10 +122,9 @@ class BookRater:
             made._paths, made._path_of = self._paths, self._path_of
         return made
 
-    @property
-    def budgets(self) -> pl.DataFrame:
+    def budgets(self, scope: BudgetScope) -> pl.DataFrame:
         """See Rater."""
-        return self._budgets
+        return self._budgets[scope]
 
     def currencies_of(self, accounts: pl.Series) -> pl.Series:
         """See Rater."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tokenmeter.events.catalog import DEFAULT_CURRENCY, DEFAULT_PLAN
+from tokenmeter.events.catalog import DEFAULT_CURRENCY, DEFAULT_PLAN, BudgetScope
 from tokenmeter.events.contract import latest
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING, TERMS, Rater
 
@@ -25,7 +25,9 @@ class Unrated:
 
     catalog_offset = 0
 
-    budgets = pl.DataFrame(schema=dict.fromkeys(("account_id", "scope", "scope_id"), pl.String()))
+    def budgets(self, scope: BudgetScope) -> pl.DataFrame:
+        """There are none. See Rater."""
+        return pl.DataFrame(schema=dict.fromkeys(("account_id", "scope", "scope_id"), pl.String()))
 
     def currencies_of(self, accounts: pl.Series) -> pl.Series:
         """USD. See Rater."""

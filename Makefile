@@ -68,6 +68,6 @@ soak: setup ## the long tests: backlogs and many partitions, then a day of traff
 	@$(BIN)/python -m pytest -m long
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
-clean: ## stop the local stack and remove what was built here (not the user's cache)
+clean: ## stop the local stack and remove what was built here (never metered data: that is .tokenmeter, to be removed by hand)
 	@[ ! -x $(BIN)/tokenmeter ] || $(BIN)/tokenmeter down || true
-	@rm -rf $(VENV) build dist .tokenmeter .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

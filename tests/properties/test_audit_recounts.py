@@ -54,6 +54,7 @@ def described(number: int) -> dict[str, Any]:
         "duration_ms": chance.choice([None, 0, 300, 2_000]),
         "images_in": chance.choice([0, 0, 3]),
         "reported_cost": chance.choice([None, Decimal(0), Decimal("-0.5"), Decimal("1234567.000000000001")]),
+        "tags": tuple(f"tag-{place}" for place in range(chance.choice([0] * 20 + [3, 64, 65, 200]))),
     }
 
 

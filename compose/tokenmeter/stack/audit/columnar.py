@@ -30,7 +30,7 @@ from tokenmeter.stack.audit.rated import PageTotals
 from tokenmeter.stack.audit.recount import U64_MASK, Recount, Rules
 from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
 from tokenmeter.stack.audit.versions import walk_newest
-from tokenmeter.stack.audit.walk import I64, NULL, Walked, walk
+from tokenmeter.stack.audit.walk import I64, NULL, Walked, walk_rewritten
 
 EVENT = "usage_event"
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -220,7 +220,7 @@ def _has(walked: Walked, field: str, is_known: Callable[[str], bool]) -> Bools:
 
 def _rewritten(values: Sequence[tuple[int, bytes]]) -> tuple[Walked, I64]:
     places = np.array([place for place, _ in values], np.int64)
-    return walk(latest(EVENT), [value for _, value in values]), places
+    return walk_rewritten(latest(EVENT), [value for _, value in values]), places
 
 
 def _emitter_only(event: Mapping[str, Any]) -> bytes:

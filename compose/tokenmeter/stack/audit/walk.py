@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import Schema
+from tokenmeter.events.contract import EVENT_BYTES_MAX, Schema
 
 U8 = npt.NDArray[np.uint8]
 U64 = npt.NDArray[np.uint64]
@@ -26,8 +26,10 @@ Bools = npt.NDArray[np.bool_]
 PAD = bytes(16)
 """Behind the last value, so that eight bytes may be read anywhere."""
 ARRAY_ITEMS_MAX = 64
+"""Longer arrays are left to the record reader, for one keeps all other values waiting; what it makes of them is walked
+however long they are."""
 DECIMAL_BYTES_MAX = 10
-"""Longer arrays and decimals are left to the record reader; ten bytes cannot hold what the accept rule refuses."""
+"""Longer decimals are left to the record reader, too; ten bytes cannot hold what the accept rule refuses."""
 LINE_DECIMAL_BYTES_MAX = 16
 """Of a line: whatever 38 digits can say."""
 NULL = -1
@@ -85,6 +87,11 @@ def walk(schema: Schema, values: Sequence[bytes]) -> Walked:
     return _Walk(schema, values, of_lines=False).run()
 
 
+def walk_rewritten(schema: Schema, values: Sequence[bytes]) -> Walked:
+    """Walk values that the record reader has accepted and written anew."""
+    return _Walk(schema, values, of_lines=False, items_max=EVENT_BYTES_MAX).run()
+
+
 def walk_lines(schema: Schema, values: Sequence[bytes]) -> Walked:
     """Walk lines: their decimals are longer, and may have a first byte to spare, as fastavro writes -2**31. Nobody
     takes a line for a repeat of another by its bytes."""
@@ -92,7 +99,10 @@ def walk_lines(schema: Schema, values: Sequence[bytes]) -> Walked:
 
 
 class _Walk:
-    def __init__(self, schema: Schema, values: Sequence[bytes], of_lines: bool) -> None:
+    def __init__(
+        self, schema: Schema, values: Sequence[bytes], of_lines: bool, items_max: int = ARRAY_ITEMS_MAX
+    ) -> None:
+        self._items_max = items_max
         self._of_lines, self._decimal_bytes_max = of_lines, LINE_DECIMAL_BYTES_MAX if of_lines else DECIMAL_BYTES_MAX
         self._fields: list[dict[str, Any]] = schema.document["fields"]
         self._data = np.frombuffer(b"".join((*values, PAD)), np.uint8)
@@ -193,10 +203,10 @@ class _Walk:
     def _array(self, rows: I64 | None) -> None:
         """An array of strings: one block, then the empty one."""
         count = self._long(rows)
-        self._refuse(rows, (count < 0) | (count > ARRAY_ITEMS_MAX))
+        self._refuse(rows, (count < 0) | (count > self._items_max))
         everyone = np.arange(len(self._at)) if rows is None else rows
-        open_ = everyone[(count > 0) & (count <= ARRAY_ITEMS_MAX)]
-        count = count[(count > 0) & (count <= ARRAY_ITEMS_MAX)]
+        open_ = everyone[(count > 0) & (count <= self._items_max)]
+        count = count[(count > 0) & (count <= self._items_max)]
         while len(open_):
             self._plain("string", open_)
             count = count - 1

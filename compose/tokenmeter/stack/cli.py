@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -52,10 +52,11 @@ from tokenmeter.stack import (
     detached,
 )
 from tokenmeter.stack.demo import run_demo
-from tokenmeter.stack.local import Fill, LocalStack
+from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.places import bootstrap as _bootstrap
 from tokenmeter.stack.places import clickhouse as _clickhouse
 from tokenmeter.stack.settings import Settings, load
+from tokenmeter.stack.simulate import template
 from tokenmeter.stack.state import Stack
 from tokenmeter.stack.topics import ensure_topics, register_schemas
 from tokenmeter.store.client import connect
@@ -99,9 +100,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 @contextmanager
-def _local(settings: Settings, fill: Fill | None = None) -> Iterator[LocalStack]:
-    """A running stack; whatever ends the block, SIGTERM included, stops it. ``fill``: see LocalStack."""
-    stack = LocalStack(settings, _say, fill=fill)
+def _local(settings: Settings, **more: Any) -> Iterator[LocalStack]:
+    """A running stack; whatever ends the block, SIGTERM included, stops it. ``more``: see LocalStack."""
+    stack = LocalStack(settings, _say, **more)
     signal.signal(signal.SIGTERM, _interrupt)
     stack.start()
     try:
@@ -323,9 +324,10 @@ def demo(
     if "data" not in settings.model_fields_set:
         # Figures are compared from empty, so each demo has a directory of its own.
         settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", boards=boards_wanted)
-    history = None if no_history or no_boards else cli_simulate.history
-    with _local(settings, history) as stack:
+    simulated = {} if no_history or no_boards else {"begin": template.begin, "fill": cli_simulate.history}
+    with _local(settings, **simulated, boards_later=True) as stack:
         holds = run_demo(stack, settings, trace or [], calls, console, _bar)
+        stack.finish()
         _show_board(stack)
         if not once:
             _say(f"still running on {settings.data}; Ctrl-C stops everything")

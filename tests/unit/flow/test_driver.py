@@ -1,4 +1,4 @@
-"""The position that travels while a page is closed: it is in the transaction before the commit, and its failure counts."""
+"""The position that travels while a page is closed: it is in the transaction before the commit, or the commit is not."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -63,7 +64,7 @@ async def post(posted: Posted, caller: Caller, request: Request) -> Response:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in TYPES:
         return refuse(Refused(415, f"Content-Type must be one of {', '.join(TYPES)}"))
-    customer = request.headers.get(CUSTOMER_HEADER) or caller.customer_id
+    customer = unquote(request.headers.get(CUSTOMER_HEADER, "")) or caller.customer_id
     if customer is not None and not caller.may_name(customer):
         return refuse(Refused(FORBIDDEN, f"{CUSTOMER_HEADER}: the key is another customer's"))
     wait = posted.limits.retry_after_s(caller, posted.monotonic())

@@ -1,4 +1,4 @@
-"""The position that travels while a page is closed: it is in the transaction before the commit, or the commit is not."""
+"""The position that travels while a page closes: it is in the transaction before the commit, or there is none."""
 
 from __future__ import annotations
 

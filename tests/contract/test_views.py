@@ -120,6 +120,29 @@ def test_rankings_hold_fifty_models_and_one_row_other_last(client: Client) -> No
     assert ask(client, "SELECT rank, model, share FROM boards.rankings WHERE day = '2026-03-03'") == [(1, "z/big", 1.0)]
 
 
+def test_a_ranking_of_equals_is_alphabetical_and_leaves_out_who_used_nothing(client: Client) -> None:
+    """S03: 51 equal models, and one without a token; `other` is last however large, and absent without a 51st."""
+    noon = at("2026-03-02T12:00")
+    rows = [{"model": f"a/m{n:02d}", "input_tokens": 7, "occurred_hour": noon} for n in range(51)]
+    lines(client, 0, [*rows, {"model": "a/none", "input_tokens": 0, "occurred_hour": noon}])
+    sql = "SELECT rank, model, tokens FROM boards.rankings WHERE day = '{}' ORDER BY rank"
+    found = ask(client, sql.format("2026-03-02"))
+    assert found == [*((n + 1, f"a/m{n:02d}", 7) for n in range(50)), (51, "other", 7)]
+    large = [{"model": f"b/m{n:03d}", "input_tokens": 9, "occurred_hour": noon + timedelta(days=1)} for n in range(150)]
+    lines(client, 100, [*large, *({**row, "occurred_hour": noon + timedelta(days=2)} for row in rows[:50])])
+    assert ask(client, sql.format("2026-03-03"))[-1] == (51, "other", 900), "last, though the largest by far"
+    assert [model for _, model, _ in ask(client, sql.format("2026-03-04"))] == [f"a/m{n:02d}" for n in range(50)]
+
+
+def test_shares_of_the_fifty_shown_are_of_all_tokens(client: Client) -> None:
+    """S02: of sixty models."""
+    noon = at("2026-03-02T12:00")
+    lines(client, 0, [{"model": f"a/m{n:02d}", "input_tokens": 60 - n, "occurred_hour": noon} for n in range(60)])
+    shares = [row[0] for row in ask(client, "SELECT share FROM boards.rankings ORDER BY rank")]
+    assert shares[0] == pytest.approx(60 / 1830) and len(shares) == 51
+    assert sum(shares[:50]) == pytest.approx((1830 - 55) / 1830), "the control: of those shown it would be 1"
+
+
 def within_an_hour(client: Client, check: Callable[[datetime], None]) -> None:
     """Run ``check`` with the current hour; again when the hour changed meanwhile, since windows end with it."""
     for _ in range(2):

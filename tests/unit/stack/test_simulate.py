@@ -115,6 +115,12 @@ def test_the_routers_revenue_is_over_what_was_published(made: Market) -> None:
     assert (october["charge"].sum() - october["cost"].sum()) * 13 > Decimal(10_000_000)
 
 
+def test_the_revenue_of_2026_is_over_what_was_published() -> None:
+    """Over $50 M a year in 2026: of a week, the first of April, by list prices alone."""
+    week = market(Span(date(2026, 4, 6), datetime(2026, 4, 13, tzinfo=UTC)), seed=1).lines
+    assert (week["charge"].sum() - week["cost"].sum()) * 52 > Decimal(50_000_000)
+
+
 def test_money_is_exact_in_pico_dollars() -> None:
     pico = np.array([0, 1, 10**18 + 1, -5])
     assert money(pico).to_list() == [Decimal(int(one)).scaleb(-12) for one in pico]

@@ -48,6 +48,7 @@ from tokenmeter.stack import (
     cli_simulate,
     cli_spool,
     cli_supplier,
+    cli_usage,
     cli_watch,
     detached,
 )
@@ -79,6 +80,7 @@ DOWN_TIMEOUT_S = 90.0
 
 app.command(epilog="Example: tokenmeter reconcile --apply")(cli_reconcile.reconcile)
 app.command(epilog=cli_audit.EXAMPLES)(cli_audit.audit)
+app.command(name="usage", epilog=cli_usage.EXAMPLES)(cli_usage.show_usage)
 app.command(name="rerate", epilog=cli_rerate.EXAMPLES)(cli_rerate.rerate_usage)
 app.command(name="reconcile-supplier", epilog=cli_supplier.EXAMPLES)(cli_supplier.reconcile_supplier)
 

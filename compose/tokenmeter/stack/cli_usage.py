@@ -35,7 +35,6 @@ SHOWN = {
     "input_tokens": "input",
     "cached_input_tokens": "cached",
     "output_tokens": "output",
-    "reasoning_tokens": "reasoning",
     "unpriced": "unpriced",
 }
 """Columns of the table and their heads; --json and --csv have all."""
@@ -95,7 +94,7 @@ def _show(answer: Usage) -> None:
     for name in by:
         table.add_column(name, overflow="fold", min_width=10)
     for head in (*SHOWN.values(), "charges"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
 
     def add(names: list[str], row: dict[str, Any], style: str = "") -> None:
         cells = [*names, *(f"{row[name]:,}" for name in SHOWN), _money(row["charges"])]

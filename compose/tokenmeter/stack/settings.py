@@ -14,9 +14,10 @@ from pydantic_settings import (
 )
 
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow.dedup import HORIZON_MINUTES
-from tokenmeter.flow.meter import QUARANTINE_RATIO_MAX
-from tokenmeter.flow.page import PAGE_EVENTS, PAGE_MIN_SECONDS, PAGE_SECONDS
+
+# As in tokenmeter.flow, which a gateway alone has not: a test holds them against it.
+PAGE_SECONDS, PAGE_MIN_SECONDS, PAGE_EVENTS = 5.0, 0.2, 500_000
+HORIZON_MINUTES, QUARANTINE_RATIO_MAX = 15, 0.5
 
 
 class Settings(BaseSettings):

@@ -127,10 +127,23 @@ def test_up_detached_runs_until_down_and_status_knows_every_part(tmp_path: Path)
         assert run(["up", "--no-boards", *where])[0] == 1, "a second stack on the same directory"
         code, said = run(["topics", *where])
         assert (code, "nothing" in said) == (0, True)
+        eventually("all is well", lambda: run(["status", *where])[0] == 0, timeout_s=120)
+        os.kill(parts["meter"]["pid"], signal.SIGSTOP)
+        try:
+            eventually("a frozen meter alone is not well", lambda: not_well(where) == {"meter"}, timeout_s=120)
+        finally:
+            os.kill(parts["meter"]["pid"], signal.SIGCONT)
     finally:
         assert run(["down", *where])[0] == 0
     assert processes_of(tmp_path) == []
     assert run(["down", *where])[0] == 0
+
+
+def not_well(where: list[str]) -> set[str]:
+    """The parts that ``status`` says are not well."""
+    code, said = run(["status", "--json", *where])
+    assert code in (0, 1), said
+    return {name for name, part in json.loads(said).items() if part["healthy"] is False}
 
 
 def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:

@@ -1,59 +1,66 @@
-"""The verb ``status``."""
+"""The verb ``status``: whether all is well, within two seconds."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.console import Group
+from rich.live import Live
 from rich.text import Text
 
-from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow import ledger_app, load_app, meter_app, watch_app
-from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.stack.settings import load
-from tokenmeter.stack.state import Stack
+from tokenmeter.stack.state import Stack, found
+from tokenmeter.stack.status.look import look
+from tokenmeter.stack.status.shown import as_dict, is_well, sentences, table
 from tokenmeter.stack.terminal import DataOption, console, say
 
-EXAMPLES = "Example: tokenmeter status --json"
+EXAMPLES = "Examples: tokenmeter status · tokenmeter status --watch · tokenmeter status --json"
+WATCH_S = 2.0
 
 
-def status(data: DataOption = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Show each part: state, pid, URL, log (passwords only with --json)."""
-    parts = Stack.load(load(data=data).data)
-    _note_losses(parts)
+def status(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one document, passwords among it")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="look again every two seconds, until Ctrl-C")] = False,
+) -> None:
+    """Ask each part how it is: health, lag, restarts, quarantine, alerts, last page. Exit 1 when one is not well.
+
+    A demo that runs is found too, unless --data names another directory.
+    """
+    settings = load(data=data)
+    home = settings.data if data is not None else found(settings.data)
+    if watch:
+        with Live(console=console, auto_refresh=False, screen=False) as live:
+            while True:
+                live.update(_shown(Stack.load(home), str(home))[0], refresh=True)
+                time.sleep(WATCH_S)
+    stack = Stack.load(home)
     if as_json:
-        sys.stdout.write(json.dumps(parts.as_dict(), indent=2) + "\n")
-        return
-    if not parts.parts:
+        looks = look(stack)
+        sys.stdout.write(json.dumps(as_dict(stack, looks), indent=2) + "\n")
+        well = is_well(stack, looks)
+    elif not stack.parts:
         say("nothing has run here yet (next: tokenmeter up)")
-        return
-    table = Table("part", "state", "pid", "url and log", box=SIMPLE_HEAD)
-    for name, one in parts.parts.items():
-        where = "\n".join(filter(None, (one.url, one.log)))
-        table.add_row(name, one.state, str(one.pid or ""), Text(where, overflow="fold"))
-    console.print(table)
-    for name, one in parts.parts.items():
-        if one.lost_offsets:
-            lost = f"{name} has lost {one.lost_offsets} offsets: retention removed them before they were read"
-            console.print(lost, style="red", highlight=False, soft_wrap=True)
+        well = True
+    else:
+        shown, well = _shown(stack, str(home))
+        console.print(shown)
+    if not well and stack.runs:
+        raise typer.Exit(1)
 
 
-def _note_losses(stack: Stack) -> None:
-    """Ask Kafka, if it is there, what each worker's group has lost."""
-    kafka = stack.parts.get("kafka")
-    if kafka is None or kafka.url is None or kafka.state == "stopped":
-        return
-    client = {"bootstrap.servers": kafka.url}
-    groups = {
-        "meter": (meter_app.APP_ID, (EVENTS,)),
-        "load": (load_app.APP_ID, load_app.TOPICS),
-        "ledger": (ledger_app.APP_ID, ledger_app.TOPICS),
-        "watch": (watch_app.APP_ID, watch_app.TOPICS),
-    }
-    for name, (group, topics) in groups.items():
-        if name in stack.parts:
-            stack.parts[name].lost_offsets = sum(lost_offsets(client, group, topics).values())
+def _shown(stack: Stack, home: str) -> tuple[Group, bool]:
+    looks = look(stack)
+    lines = [Text(text, style="red" if bad else "") for text, bad in sentences(looks)]
+    well = is_well(stack, looks)
+    if not stack.runs:
+        lines.append(Text(f"no stack runs on {home} (next: tokenmeter up --data {home})"))
+    else:
+        lines.append(
+            Text("all is well" if well else "not all is well: see the logs above", style="" if well else "red")
+        )
+    return Group(table(stack, looks), *lines), well

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.stack.local import PARENT
 from tokenmeter.stack.settings import Settings
-from tokenmeter.stack.state import Stack
+from tokenmeter.stack.state import PARENT, Stack
 
 START_TIMEOUT_S = 300.0
 """The first start may have to install Superset."""

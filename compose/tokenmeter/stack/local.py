@@ -20,7 +20,7 @@ from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, free_port, require_size
 from tokenmeter.stack.settings import Settings
-from tokenmeter.stack.state import Part, Stack, write_private
+from tokenmeter.stack.state import PARENT, Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
 from tokenmeter.stack.topics import ensure_topics, register_schemas
@@ -32,8 +32,6 @@ RESTART_WAIT_S = 1.0
 RESTARTS_MAX = 20
 """A part that ends this often has something to tell; the stack stops and points at its log."""
 PASSWORD_BYTES = 18
-PARENT = "tokenmeter"
-"""The part that is this process: ``starting`` until everything answers, then ``running``."""
 
 Say = Callable[[str], None]
 Fill = Callable[[Client], None]
@@ -264,6 +262,7 @@ class LocalStack:
             time.sleep(RESTART_WAIT_S)
             child.start()
             self._stack.parts[name].pid = child.pid
+            self._stack.parts[name].restarts = self._restarts[name]
             self._stack.save(self._data)
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import version as version_of
 from typing import Annotated, NoReturn
@@ -9,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from tokenmeter.events.errors import TokenmeterError
+from tokenmeter.events.errors import Misconfigured, TokenmeterError
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.verbs import Verb, group_of, not_installed
 
@@ -76,6 +77,14 @@ def main() -> None:
         if (missing.name or "").startswith("tokenmeter"):
             raise
         _fail(not_installed(" ".join(sys.argv[1:2]), "local", missing.name or ""))
+    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        if error.filename is None:
+            raise
+        _fail(Misconfigured(f"{error.filename}: {error.strerror}", hint="use another file or --data DIR"))
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC):
+            raise
+        _fail(Misconfigured(f"{error.filename or 'the disk'}: {error.strerror}", hint="free space, or --data DIR"))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -32,9 +32,20 @@ def up(
     loaders: Annotated[int | None, typer.Option(help="loaders, which share the partitions (default 1)")] = None,
     ledgers: Annotated[int | None, typer.Option(help="ledgers, which share the partitions (default 1)")] = None,
     watches: Annotated[int | None, typer.Option(help="watches, which share the partitions (default 1)")] = None,
+    port_base: Annotated[
+        int | None,
+        typer.Option(help="serve on this port and those after it (default: free ones, chosen once and kept)"),
+    ] = None,
 ) -> None:
     """Run Kafka, ClickHouse, Superset and the workers here until Ctrl-C."""
-    counts = {"brokers": brokers, "meters": meters, "loaders": loaders, "ledgers": ledgers, "watches": watches}
+    counts = {
+        "brokers": brokers,
+        "meters": meters,
+        "loaders": loaders,
+        "ledgers": ledgers,
+        "watches": watches,
+        "port_base": port_base,
+    }
     settings = load(data=data, boards=False if no_boards else None, **counts)
     if detach:
         detached.start(settings, say)

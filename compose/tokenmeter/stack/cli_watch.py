@@ -20,6 +20,7 @@ from tokenmeter.stack.backtest.told import SHOWN_MAX, table, told
 from tokenmeter.stack.cli_catalog import DataOption, console, say
 from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import PortOption
 from tokenmeter.store.client import connect
 
 app = typer.Typer(rich_markup_mode=None)
@@ -28,7 +29,7 @@ app = typer.Typer(rich_markup_mode=None)
 @app.callback(invoke_without_command=True, epilog="Example: tokenmeter watch --sensitivity high")
 def watch(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="port of /health and /metrics")] = 6069,
+    port: PortOption = 6069,
     slot: Annotated[
         str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")
     ] = None,

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     token_currencies: str = ""
     disk_free_min_mb: Annotated[int, Field(ge=0)] = 1_024
+    port_base: Annotated[int, Field(ge=1024, le=65_000)] | None = None
     partitions: Annotated[int, Field(ge=1, le=1024)] = 4
     replication: Annotated[int, Field(ge=1, le=9)] | None = None
     brokers: Annotated[int, Field(ge=1, le=9)] = 1
@@ -80,4 +81,8 @@ def load(**given: Any) -> Settings:
         name = "TOKENMETER_" + "_".join(str(part) for part in first["loc"]).upper()
         raise Misconfigured(
             f"setting {name} is wrong: {first['msg']}", hint="correct it and run the command again"
+        ) from error
+    except (OSError, ValueError) as error:  # of the TOML file
+        raise Misconfigured(
+            f"tokenmeter.toml cannot be read: {error}", hint="mend the file, or run the command elsewhere"
         ) from error

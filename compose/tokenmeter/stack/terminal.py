@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 console = Console()
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
-PortOption = Annotated[int, typer.Option(help="port of /health and /metrics")]
+PortOption = Annotated[int, typer.Option(min=1, max=65_535, help="port of /health and /metrics")]
 SlotOption = Annotated[str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")]
 
 

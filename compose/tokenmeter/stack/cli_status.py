@@ -12,8 +12,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from tokenmeter.stack.places import home
 from tokenmeter.stack.settings import load
-from tokenmeter.stack.state import Stack, found
+from tokenmeter.stack.state import Stack
 from tokenmeter.stack.status.look import look
 from tokenmeter.stack.status.shown import as_dict, is_well, sentences, table
 from tokenmeter.stack.terminal import DataOption, console, say
@@ -31,14 +32,13 @@ def status(
 
     A demo that runs is found too, unless --data names another directory.
     """
-    settings = load(data=data)
-    home = settings.data if data is not None else found(settings.data)
+    where = home(load(data=data))
     if watch:
         with Live(console=console, auto_refresh=False, screen=False) as live:
             while True:
-                live.update(_shown(Stack.load(home), str(home))[0], refresh=True)
+                live.update(_shown(Stack.load(where), str(where))[0], refresh=True)
                 time.sleep(WATCH_S)
-    stack = Stack.load(home)
+    stack = Stack.load(where)
     if as_json:
         looks = look(stack)
         sys.stdout.write(json.dumps(as_dict(stack, looks), indent=2) + "\n")
@@ -47,18 +47,18 @@ def status(
         say("nothing has run here yet (next: tokenmeter up)")
         well = True
     else:
-        shown, well = _shown(stack, str(home))
+        shown, well = _shown(stack, str(where))
         console.print(shown)
     if not well and stack.runs:
         raise typer.Exit(1)
 
 
-def _shown(stack: Stack, home: str) -> tuple[Group, bool]:
+def _shown(stack: Stack, where: str) -> tuple[Group, bool]:
     looks = look(stack)
     lines = [Text(text, style="red" if bad else "") for text, bad in sentences(looks)]
     well = is_well(stack, looks)
     if not stack.runs:
-        lines.append(Text(f"no stack runs on {home} (next: tokenmeter up --data {home})"))
+        lines.append(Text(f"no stack runs on {where} (next: tokenmeter up --data {where})"))
     else:
         lines.append(
             Text("all is well" if well else "not all is well: see the logs above", style="" if well else "red")

@@ -12,6 +12,7 @@ import typer
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack import detached
+from tokenmeter.stack.places import home
 from tokenmeter.stack.running import running, show_board, until_interrupted
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import Stack
@@ -58,7 +59,7 @@ def up(
 
 def down(data: DataOption = None) -> None:
     """Stop the local stack; harmless when none runs."""
-    parent = Stack.load(load(data=data).data).parts.get("tokenmeter")
+    parent = Stack.load(home(load(data=data))).parts.get("tokenmeter")
     if parent is None or parent.pid is None:
         say("no stack is running")
         return

@@ -7,26 +7,10 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 from support.broker import eventually
-
-COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli"]
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of processes that name ``folder``."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if str(folder) in line:
-                found.append(line)
-    return found
+from support.command import COMMAND, processes_of, run
 
 
 def test_the_demo_proves_its_figures_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -64,14 +48,6 @@ def test_errors_are_one_message_that_names_the_thing_and_the_next_command(tmp_pa
         assert "Traceback" not in done.stderr
         for word in words:
             assert word in done.stderr.replace("\n", " ")
-
-
-def run(arguments: list[str], **setting: str) -> tuple[int, str]:
-    """(exit code, all it said)."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **setting}
-    )
-    return done.returncode, (done.stdout + done.stderr).replace("\n", " ")
 
 
 def test_a_busy_port_is_named(tmp_path: Path) -> None:
@@ -117,39 +93,8 @@ def test_a_part_that_does_not_answer_stops_what_had_started(tmp_path: Path) -> N
     assert processes_of(tmp_path) == []
 
 
-def test_up_detached_runs_until_down_and_status_knows_every_part(tmp_path: Path) -> None:
-    where = ["--data", str(tmp_path)]
-    code, said = run(["up", "--detach", "--no-boards", *where])
-    try:
-        assert code == 0, said
-        parts = json.loads(run(["status", "--json", *where])[1])
-        names = ("kafka", "clickhouse", "meter", "load", "gateway")
-        assert set(names) <= set(parts)
-        assert {parts[name]["state"] for name in names} == {"running"}
-        assert run(["up", "--no-boards", *where])[0] == 1, "a second stack on the same directory"
-        code, said = run(["topics", *where])
-        assert (code, "nothing" in said) == (0, True)
-        eventually("all is well", lambda: run(["status", *where])[0] == 0, timeout_s=120)
-        os.kill(parts["meter"]["pid"], signal.SIGSTOP)
-        try:
-            eventually("a frozen meter alone is not well", lambda: not_well(where) == {"meter"}, timeout_s=120)
-        finally:
-            os.kill(parts["meter"]["pid"], signal.SIGCONT)
-    finally:
-        assert run(["down", *where])[0] == 0
-    assert processes_of(tmp_path) == []
-    assert run(["down", *where])[0] == 0
-
-
 def urls(parts: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: part["url"] for name, part in parts.items()}
-
-
-def not_well(where: list[str]) -> set[str]:
-    """The parts that ``status`` says are not well."""
-    code, said = run(["status", "--json", *where])
-    assert code in (0, 1), said
-    return {name for name, part in json.loads(said).items() if part["healthy"] is False}
 
 
 def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:

@@ -18,14 +18,15 @@ def home(settings: Settings) -> Path:
 
 def bootstrap(settings: Settings) -> str:
     """Kafka's address as set, or of the stack that runs here; Misconfigured when there is neither."""
+    if settings.kafka_bootstrap is not None:
+        return settings.kafka_bootstrap
     kafka = Stack.load(home(settings)).parts.get("kafka")
-    known = settings.kafka_bootstrap or (kafka.url if kafka is not None and kafka.state != "stopped" else None)
-    if known is None:
+    if kafka is None or kafka.url is None or kafka.state == "stopped":
         raise Misconfigured(
             f"no Kafka: TOKENMETER_KAFKA_BOOTSTRAP is not set and no stack runs on {settings.data}",
             hint="tokenmeter up",
         )
-    return known
+    return kafka.url
 
 
 def clickhouse(settings: Settings) -> tuple[str, str, str]:

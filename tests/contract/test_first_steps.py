@@ -121,6 +121,18 @@ def not_well(where: list[str]) -> set[str]:
     return {name for name, part in status(where).items() if part["healthy"] is False}
 
 
+def test_doctor_finds_nothing_wrong_with_it_and_what_is_made_wrong(stack: list[str]) -> None:
+    code, said = run(["doctor", *stack])
+    assert code == 0, said
+    for what in ("kafka topics: ", "kafka transactions: ", "kafka acls: off", "clocks: ", "migrations applied"):
+        assert what in said
+    code, said = run(["doctor", "--json", *stack], TOKENMETER_PAGE_SECOND="3", TOKENMETER_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    wrong = {one["what"]: one["mend"] for one in json.loads(said)["findings"] if one["ok"] is False}
+    assert code == 1
+    assert {"settings", "kafka"} <= {*wrong}
+    assert all(wrong.values()), "each with what mends it"
+
+
 def test_a_second_stack_on_the_same_directory_is_refused(stack: list[str]) -> None:
     assert run(["up", "--no-boards", *stack])[0] == 1
     code, said = run(["topics", *stack])

@@ -18,6 +18,7 @@ VERBS = {
     "up": Verb("cli_up:up"),
     "down": Verb("cli_up:down", "Example: tokenmeter down"),
     "status": Verb("cli_status:status"),
+    "doctor": Verb("cli_doctor:doctor"),
     "demo": Verb("cli_demo:demo"),
     "usage": Verb("cli_usage:show_usage"),
     "meter": Verb("cli_meter:meter"),

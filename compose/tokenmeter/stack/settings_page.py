@@ -32,7 +32,7 @@ def page() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    said = " ".join(filter(None, (field.description, *_limits(field))))
+    said = " ".join(" ".join(filter(None, (field.description, *_limits(field)))).split())
     return f"| `TOKENMETER_{name.upper()}` | {_default(field)} | {said} |"
 
 

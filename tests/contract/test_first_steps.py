@@ -10,15 +10,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer.main
 
 from support.broker import eventually
 from support.command import COMMAND, processes_of, run
+from support.missing import command, missing_modules
 from tokenmeter.stack.cli import app
+from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.client import connect
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +79,8 @@ def test_a_newcomer_sends_an_event_by_sdk_and_by_curl_sees_it_on_the_board_and_a
     parts = status(stack)
     by_sdk = [sys.executable, "-c", placed(PYTHON.read_text("utf-8"), parts)]
     by_curl = ["bash", "-c", placed(CURL.read_text("utf-8"), parts)]
-    for command in (by_sdk, by_curl):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
+    for one in (by_sdk, by_curl):
+        done = subprocess.run(one, capture_output=True, text=True, timeout=WAIT_S)
         assert done.returncode == 0, done.stdout + done.stderr
     code, said = run(["usage", "acme", *stack])
     assert code == 0, said
@@ -91,6 +95,28 @@ def test_a_newcomer_sends_an_event_by_sdk_and_by_curl_sees_it_on_the_board_and_a
     reader = connect(*(parts["clickhouse_boards"][name] for name in ("url", "user", "password")), database="boards")
     asked = "SELECT sum(input_tokens) FROM boards.market WHERE model = 'openai/gpt-4o'"
     eventually("and the board", lambda: reader.query(asked).result_rows == [(240,)], WAIT_S)
+
+
+def test_a_gateway_runs_with_its_own_extra_alone(stack: list[str]) -> None:
+    assert {"polars", "numpy", "clickhouse_connect", "faust"} <= missing_modules(("gateway",))
+    port, event = free_port(), {"customer_id": "extra", "model": "a/b", "provider": "p", "event_id": "1"}
+    env = {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": status(stack)["kafka"]["url"]}
+    arguments = command(("gateway",), "gateway", "--port", str(port))
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
+
+        def taken() -> bool:
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            sent = {**event, "occurred_at": datetime.now(UTC).isoformat()}
+            try:
+                answer = httpx.post(f"http://127.0.0.1:{port}/v1/events", json=sent, timeout=20, trust_env=False)
+            except httpx.HTTPError:
+                return False
+            return answer.status_code == 202
+
+        try:
+            eventually("it takes an event", taken, WAIT_S)
+        finally:
+            process.kill()
 
 
 def test_usage_is_complete_up_to_now_once_all_is_loaded(stack: list[str]) -> None:

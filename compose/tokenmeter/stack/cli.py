@@ -8,10 +8,10 @@ from importlib.metadata import version as version_of
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from tokenmeter.events.errors import Misconfigured, TokenmeterError
 from tokenmeter.stack.printable import printable
+from tokenmeter.stack.terminal import make_console
 from tokenmeter.stack.verbs import Verb, group_of, not_installed
 
 VERBS = {
@@ -92,7 +92,7 @@ def main() -> None:
 
 def _fail(error: TokenmeterError) -> NoReturn:
     said = printable(f"tokenmeter: {error}", keep="\n\t")
-    Console(stderr=True).print(said, style="red", highlight=False, markup=False, soft_wrap=True)
+    make_console(stderr=True).print(said, style="red", highlight=False, markup=False, soft_wrap=True)
     sys.exit(1)
 
 

@@ -8,16 +8,15 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
-from rich.console import Console
 
 from tokenmeter.boards import Database, Published, publish
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.places import clickhouse, home, part
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
+from tokenmeter.stack.terminal import console
 
 EXAMPLE = "Example: tokenmeter boards"
-console = Console()
 
 
 def boards(

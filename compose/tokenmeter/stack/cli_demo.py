@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tokenmeter.emit.traces import format_of
 from tokenmeter.stack import cli_simulate
 from tokenmeter.stack.cli_up import NoBoardsOption
 from tokenmeter.stack.demo import run_demo
@@ -32,6 +33,8 @@ def demo(
     The boards also show a simulated market of 18 months, which no figure of the proof contains.
     """
     boards_wanted = False if no_boards else None
+    for one in trace or ():
+        format_of(one)  # a wrong path is noticed before anything starts
     settings = load(data=data, boards=boards_wanted)
     if "data" not in settings.model_fields_set:
         # Figures are compared from empty, so each demo has a directory of its own.

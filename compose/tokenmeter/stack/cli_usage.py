@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from tokenmeter.stack.pages_read import pages_read
 from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.settings import Settings, load
+from tokenmeter.stack.terminal import make_console
 from tokenmeter.store.client import connect
 from tokenmeter.store.usage import BY, COUNTS, Question, Usage, totalled, usage
 from tokenmeter.store.usage_loaded import PagesRead
@@ -66,7 +66,7 @@ def show_usage(
         _write_csv(answer)
     else:
         _show(answer)
-    Console(stderr=True).print(_until(answer, read), highlight=False, markup=False, soft_wrap=True)
+    make_console(stderr=True).print(_until(answer, read), highlight=False, markup=False, soft_wrap=True)
 
 
 def _pages_read(settings: Settings) -> PagesRead | None:
@@ -104,7 +104,7 @@ def _show(answer: Usage) -> None:
         add(["(none)" if row[name] is None else str(row[name]) for name in by], row)
     add(["all", *[""] * (len(by) - 1)] if by else [], totalled(answer.rows), "bold")
     asked = answer.question
-    console = Console()
+    console = make_console()
     period_ = f"{asked.since:%Y-%m-%d %H:%M} to {asked.until:%Y-%m-%d %H:%M} UTC"
     console.print(f"{printable(asked.customer_id)}: {period_}", highlight=False, markup=False)
     console.print(table)

@@ -17,10 +17,10 @@ from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.stack.alerts.source import since
 from tokenmeter.stack.backtest.history import from_clickhouse, from_csv
 from tokenmeter.stack.backtest.told import SHOWN_MAX, table, told
-from tokenmeter.stack.cli_catalog import DataOption, console, say
+from tokenmeter.stack.cli_catalog import DataOption, say
 from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.settings import load
-from tokenmeter.stack.terminal import PortOption
+from tokenmeter.stack.terminal import PortOption, console
 from tokenmeter.store.client import connect
 
 app = typer.Typer(rich_markup_mode=None)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
-import httpx
 import typer.main
 
-from support.broker import eventually
-from support.missing import command, missing_modules, run
+from support.missing import run
 from tokenmeter.flow import dedup, page
 from tokenmeter.flow.meter import rules
 from tokenmeter.stack import settings
 from tokenmeter.stack.cli import VERBS, app
-from tokenmeter.stack.kafka import free_port
 
 
 def test_every_verb_has_its_command_with_help_and_an_example() -> None:
@@ -62,28 +58,3 @@ def test_every_verb_whose_packages_are_missing_names_the_extra() -> None:
         assert f"tokenmeter {arguments[0]} needs the Python package" in refused.stderr.replace("\n", " ")
         assert "pip install 'tokenmeter[local]'" in refused.stderr.replace("\n", " ")
         assert "Traceback" not in refused.stderr
-
-
-def test_a_gateway_runs_with_its_own_extra_alone() -> None:
-    assert {"polars", "numpy", "clickhouse_connect", "faust"} <= missing_modules(("gateway",))
-    port = free_port()
-    arguments = command(("gateway",), "gateway", "--port", str(port))
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_env()
-    ) as process:
-        try:
-            eventually("it serves", lambda: _answers(port) or process.poll() is not None)
-            assert process.poll() is None, process.stdout and process.stdout.read()
-        finally:
-            process.terminate()
-
-
-def _env() -> dict[str, str]:
-    return {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5, trust_env=False).status_code in (200, 503)
-    except httpx.HTTPError:
-        return False

@@ -16,9 +16,9 @@ from tokenmeter.flow.load_app import TOPICS
 from tokenmeter.flow.load_topics import topic_ids
 from tokenmeter.stack.cli_boards import are_reachable, reader_of
 from tokenmeter.stack.doctor import here
-from tokenmeter.stack.doctor.clickhouse import boards_user, clickhouse
+from tokenmeter.stack.doctor.clickhouse import boards_user, clickhouse, topics
 from tokenmeter.stack.doctor.finding import Check, Finding, failed, is_well
-from tokenmeter.stack.doctor.kafka import kafka
+from tokenmeter.stack.doctor.kafka import is_there, kafka
 from tokenmeter.stack.doctor.superset import superset
 from tokenmeter.stack.places import bootstrap, part
 from tokenmeter.stack.places import clickhouse as place_of_clickhouse
@@ -56,8 +56,13 @@ def examine(settings: Settings, environment: Mapping[str, str]) -> list[Finding]
         return kafka({"bootstrap.servers": bootstrap(settings)}, settings.partitions, settings.replication)
 
     def check_clickhouse() -> list[Finding]:
-        client = connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S)
-        return clickhouse(client, lambda: topic_ids({"bootstrap.servers": bootstrap(settings)}, TOPICS))
+        return clickhouse(connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S))
+
+    def check_rows() -> list[Finding]:
+        client = {"bootstrap.servers": bootstrap(settings)}
+        if not is_there(client):
+            return []  # it is said of Kafka already
+        return topics(connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S), topic_ids(client, TOPICS))
 
     def check_boards_user() -> list[Finding]:
         user, password = reader_of(settings)
@@ -75,6 +80,7 @@ def examine(settings: Settings, environment: Mapping[str, str]) -> list[Finding]
         "disk": lambda: here.disk(settings),
         "kafka": check_kafka,
         "clickhouse": check_clickhouse,
+        "clickhouse rows": check_rows,
         "clickhouse boards user": check_boards_user,
         "superset": check_superset,
     }

@@ -19,9 +19,9 @@ SKEW_MAX_S = 5.0
 """Events are accepted five minutes ahead of the broker's time; alerts and boards are about seconds."""
 
 
-def clickhouse(client: Client, topic_ids: Callable[[], Mapping[str, str]]) -> list[Finding]:
-    """As the user that loads. ``topic_ids``: what Kafka calls its topics now."""
-    return [_version(str(client.server_version)), clock(client), migrations(client), *_topics(client, topic_ids)]
+def clickhouse(client: Client) -> list[Finding]:
+    """As the user that loads."""
+    return [_version(str(client.server_version)), clock(client), migrations(client)]
 
 
 def _version(text: str) -> Finding:
@@ -65,8 +65,9 @@ def migrations(client: Client) -> Finding:
     return Finding("clickhouse tables", True, f"{len(ours)} migrations applied")
 
 
-def _topics(client: Client, topic_ids: Callable[[], Mapping[str, str]]) -> list[Finding]:
-    others = made_anew(loaded_topics(client), topic_ids())
+def topics(client: Client, ids: Mapping[str, str]) -> list[Finding]:
+    """Whether it was loaded from the topics that Kafka has now, by their ``ids``."""
+    others = made_anew(loaded_topics(client), ids)
     if not others:
         return []
     said = f"loaded from topics that were deleted and made anew since: {', '.join(others)}"

@@ -34,6 +34,15 @@ _EVERY_RULE = AclBindingFilter(
 )
 
 
+def is_there(client: Mapping[str, Any]) -> bool:
+    """Whether a broker answers."""
+    try:
+        AdminClient({**client, "log_level": 0}).list_topics(timeout=ANSWER_S)
+    except KafkaException:
+        return False
+    return True
+
+
 def kafka(client: Mapping[str, Any], partitions: int, replication: int | None) -> list[Finding]:
     """In the order in which one needs the other; without brokers the rest is not asked."""
     admin = AdminClient({**client, "log_level": 0})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,12 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-import typer.main
 
 from support.broker import eventually
 from support.command import COMMAND, processes_of, run
+from support.command_line import fault_of_line
 from support.missing import command, missing_modules
-from tokenmeter.stack.cli import app
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.client import connect
 
@@ -174,34 +172,14 @@ def commands_of(page: Path) -> Iterator[str]:
             yield from (one.strip() for one in text.split("&&") if one.strip().startswith("tokenmeter "))
 
 
-def fault_of(line: str) -> str | None:
-    """Why the command would not take it: a verb or an option that is none. Nothing is run."""
-    group: Any = typer.main.get_command(app)
-    words = shlex.split(line, comments=True)[1:]
-    context = group.make_context("tokenmeter", [], resilient_parsing=True)
-    while hasattr(group, "commands"):
-        if not words or words[0].startswith("-"):
-            return None if getattr(group, "invoke_without_command", False) or not words else _unknown(group, words)
-        if words[0] not in group.commands:
-            return f"no verb {words[0]}"
-        group = group.commands[words.pop(0)]
-        context = group.make_context(group.name, [], parent=context, resilient_parsing=True)
-    return _unknown(group, words)
-
-
-def _unknown(command: Any, words: list[str]) -> str | None:
-    known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
-    return next((f"no option {w}" for w in words if w.startswith("--") and w.partition("=")[0] not in known), None)
-
-
 def test_every_command_in_every_page_is_one_that_there_is() -> None:
     pages = [page for page in ROOT.rglob("*.md") if not {".venv", "build", "node_modules"} & {*page.parts}]
     checked = 0
     for page in pages:
         for line in commands_of(page):
-            assert fault_of(line) is None, f"{page.relative_to(ROOT)}: {line}: {fault_of(line)}"
+            assert fault_of_line(line) is None, f"{page.relative_to(ROOT)}: {line}: {fault_of_line(line)}"
             checked += 1
     assert checked > 15
-    assert fault_of("tokenmeter usages acme") == "no verb usages"
-    assert fault_of("tokenmeter usage acme --colour") == "no option --colour"
-    assert fault_of("tokenmeter prices import x --bok cost") == "no option --bok"
+    assert fault_of_line("tokenmeter usages acme") == "no verb usages"
+    assert fault_of_line("tokenmeter usage acme --colour") == "no option --colour"
+    assert fault_of_line("tokenmeter prices import x --bok cost") == "no option --bok"

@@ -29,6 +29,7 @@ def ledger(
         bootstrap(settings),
         ledger_app.TOPICS,
         settings.data / "ledger",
+        web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"ledger-{slot}",
         limits=PageLimits(

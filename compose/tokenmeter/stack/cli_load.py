@@ -20,6 +20,7 @@ def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOpti
         bootstrap(settings),
         load_app.TOPICS,
         settings.data / "load",
+        web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"load-{slot}",
         limits=PageLimits(seconds=load_app.PAGE_SECONDS, events=load_app.PAGE_EVENTS),

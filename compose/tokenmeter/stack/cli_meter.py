@@ -22,6 +22,7 @@ def meter(port: PortOption = 6066, slot: SlotOption = None, data: DataOption = N
         bootstrap(settings),
         (EVENTS,),
         settings.data / "meter",
+        web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"meter-{slot}",
         limits=PageLimits(settings.page_seconds, settings.page_min_seconds, events=settings.page_events),

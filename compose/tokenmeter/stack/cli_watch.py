@@ -45,6 +45,7 @@ def watch(
         bootstrap(settings),
         watch_app.TOPICS,
         settings.data / "watch",
+        web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"watch-{slot}",
         stall_seconds=watch_app.STALL_SECONDS,

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     """Signs what `tokenmeter alerts --webhook` sends."""
     token_currencies: str = ""
     """Tokens that count as money beside ISO 4217's currencies, e.g. `USD1`; separated by commas."""
+    worker_host: str = "127.0.0.1"
+    """Address on which workers serve `/health` and `/metrics`; `0.0.0.0` in a container, behind a network policy."""
     disk_free_min_mb: Annotated[int, Field(ge=0)] = 1_024
     """The local stack does not begin on a disk with less."""
     port_base: Annotated[int, Field(ge=1024, le=65_000)] | None = None

@@ -110,11 +110,18 @@ def test_pages_since_a_time_still_know_the_repeats_of_those_before(log: Log) -> 
         meter.kill()
     report = log.audit(since=since)
     assert report.ok, report.difference
+    assert report.waiting == []
     younger = [page for page in log.pages() if page["closed_at"] >= since]
     assert report.pages == len(younger) < len(log.pages())
     assert (report.events_in, report.events, report.duplicates) == (150, 50, 100)
     report = log.audit(partitions=[1])
     assert report.ok and report.events_in == sum(page["events_in"] for page in log.pages() if page["partition"] == 1)
+    log.send(list(range(300, 340)), "one")
+    report = log.audit(metered_wait_s=0)  # nobody meters them
+    assert report.ok and not report.passes(strict=True)
+    assert sum(one.events for one in report.waiting) == 40
+    assert sum("NOT METERED: usage.events/" in line for line in report.lines()) == len(report.waiting)
+    assert sum(one["events"] for one in report.as_dict()["waiting"]) == 40
 
 
 def test_what_retention_removed_unread_is_counted_and_fails_the_audit(log: Log) -> None:

@@ -208,7 +208,7 @@ def main() -> None:
             processor.insert = restamping(spec.clickhouse_url)
         if spec.twin == "leak":
             leak(processor)
-        return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor)
+        return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor, config.position_early)
 
     rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)
 

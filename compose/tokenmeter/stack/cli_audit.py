@@ -37,7 +37,9 @@ def audit(
         list[int] | None, typer.Option(help="a partition of usage.events; may be repeated (default: all)")
     ] = None,
     since: Annotated[datetime | None, typer.Option(help="only pages closed since then, UTC")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="exit 1 also when sources lost events before Kafka")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit 1 also when events were lost before Kafka or wait")
+    ] = False,
     no_clickhouse: Annotated[
         bool, typer.Option("--no-clickhouse", help="compare the topics alone, and need no ClickHouse")
     ] = False,

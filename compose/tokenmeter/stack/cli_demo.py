@@ -14,6 +14,7 @@ from tokenmeter.stack.cli_up import NoBoardsOption
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.running import running, show_board, until_interrupted
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.simulate import template
 from tokenmeter.stack.terminal import DataOption, bar, console, say
 
 EXAMPLES = "Example: tokenmeter demo --once --trace calls.csv"
@@ -39,9 +40,10 @@ def demo(
     if "data" not in settings.model_fields_set:
         # Figures are compared from empty, so each demo has a directory of its own.
         settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", boards=boards_wanted)
-    history = None if no_history or no_boards else cli_simulate.history
-    with running(settings, history) as stack:
+    simulated = {} if no_history or no_boards else {"begin": template.begin, "fill": cli_simulate.history}
+    with running(settings, **simulated, boards_later=True) as stack:
         holds = run_demo(stack, settings, trace or [], calls, console, bar)
+        stack.finish()
         show_board(stack)
         if not once:
             say(f"still running on {settings.data}; Ctrl-C stops everything")

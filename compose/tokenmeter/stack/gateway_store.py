@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection
 from typing import TypeVar
@@ -9,11 +10,12 @@ from typing import TypeVar
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tokenmeter.events.errors import Transient
+from tokenmeter.events.errors import Misconfigured, Transient
 from tokenmeter.store.client import connect
 from tokenmeter.store.corrected import Call, existing
 
 QUERY_TIMEOUT_S = 20
+log = logging.getLogger("tokenmeter.gateway")
 Answer = TypeVar("Answer")
 
 
@@ -29,11 +31,19 @@ class GatewayStore:
         return self._ask(lambda client: existing(client, customer_id, calls))
 
     def _ask(self, question: Callable[[Client], Answer]) -> Answer:
+        client = getattr(self._threads, "client", None)
+        if client is None:
+            client = self._threads.client = self._connect()
         try:
-            client = getattr(self._threads, "client", None)
-            if client is None:
-                client = self._threads.client = connect(*self._place, query_timeout_s=QUERY_TIMEOUT_S)
             return question(client)
         except ClickHouseError as error:
             self._threads.client = None
-            raise Transient(f"ClickHouse did not answer: {str(error).splitlines()[0][:200]}") from error
+            log.warning("ClickHouse did not answer: %s", str(error).splitlines()[0][:200])
+            raise Transient("ClickHouse did not answer") from error
+
+    def _connect(self) -> Client:
+        try:
+            return connect(*self._place, query_timeout_s=QUERY_TIMEOUT_S)
+        except Misconfigured as error:
+            log.warning("%s", error)  # callers need not hear of addresses and users
+            raise Transient("ClickHouse cannot be reached") from error

@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
-from tokenmeter.boards import Database, publish
+from tokenmeter.boards import Database, Published, publish
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.stack import environment
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, Seat, require_size
@@ -35,20 +37,39 @@ RESTARTS_MAX = 20
 """A part that ends this often has something to tell; the stack stops and points at its log."""
 PASSWORD_BYTES = 18
 
+STOPPING = (("superset", "gateway", "meter", "load", "ledger", "watch"), ("clickhouse",), ("kafka",))
+"""Children that stop together, by how their names begin."""
+
 Say = Callable[[str], None]
 Fill = Callable[[Client], None]
+Begin = Callable[[Path, Say], None]
 
 
 class LocalStack:
     """Kafka, ClickHouse and the workers as children of this process; a part given by URL is used instead.
 
-    ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb. ``fill`` may put rows into the
-    migrated ClickHouse: it runs beside what starts next, and boards are published when it has ended.
+    ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb. ``begin`` may make ClickHouse's
+    data directory before it starts, and ``fill`` put rows into the migrated ClickHouse: both run beside what starts
+    meanwhile, and boards are published when they have ended. ``boards_later``: start() does not wait for them,
+    finish() does.
     """
 
-    def __init__(self, settings: Settings, say: Say, stores_only: bool = False, fill: Fill | None = None) -> None:
-        self._stores_only, self._fill = stores_only, fill
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say,
+        *,
+        stores_only: bool = False,
+        begin: Begin | None = None,
+        fill: Fill | None = None,
+        boards_later: bool = False,
+    ) -> None:
+        self._stores_only, self._begin, self._fill, self._later = stores_only, begin, fill, boards_later
+        self._beside = ThreadPoolExecutor(2, "beside")
+        self._beginning: Future[None] | None = None
         self._filling: Future[None] | None = None
+        self._publishing: Future[Published] | None = None
+        self._superset: SupersetNode | None = None
         self._settings = settings
         self._say = say
         self._data = settings.data.absolute()
@@ -75,20 +96,34 @@ class LocalStack:
             self._ports = Ports(self._data, port_names(self._settings), self._settings.port_base)
             self._ports.require_free()
             self._require_disk()
+            if self._begin is not None and self._settings.clickhouse_url is None:
+                self._beginning = self._beside.submit(self._begin, self._data / "clickhouse", self._say)
+            boards = self._settings.boards and not self._stores_only
+            if boards:
+                self._launch_superset()
             self._step("Apache Kafka", self._start_kafka)
             self._step("ClickHouse", self._start_clickhouse)
             if not self._stores_only:
                 self._step("workers and gateway", self._start_workers)
-            if self._settings.boards and not self._stores_only:
-                self._step("Superset", self._start_superset)
+            if boards:
+                self._step("Superset", self._superset.wait if self._superset else lambda: None)
                 if self._filling is not None:
                     self._step("what the boards show", self._filling.result)
-                self._step("boards", self._publish)
-            self._stack.parts[PARENT].state = "running"
-            self._stack.save(self._data)
+                self._publishing = self._beside.submit(self._publish)
+            if not self._later:
+                self.finish()
         except BaseException:
             self.stop()
             raise
+
+    def finish(self) -> None:
+        """Wait until the boards are published, if they are: then everything runs."""
+        if self._publishing is not None:
+            self._step("boards", self._publishing.result)
+            superset, published = self._stack.parts["superset"], self._publishing.result()
+            self._stack.parts["boards"] = Part("published", None, published.url, superset.user, superset.password)
+        self._stack.parts[PARENT].state = "running"
+        self._stack.save(self._data)
 
     def _require_disk(self) -> None:
         """Kafka and ClickHouse stop in the middle of things on a full disk; better not to begin."""
@@ -100,7 +135,7 @@ class LocalStack:
                 hint="free space, or choose another disk with --data DIR",
             )
 
-    def _step(self, name: str, work: Callable[[], None]) -> None:
+    def _step(self, name: str, work: Callable[[], object]) -> None:
         began = time.monotonic()
         work()
         self._say(f"{name} ready after {time.monotonic() - began:.1f} s")
@@ -145,6 +180,8 @@ class LocalStack:
                     },
                 },
             )
+            if self._beginning is not None:
+                self._beginning.result()
             port = self._ports.port("clickhouse")
             self.clickhouse_url = f"http://127.0.0.1:{port}"
             command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
@@ -163,7 +200,7 @@ class LocalStack:
         client = connect(self.clickhouse_url, user, self.clickhouse_password, query_timeout_s=MIGRATE_TIMEOUT_S)
         migrate(client, say=self._say)
         if self._fill is not None:
-            self._filling = ThreadPoolExecutor(1, "fill").submit(self._fill, client)
+            self._filling = self._beside.submit(self._fill, client)
 
     def _start_workers(self) -> None:
         """All at once: most of a start is waiting."""
@@ -176,36 +213,20 @@ class LocalStack:
         verb, slot = which
         name = slot_name(verb, slot)
         port = self._ports.port(name)
-        env = {
-            "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap,
-            "TOKENMETER_CLICKHOUSE_URL": self.clickhouse_url,
-            "TOKENMETER_CLICKHOUSE_USER": self._settings.clickhouse_user,
-            "TOKENMETER_CLICKHOUSE_PASSWORD": self.clickhouse_password,
-            "TOKENMETER_PAGE_SECONDS": str(self._settings.page_seconds),
-            "TOKENMETER_PAGE_MIN_SECONDS": str(self._settings.page_min_seconds),
-            "TOKENMETER_PAGE_EVENTS": str(self._settings.page_events),
-            "TOKENMETER_DEDUP_HORIZON_MINUTES": str(self._settings.dedup_horizon_minutes),
-            "TOKENMETER_QUARANTINE_RATIO_MAX": str(self._settings.quarantine_ratio_max),
-            "TOKENMETER_WATCH_SENSITIVITY": self._settings.watch_sensitivity,
-            "TOKENMETER_DATA": str(self._data),
-        }
+        password = self.clickhouse_password
+        env = environment.of_worker(self._settings, self.bootstrap, self.clickhouse_url, password, self._data)
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
 
     def _launch_gateway(self) -> tuple[str, str]:
         port = self._ports.port("gateway")
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
-        env = {"TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap}
-        env["TOKENMETER_CLICKHOUSE_URL"] = self.clickhouse_url
-        env["TOKENMETER_CLICKHOUSE_USER"] = self._settings.clickhouse_user
-        env["TOKENMETER_CLICKHOUSE_PASSWORD"] = self.clickhouse_password
-        env["TOKENMETER_GATEWAY_CREDIT"] = str(self._settings.gateway_credit)
-        env["TOKENMETER_GATEWAY_CREDIT_FAIL"] = self._settings.gateway_credit_fail
-        if self._settings.gateway_admin_keys is not None:
-            env["TOKENMETER_GATEWAY_ADMIN_KEYS"] = self._settings.gateway_admin_keys.get_secret_value()
+        stored = self.clickhouse_url, self.clickhouse_password
+        env = environment.of_gateway(self._settings, self.bootstrap, *stored)
         return self._launch("gateway", command, env, port)
 
-    def _start_superset(self) -> None:
+    def _launch_superset(self) -> None:
+        """Superset imports for seconds: it starts first, and is waited for last."""
         settings = self._settings
         if settings.superset_url is not None:
             password = settings.superset_password.get_secret_value() if settings.superset_password else ""
@@ -213,17 +234,16 @@ class LocalStack:
             return
         ensure_superset(self._say)
         superset = SupersetNode(self._data / "superset", self._logs / "superset.log", self._ports.port("superset"))
-        superset.start()
+        self._superset = superset
+        superset.launch()
         assert superset.child is not None
         self._children["superset"] = superset.child
         self._note("superset", superset.url, superset.user, superset.password)
 
-    def _publish(self) -> None:
+    def _publish(self) -> Published:
         superset = self._stack.parts["superset"]
         reader = Database(self.clickhouse_url, self._settings.clickhouse_boards_user, self._boards_password)
-        published = publish(superset.url or "", superset.user or "", superset.password or "", reader)
-        self._stack.parts["boards"] = Part("published", None, published.url, superset.user, superset.password)
-        self._stack.save(self._data)
+        return publish(superset.url or "", superset.user or "", superset.password or "", reader)
 
     @property
     def board(self) -> Part | None:
@@ -266,7 +286,7 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the children: first who uses the stores, then ClickHouse, then all of Kafka together."""
         for stage in STOPPING:
-            leaving = [child for name, child in self._children.items() if _stage(name) == stage]
+            leaving = [child for name, child in self._children.items() if name.startswith(stage)]
             for child in leaving:
                 child.signal(signal.SIGTERM)
             for child in leaving:
@@ -277,11 +297,3 @@ class LocalStack:
         if self._stack.parts:
             self._stack.save(self._data)
         self._lock.close()
-
-
-STOPPING = ("worker", "clickhouse", "kafka")
-
-
-def _stage(name: str) -> str:
-    """When a child stops."""
-    return next((stage for stage in STOPPING if name.startswith(stage)), STOPPING[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
 from tokenmeter.stack.jars import kafka_jars
@@ -15,16 +16,18 @@ SAY_EVERY_S = 1.0
 
 
 def main() -> None:
-    """Fetch Kafka's jars, make Superset's environment; quick when they are there."""
+    """Fetch Kafka's jars, make Superset's environment, side by side; quick when they are there."""
     began = time.monotonic()
     try:
-        folder = kafka_jars(_Fetching())
-        _say(f"Apache Kafka ({folder.name}) ready after {time.monotonic() - began:.1f} s")
-        if not archive().exists():
-            _say("starting Kafka once, so that it starts faster from now on ...")
-            _prepare()
-            _say(f"Kafka's classes ready after {time.monotonic() - began:.1f} s")
-        folder = ensure_superset(_say)
+        with ThreadPoolExecutor(1) as beside:
+            superset = beside.submit(ensure_superset, _say)
+            folder = kafka_jars(_Fetching())
+            _say(f"Apache Kafka ({folder.name}) ready after {time.monotonic() - began:.1f} s")
+            if not archive().exists():
+                _say("starting Kafka once, so that it starts faster from now on ...")
+                _prepare()
+                _say(f"Kafka's classes ready after {time.monotonic() - began:.1f} s")
+            folder = superset.result()
         _say(f"Superset ({folder.name}) ready after {time.monotonic() - began:.1f} s")
     except TokenmeterError as error:
         sys.exit(f"setup: {error}")

@@ -6,8 +6,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from tokenmeter.stack.local import Fill, LocalStack
+from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.terminal import console, say
 
@@ -17,9 +18,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 @contextmanager
-def running(settings: Settings, fill: Fill | None = None) -> Iterator[LocalStack]:
-    """A running stack; whatever ends the block, SIGTERM included, stops it. ``fill``: see LocalStack."""
-    stack = LocalStack(settings, say, fill=fill)
+def running(settings: Settings, **more: Any) -> Iterator[LocalStack]:
+    """A running stack; whatever ends the block, SIGTERM included, stops it. ``more``: see LocalStack."""
+    stack = LocalStack(settings, say, **more)
     signal.signal(signal.SIGTERM, _interrupt)
     stack.start()
     try:

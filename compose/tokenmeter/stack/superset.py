@@ -57,6 +57,11 @@ class SupersetNode:
 
     def start(self) -> None:
         """Prepare ``data`` on first use, start Superset, wait for it. Raises Fatal naming the log."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Prepare ``data`` on first use and start Superset, without waiting for it."""
         venv = ensure_superset()
         self._prepare_secrets()
         self._prepare_metadata(venv / TEMPLATE)
@@ -66,7 +71,6 @@ class SupersetNode:
         command += ["--graceful-timeout", str(GRACE_S), "--log-level", "warning", "--no-control-socket"]
         self.child = Child("superset", command, self._log, site_environment(self._data))
         self.child.start()
-        self._wait()
 
     def stop(self) -> None:
         """Stop cleanly."""
@@ -104,7 +108,8 @@ class SupersetNode:
         partial.chmod(0o600)
         partial.replace(metadata)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until it answers. Raises Fatal naming the log."""
         assert self.child is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:

@@ -18,7 +18,7 @@ APPS = (
         "recent_apps",
         ("app",),
         (
-            (m.total("tokens_week", "Tokens"), TOKENS_FORMAT),
+            (m.rounded("tokens_week", "Tokens"), TOKENS_FORMAT),
             (m.share("tokens_week", "Share"), PERCENT_FORMAT),
             (m.change("tokens_week", "tokens_week_before"), "+.1%"),
         ),
@@ -31,7 +31,7 @@ APPS = (
         "Tokens of the last seven full UTC days above the mean of the three weeks before; only apps above it.",
         "recent_apps",
         ("app",),
-        ((m.TRENDING, TOKENS_FORMAT), (m.total("tokens_week", "Tokens"), TOKENS_FORMAT)),
+        ((m.TRENDING, TOKENS_FORMAT), (m.rounded("tokens_week", "Tokens"), TOKENS_FORMAT)),
         where=NAMED_APPS,
         having=f"{m.TRENDING_SQL} > 0",
     ),

@@ -236,6 +236,7 @@ CALLS = Board(
         Filter("Model", "recent_models", "model"),
         Filter("Author", "recent_models", "author"),
         Filter("Provider", "recent_models", "provider"),
+        Filter("App", "recent_apps", "app"),
     ),
     refresh_s=30,
 )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tokenmeter.boards import grains
 from tokenmeter.boards.chart import stable_uuid
 from tokenmeter.boards.database import NAME, SCHEMA, Database
 from tokenmeter.boards.rest import THREADS, Rest
@@ -15,8 +16,9 @@ ROWS_MAX = 10_000
 COLUMNS_SQL = f"""
 SELECT table AS view, name AS column, type FROM system.columns WHERE database = '{SCHEMA}' ORDER BY table, position
 """
-Columns = dict[str, dict[str, str]]
-"""Types of columns, in capitals as Superset keeps them, by view."""
+Columns = dict[str, grains.Types]
+"""Types of columns, by view."""
+TEMPLATE_SQL = "SELECT '{{ 1 + 1 }}' AS rendered"
 
 
 def put_database(rest: Rest, database: Database) -> int:
@@ -38,29 +40,45 @@ def view_columns(rest: Rest, database_id: int) -> Columns:
     return found
 
 
-def put_datasets(rest: Rest, database_id: int, views: Iterable[str], there: Columns) -> dict[str, int]:
-    """A dataset per view, with the columns the view has now (``there``); ids by view.
+def renders_templates(rest: Rest, database_id: int) -> bool:
+    """Whether this Superset has its flag ENABLE_TEMPLATE_PROCESSING."""
+    body = {"database_id": database_id, "sql": TEMPLATE_SQL, "runAsync": False, "queryLimit": 1}
+    try:
+        return bool(rest.post("sqllab/execute/", body)["data"][0]["rendered"] == "2")
+    except Fatal:
+        return False
 
-    Raises Fatal when ClickHouse has no such view.
+
+def put_datasets(
+    rest: Rest, database_id: int, views: Iterable[str], there: Columns, templates: bool = True
+) -> tuple[dict[str, int], Columns]:
+    """A dataset per view, with the columns it has now; ids by view, and each dataset's columns.
+
+    ``there`` are the views of ClickHouse. Without ``templates`` a dataset is its smallest view. Raises Fatal when
+    ClickHouse lacks a view.
     """
     known = {d["table_name"]: int(d["id"]) for d in rest.all("dataset") if d["database"]["id"] == database_id}
     wanted = sorted(views)
-    missing = [view for view in wanted if view not in there]
-    if missing:
+    needed = {one for view in wanted for one in (grains.views(view) if templates else {view})}
+    if missing := sorted(needed - set(there)):
         raise Fatal(f"ClickHouse has no view {SCHEMA}.{missing[0]}", hint="tokenmeter migrate")
+    columns = {view: grains.columns(view, there) if templates else there[view] for view in wanted}
 
     def put(view: str) -> int:
+        sql = grains.sql(view, there) if templates else None
         if view not in known:
             body = {"database": database_id, "schema": SCHEMA, "table_name": view, "uuid": stable_uuid("dataset", view)}
-            return int(rest.post("dataset/", body)["id"])
-        columns = rest.get(f"dataset/{known[view]}")["result"]["columns"]
+            return int(rest.post("dataset/", {**body, **({"sql": sql} if sql else {})})["id"])
+        found = rest.get(f"dataset/{known[view]}")["result"]
+        if (found["sql"] or None) != sql:
+            rest.put(f"dataset/{known[view]}", {"sql": sql or ""})
         # Refreshing asks ClickHouse for the view's columns one view at a time: it was a third of a publish.
-        if {column["column_name"]: column["type"] for column in columns} != there[view]:
+        if {column["column_name"]: column["type"].upper() for column in found["columns"]} != columns[view]:
             rest.put(f"dataset/{known[view]}/refresh", {})
         return known[view]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return dict(zip(wanted, pool.map(put, wanted), strict=True))
+        return dict(zip(wanted, pool.map(put, wanted), strict=True)), columns
 
 
 def remove_datasets(rest: Rest, database_id: int, wanted: Collection[str], charts: list[dict[str, Any]]) -> None:

@@ -81,7 +81,7 @@ def _leaderboard(window: str, title: str, hours: int) -> Chart:
         "recent_models",
         ("model",),
         (
-            (m.total(tokens, "Tokens"), TOKENS_FORMAT),
+            (m.rounded(tokens, "Tokens"), TOKENS_FORMAT),
             (m.share(tokens, "Share"), PERCENT_FORMAT),
             (m.change(tokens, before), "+.1%"),
         ),
@@ -102,7 +102,7 @@ LEADERS = (
         "recent_models",
         ("author",),
         (
-            (m.total("tokens_week", "Tokens"), TOKENS_FORMAT),
+            (m.rounded("tokens_week", "Tokens"), TOKENS_FORMAT),
             (m.share("tokens_week", "Share"), PERCENT_FORMAT),
             (m.change("tokens_week", "tokens_week_before"), "+.1%"),
         ),
@@ -116,7 +116,7 @@ LEADERS = (
         ("model",),
         (
             (m.formula("min(rank)", "Rank"), COUNT_FORMAT),
-            (m.TOKENS, TOKENS_FORMAT),
+            (m.TOKENS_SHOWN, TOKENS_FORMAT),
             (m.formula("max(share)", "Share"), PERCENT_FORMAT),
         ),
         ascending=True,

@@ -9,8 +9,8 @@ UPTIME_CALLS_MIN = 20
 
 
 def total(column: str, label: str) -> dict[str, Any]:
-    """The metric SUM(column), exact. Above 2^53 Superset's page makes a BigInt of it: tiles show it, tables break, so a
-    table's rows must stay below."""
+    """The metric SUM(column), exact. Above 2^53 Superset's page makes a BigInt of it: tiles show it, tables break, and
+    take ``rounded`` instead."""
     return {
         "expressionType": "SIMPLE",
         "column": {"column_name": column},
@@ -18,6 +18,12 @@ def total(column: str, label: str) -> dict[str, Any]:
         "label": label,
         "optionName": f"sum_{column}",
     }
+
+
+def rounded(column: str, label: str) -> dict[str, Any]:
+    """SUM(column) for a table that shows three digits and a unit (9.01P): a number beyond 2^53 is the nearest one that
+    JavaScript has, instead of a BigInt, on which Superset's tables fail."""
+    return formula(f"toFloat64(sum({column}))", label)
 
 
 def formula(sql: str, label: str) -> dict[str, Any]:
@@ -63,6 +69,7 @@ def percentile(what: str, percent: int, label: str) -> dict[str, Any]:
 
 
 TOKENS = total("tokens", "Tokens")
+TOKENS_SHOWN = rounded("tokens", "Tokens")
 CALLS = total("calls", "Calls")
 ERRORS = total("errors", "Errors")
 RATE_LIMITED = total("rate_limited", "429")

@@ -72,7 +72,7 @@ MONEY = (
         "Charge per million input and output tokens over calls that have a price, a row per model and currency.",
         "money",
         ("model", "currency"),
-        ((_CHARGE, MONEY_FORMAT), (m.PRICE_PER_MILLION, ",.3f"), (m.TOKENS, TOKENS_FORMAT)),
+        ((_CHARGE, MONEY_FORMAT), (m.PRICE_PER_MILLION, ",.3f"), (m.TOKENS_SHOWN, TOKENS_FORMAT)),
         time=DAYS,
         width=5,
     ),

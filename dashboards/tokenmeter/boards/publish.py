@@ -13,7 +13,7 @@ from tokenmeter.boards.board import Board
 from tokenmeter.boards.chart import OURS, Chart, stable_uuid
 from tokenmeter.boards.colors import label_colors
 from tokenmeter.boards.database import Database
-from tokenmeter.boards.datasets import put_database, put_datasets, remove_datasets, view_columns
+from tokenmeter.boards.datasets import put_database, put_datasets, remove_datasets, renders_templates, view_columns
 from tokenmeter.boards.every import BOARDS
 from tokenmeter.boards.filters import Columns, native_filters
 from tokenmeter.boards.forms import COLORS
@@ -60,21 +60,24 @@ def _publish(rest: Rest, database: Database, boards: Sequence[Board], say: Say) 
     """Rows of each chart's answer, by its key."""
     views = {view for board in boards for view in board.views} | {FACTS}
     database_id = put_database(rest, database)
-    known_columns = view_columns(rest, database_id)
-    datasets = put_datasets(rest, database_id, views, known_columns)
+    there = view_columns(rest, database_id)
+    templates = renders_templates(rest, database_id)
+    if not templates:
+        say("Superset's flag ENABLE_TEMPLATE_PROCESSING is off: filters by app and provider reach fewer charts")
+    datasets, known_columns = put_datasets(rest, database_id, views, there, templates)
     say(f"{len(datasets)} datasets")
     layers = put_layers(rest, (layer for board in boards for layer in board.layers))
     colors = label_colors(_models(rest, datasets[FACTS]))
-    boards = labelled(rest, database_id, boards, tuple(known_columns))
-    there = {one["uuid"]: one for one in rest.all("chart")}
+    boards = labelled(rest, database_id, boards, tuple(there))
+    charts_there = {one["uuid"]: one for one in rest.all("chart")}
     ids: dict[str, int] = {}
     for board in boards:
         board_id = _put_board(rest, board)
-        mine = {chart.key: _put_chart(rest, chart, datasets, layers, board_id, there) for chart in board.charts}
+        mine = {chart.key: _put_chart(rest, chart, datasets, layers, board_id, charts_there) for chart in board.charts}
         ids |= mine
         _arrange(rest, board, board_id, mine, datasets, known_columns, colors)
         _verify(rest, board, set(mine.values()))
-    _remove_charts(rest, there, set(ids))
+    _remove_charts(rest, charts_there, set(ids))
     _remove_boards(rest, boards)
     remove_datasets(rest, database_id, views, rest.all("chart"))
     say(f"{len(ids)} charts on {len(boards)} boards")

@@ -56,13 +56,15 @@ def _varint(zigzag: int) -> bytes:
 
 
 _SMALL_MAX = 1 << 14
+_SHORT_MAX = _SMALL_MAX >> 1
 _SMALL = [_varint(number) for number in range(_SMALL_MAX)]
 """Most numbers of a call; 1 MB, once a process."""
 
 
 def _string(text: str) -> bytes:
     raw = text.encode()
-    return _long(len(raw)) + raw
+    size = len(raw)
+    return (_SMALL[size << 1] if size < _SHORT_MAX else _long(size)) + raw
 
 
 def _time(at: datetime) -> bytes:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -46,11 +46,10 @@ class Fault:
     reason: str
 
 
-@dataclass(frozen=True)
-class Taken:
-    """An event to send: its record, and its bytes but for the stamps."""
+class Taken(NamedTuple):
+    """An event to send: its place in the request, its record, and its bytes but for the stamps."""
 
-    index: int
+    place: int
     record: Record
     encoded: Encoded
 
@@ -83,19 +82,20 @@ def rows_of(body: bytes, lines: bool) -> list[Any]:
 
 def take(body: bytes, lines: bool, now_us: int, customer: str | None = None) -> Intake:
     """Read a request's body; ``customer`` is that of the events that name none."""
-    return take_rows(rows_of(body, lines), now_us, customer)
+    rows = rows_of(body, lines)
+    return take_rows(rows, now_us, customer, None if lines or body.lstrip()[:1] != b"[" else body)
 
 
-def take_rows(rows: list[Any], now_us: int, customer: str | None = None) -> Intake:
-    """Judge the events of a request."""
+def take_rows(rows: list[Any], now_us: int, customer: str | None = None, document: bytes | None = None) -> Intake:
+    """Judge the events of a request. ``document``: the rows as JSON, where they are as they came."""
     if not 0 < len(rows) <= EVENTS_MAX:
         fault = Fault(0, "", f"{len(rows)} events; 1 to {EVENTS_MAX} are taken at once")
         return Intake(faults=(fault,), count=len(rows), whole=True)
     if customer is not None:
         for row in rows:
-            if isinstance(row, dict):
-                row.setdefault("customer_id", customer)
-    records = _at_once(rows)
+            if isinstance(row, dict) and "customer_id" not in row:
+                row["customer_id"], document = customer, None
+    records = _at_once(rows, document)
     if records is None:
         records = [_one(index, row) for index, row in enumerate(rows)]
     taken: list[Taken] = []
@@ -130,12 +130,12 @@ def _all_at_once() -> TypeAdapter[list[Record]]:
     return adapter
 
 
-def _at_once(rows: Sequence[Any]) -> list[Any] | None:
+def _at_once(rows: Sequence[Any], document: bytes | None) -> list[Any] | None:
     """The records of all events; None: at least one is not usable, or must be read with care."""
     if any(map(needs_care, rows)):
         return None
     try:
-        return _all_at_once().validate_json(json.dumps(rows))
+        return _all_at_once().validate_json(document or json.dumps(rows))
     except (ValidationError, ValueError, RecursionError):
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tokenmeter.events.contract import LEDGER
 from tokenmeter.flow.ledger.catalog import CatalogRows
@@ -40,7 +40,7 @@ def build(config: LedgerConfig, make_driver: MakeDriver = kafka_driver) -> Worke
         assert topic == LEDGER
         return LedgerProcessor(partition, log, catalog, config.rules)
 
-    return Worker(config.worker, make_processor, make_driver)
+    return Worker(replace(config.worker, position_early=True), make_processor, make_driver)
 
 
 def run(config: LedgerConfig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tokenmeter.events import UsageEvent, encode
@@ -49,7 +49,7 @@ def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker
         journal = FileJournal(folder, config.rules.horizon_ms, hashed_as)
         return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules, journal, rates)
 
-    return Worker(config.worker, make_processor, make_driver)
+    return Worker(replace(config.worker, position_early=True), make_processor, make_driver)
 
 
 def run(config: MeterConfig) -> None:

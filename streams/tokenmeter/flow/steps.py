@@ -114,11 +114,16 @@ def cross_gap(topic: str, partition: int, position: int, start_offset: int) -> G
     return start_offset - position
 
 
+def position_of(bounds: PageBounds) -> SendOffsets:
+    """What a page puts into its transaction as the group's position."""
+    return SendOffsets(bounds.next_offset, bounds.lost_before + bounds.lost)
+
+
 def commit(bounds: PageBounds) -> Generator[Effect, Any, None]:
     """Close a page: outputs and position go into one transaction, and only then is the page forgotten."""
     outgoing: list[Outgoing] = yield Close(bounds)
     yield Begin()
     yield Produce(tuple(outgoing))
-    yield SendOffsets(bounds.next_offset, bounds.lost_before + bounds.lost)
+    yield position_of(bounds)
     yield Commit()
     yield Committed(bounds)

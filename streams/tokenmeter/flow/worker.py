@@ -67,6 +67,8 @@ class WorkerConfig:
     """The broker waits for so many bytes, for FETCH_WAIT_MS at most."""
     clocked: bool = False
     """Its processors are ``page.Clocked``: partitions are owned even if nothing is in them."""
+    position_early: bool = False
+    """A page closes in a moment: its position is sent while its records are made."""
     niceness: int = 0
     """How far it stands back, on a busy machine, behind those on which alerts depend; see nice(2)."""
     client: Mapping[str, Any] = field(default_factory=dict)
@@ -92,7 +94,7 @@ MakeDriver = Callable[[WorkerConfig, str, int, Processor], Driver]
 
 def kafka_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
     """The driver of production."""
-    return KafkaDriver(config.kafka(), config.app_id, topic, partition, processor)
+    return KafkaDriver(config.kafka(), config.app_id, topic, partition, processor, config.position_early)
 
 
 class Worker:

@@ -14,7 +14,7 @@ from tokenmeter.boards.colors import AUTHORS, label_colors, model_color
 from tokenmeter.boards.database import Database
 from tokenmeter.boards.events import MARKET_WEEKS
 from tokenmeter.boards.filters import native_filters
-from tokenmeter.boards.forms import axis, over_time
+from tokenmeter.boards.forms import TOKENS_FORMAT, axis, over_time, table
 from tokenmeter.boards.metrics import CALLS, TOKENS
 from tokenmeter.boards.publish import is_ours
 from tokenmeter.events.errors import Misconfigured
@@ -50,6 +50,19 @@ def faults(charts: list[Chart]) -> list[str]:
 
 def test_every_chart_keeps_clear_of_the_traps() -> None:
     assert faults(CHARTS) == []
+
+
+def sums_of_tokens(charts: list[Chart]) -> list[str]:
+    """Tables that would show an integer beyond 2^53, on which Superset's table fails."""
+    tables = [chart for chart in charts if chart.viz_type == "table"]
+    summed = {(chart.key, one["column"]["column_name"]) for chart in tables for one in chart.metrics if "column" in one}
+    return sorted(key for key, column in summed if "tokens" in column)
+
+
+def test_no_table_adds_tokens_as_integers() -> None:
+    assert sums_of_tokens(CHARTS) == []
+    control = table("control", "X", "X.", "models", ("model",), ((TOKENS, TOKENS_FORMAT),))
+    assert sums_of_tokens([control]) == ["control"]
 
 
 def test_a_chart_in_a_trap_is_found() -> None:

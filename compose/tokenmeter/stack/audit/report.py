@@ -9,6 +9,7 @@ from typing import Any
 from tokenmeter.events.rating import amount
 from tokenmeter.stack.audit.compare import Difference
 from tokenmeter.stack.audit.sequences import Sequences, described
+from tokenmeter.stack.audit.waiting import Waiting
 
 REPORT_VERSION = 1
 """Raised when a key of the JSON report changes its meaning or goes; new keys may come at any time."""
@@ -40,6 +41,8 @@ class AuditReport:
     places: list[str] = field(default_factory=list)
     """What was compared with the log."""
     lost: list[Lost] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    """What was acknowledged before the audit began and is in no page at its end."""
     differences: list[Difference] = field(default_factory=list)
     sequences: Sequences = field(default_factory=Sequences)
     notes: list[str] = field(default_factory=list)
@@ -62,8 +65,8 @@ class AuditReport:
         return not self.differences and not self.lost
 
     def passes(self, strict: bool) -> bool:
-        """``ok``, and with ``strict`` no event was lost before Kafka either."""
-        return self.ok and not (strict and self.sequences.gaps)
+        """``ok``, and with ``strict`` no event was lost before Kafka and none waits to be metered."""
+        return self.ok and not (strict and (self.sequences.gaps or self.waiting))
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON report:
@@ -76,6 +79,7 @@ class AuditReport:
         accounts      booked again from ledger.entries and compared with account.state
         charges, costs    {currency: amount as text}, recounted by the catalog offset that each page names
         lost          {"offsets": n, "pages": [{"page", "offsets"}]}: removed by retention before they were read
+        waiting       [{"partition", "offset", "events"}]: acknowledged before the audit began, metered not even now
         difference    the first difference or null; differences: the first of each partition. Each has page, field,
                       expected_place, expected, place, found and text (the sentence)
         sequences     {"sources", "missing", "skipped", "gaps": [{"source", "missing", "seen", "ranges": [[a, b]]}]}:
@@ -93,6 +97,7 @@ class AuditReport:
             "charges": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.charges.items())},
             "costs": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.costs.items())},
             "lost": {"offsets": self.lost_offsets, "pages": [vars(lost) for lost in self.lost]},
+            "waiting": [vars(one) for one in self.waiting],
             "difference": differences[0] if differences else None,
             "differences": differences,
             "sequences": {
@@ -111,6 +116,8 @@ class AuditReport:
             yield f"note: {note}"
         for lost in self.lost:
             yield f"LOST: {lost.page}: retention removed {lost.offsets} offsets before the meter read them"
+        for one in self.waiting:
+            yield f"NOT METERED: {one}"
         if self.sequences.gaps:
             number = len(self.sequences.gaps)
             yield f"warning: {self.sequences.missing} events of {number} sources were lost before Kafka by number:"

@@ -24,6 +24,7 @@ from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, Part
 from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.stack.audit.small import Small, read_small
 from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
+from tokenmeter.stack.audit.waiting import METERED_WAIT_S, waiting
 from tokenmeter.stack.audit.worker import LinesTask, Workers
 
 CLOCKS_MS = 300_000
@@ -40,6 +41,7 @@ class AuditOptions:
     partitions: Sequence[int] | None = None
     since: datetime | None = None
     settle_ms: int = sequences.SETTLE_MS
+    metered_wait_s: float = METERED_WAIT_S
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
@@ -70,6 +72,7 @@ def run(
     progress("pages and quarantine", 0, 0)
     small = read_small(kafka, wanted)
     report.differences += small.unreadable
+    ends = {number: kafka.log_end(EVENTS, number) for number in wanted}
     plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
     report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
     with (
@@ -107,6 +110,8 @@ def run(
                 report.notes.append("account states were not compared: they are made of the whole journal")
                 whole = []
             _judge_states(workers, tasks_of(kafka, whole, folder / CATALOG, small.catalog_ms, kept), report)
+        progress("what is not metered yet", 0, 0)
+        report.waiting = waiting(kafka, ends, options.metered_wait_s)
         report.sequences = _judge_sequences(kafka, wanted, partitions, judged, report, plans)
     report.seconds = time.monotonic() - began
     return report

@@ -58,10 +58,10 @@ class Follower(threading.Thread):
         self.caught_up_at: float | None = None
         self.caught_up = threading.Event()
 
-    def close(self) -> None:
-        """Stop reading."""
+    def close(self, wait: bool = True) -> None:
+        """Stop reading; without ``wait`` it ends soon."""
         self._done.set()
-        if self.is_alive():
+        if wait and self.is_alive():
             self.join(ASK_TIMEOUT_S + AGAIN_S)
 
     def run(self) -> None:

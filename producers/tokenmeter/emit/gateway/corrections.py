@@ -40,7 +40,7 @@ async def looked_up(existing: Existing | None, good: Sequence[Taken]) -> list[Ta
             found |= {(customer, call) for call in await run_in_threadpool(existing, customer, calls)}
     except TokenmeterError as error:
         return Refused(503, error.message, 1)
-    return [one if _may_go(one, found) else Fault(one.index, "corrects", UNKNOWN) for one in good]
+    return [one if _may_go(one, found) else Fault(one.place, "corrects", UNKNOWN) for one in good]
 
 
 def _may_go(one: Taken, found: Collection[tuple[str, Call]]) -> bool:

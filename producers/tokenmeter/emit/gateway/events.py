@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from tokenmeter.emit.gateway.limits import Limits
 from tokenmeter.emit.gateway.outbox import Outbox, Outgoing
 from tokenmeter.emit.gateway.ring import Refused
 from tokenmeter.emit.intake import FAULTS_MAX, Fault, Intake, Taken, rows_of, take_rows
+from tokenmeter.emit.intake import take as take_json
 from tokenmeter.events.catalog import Right
 
 ACKNOWLEDGED_WITHIN_S = 10.0
@@ -62,7 +64,7 @@ async def post(posted: Posted, caller: Caller, request: Request) -> Response:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in TYPES:
         return refuse(Refused(415, f"Content-Type must be one of {', '.join(TYPES)}"))
-    customer = request.headers.get(CUSTOMER_HEADER) or caller.customer_id
+    customer = unquote(request.headers.get(CUSTOMER_HEADER, "")) or caller.customer_id
     if customer is not None and not caller.may_name(customer):
         return refuse(Refused(FORBIDDEN, f"{CUSTOMER_HEADER}: the key is another customer's"))
     wait = posted.limits.retry_after_s(caller, posted.monotonic())
@@ -112,22 +114,22 @@ def take(body: bytes, kind: str, headers: Mapping[str, str], now_us: int, custom
         rows = [cloudevents.row_of(index, one) for index, one in enumerate(rows_of(body, False))]
     elif kind in (cloudevents.STRUCTURED, cloudevents.BATCHED):
         rows = [Fault(0, "", f"{cloudevents.STRUCTURED} is one event, {cloudevents.BATCHED} an array of them")]
+    elif cloudevents.is_binary(headers):
+        rows = [cloudevents.row_of_binary(headers, one) for one in rows_of(body, kind in LINES_TYPES)]
     else:
-        rows = rows_of(body, kind in LINES_TYPES)
-        if cloudevents.is_binary(headers):
-            rows = [cloudevents.row_of_binary(headers, one) for one in rows]
+        return take_json(body, kind in LINES_TYPES, now_us, customer)
     return take_rows(rows, now_us, customer)
 
 
 def _permitted(caller: Caller, one: Taken) -> Taken | Fault:
     record = one.record
     if not caller.may_name(record["customer_id"]):
-        return Fault(one.index, "customer_id", "the key is another customer's")
+        return Fault(one.place, "customer_id", "the key is another customer's")
     right = Right.CORRECTION if record.get("kind") == "CORRECTION" else Right.USAGE
     if not caller.may(right):
-        return Fault(one.index, "kind", f"the key has no right to send this: {right}")
+        return Fault(one.place, "kind", f"the key has no right to send this: {right}")
     if record.get("sequence") is not None and not record.get("source"):
-        return Fault(one.index, "sequence", "it numbers the events of a source, and there is none")
+        return Fault(one.place, "sequence", "it numbers the events of a source, and there is none")
     return one
 
 
@@ -152,7 +154,7 @@ def _each(good: list[Taken], arrived: Any, bad: list[tuple[int, Fault]]) -> Resp
     """A status for each event; 207 where they differ."""
     results: dict[int, dict[str, Any]] = {}
     for one, ok in zip(good, arrived, strict=True):
-        results[one.index] = {"index": one.index, "status": ACCEPTED if ok else UNAVAILABLE}
+        results[one.place] = {"index": one.place, "status": ACCEPTED if ok else UNAVAILABLE}
     for status, fault in bad:
         told = results.setdefault(fault.index, {"index": fault.index, "status": status, "faults": []})
         told["faults"].append({"field": fault.field, "reason": fault.reason})

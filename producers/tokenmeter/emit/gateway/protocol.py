@@ -12,8 +12,9 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S = 10.0
-IDLE_S = 30
-"""Longer than a client's pool keeps a connection in vain; shorter than what half-open ones would pile up in."""
+IDLE_S = 75
+"""Longer than the minute for which load balancers keep a connection: who closes first must not be the gateway, or a
+request that is just then on its way is lost."""
 
 
 class TimedProtocol(HttpToolsProtocol):

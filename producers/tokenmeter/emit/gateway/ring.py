@@ -86,8 +86,8 @@ class CatalogKeys:
     def wait_ready(self, timeout_s: float) -> bool:
         return self._follower.caught_up.wait(timeout_s)
 
-    def close(self) -> None:
-        self._follower.close()
+    def close(self, wait: bool = True) -> None:
+        self._follower.close(wait)
 
     def _fold(self, message: Any) -> None:
         try:

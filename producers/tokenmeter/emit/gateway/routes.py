@@ -59,7 +59,13 @@ ROUTES: tuple[RouteInfo, ...] = (
         },
         (
             ("partial", "query", False, "true: send the good events, and answer for each", _FLAG),
-            ("Tokenmeter-Customer", "header", False, "whose the events are that name no customer", _TEXT),
+            (
+                "Tokenmeter-Customer",
+                "header",
+                False,
+                "whose the events are that name no customer, percent-encoded",
+                _TEXT,
+            ),
         ),
         {
             "application/json": {"anyOf": [_EVENT, _LIST]},
@@ -99,9 +105,9 @@ ROUTES: tuple[RouteInfo, ...] = (
         {200: "the usage", 422: "a parameter is wrong", 501: "no store is set", **KEYED, **NOT_NOW},
         (
             ("customer", "query", False, "whose; a customer's own key says so by itself, others need admin", _TEXT),
-            ("since", "query", False, "first day, UTC", {"type": "string", "format": "date"}),
-            ("until", "query", False, "the day after the last, UTC", {"type": "string", "format": "date"}),
-            ("by", "query", False, "model, key, project or day", _TEXT),
+            ("since", "query", False, "from this hour on, UTC, or 7d ago; default: this month", _TEXT),
+            ("until", "query", False, "up to this hour, UTC; default: now", _TEXT),
+            ("by", "query", False, "a row for each of model, key, project, day; several with commas", _TEXT),
         ),
     ),
     RouteInfo(

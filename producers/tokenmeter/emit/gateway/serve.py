@@ -66,7 +66,7 @@ def run(config: GatewayConfig) -> None:
     if not own and not hosts.is_loopback(config.host):
         catalog.wait_ready(config.ready_s)
         if not len(catalog.book):
-            catalog.close()
+            catalog.close(wait=False)
             listener.close()
             raise Misconfigured(
                 f"the gateway would serve {config.host} to everybody",

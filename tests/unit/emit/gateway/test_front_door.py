@@ -60,6 +60,18 @@ def test_a_number_of_a_source_is_kept_under_the_name_of_the_key_that_sent_it() -
     assert sources == [("k-1/gateway", SEQUENCE), ("gateway", SEQUENCE)]
 
 
+def test_who_may_name_customers_names_one_for_all_events_that_name_none() -> None:
+    client = Client(parts(("own",)))
+    nameless = [{name: value for name, value in row(n).items() if name != "customer_id"} for n in range(2)]
+    sent = [*nameless, row(2, customer_id="other")]
+    headers = {"tokenmeter-customer": "cus%20%C3%A9"}
+    assert client.post(sent, "own", headers=headers).status_code == 202
+    assert [one["customer_id"] for one in client.outbox.records] == ["cus é", "cus é", "other"]
+    assert client.outbox.keys == ["cus é".encode(), "cus é".encode(), b"other"]
+    faults = client.post(nameless, "own").json()["faults"]
+    assert [(one["index"], one["field"]) for one in faults] == [(0, "customer_id"), (1, "customer_id")]
+
+
 def test_without_keys_only_those_who_meant_this_machine_are_answered(client: Client) -> None:
     for host, status in (
         ("evil.example", 421),

@@ -62,12 +62,12 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
 def carefully(body: bytes) -> intake.Intake:
     """Each event by itself, as beside a bad neighbour."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intake, "_at_once", lambda rows: None)
+        patch.setattr(intake, "_at_once", lambda rows, document: None)
         return take(body, False, NOW_US)
 
 
 def values(taken: intake.Intake) -> list[tuple[int, dict[str, Any]]]:
-    return [(one.index, {**DEFAULTS, **one.record, "tags": tuple(one.record.get("tags", ()))}) for one in taken.taken]
+    return [(one.place, {**DEFAULTS, **one.record, "tags": tuple(one.record.get("tags", ()))}) for one in taken.taken]
 
 
 @settings(max_examples=60, deadline=None)

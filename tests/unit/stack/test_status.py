@@ -17,10 +17,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from support.broker import eventually
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.flow import ledger_app, load_app, meter_app, watch_app
+from tokenmeter.stack import cli_status
+from tokenmeter.stack.cli import app
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.stack.state import PARENT, Part, Stack, found
 from tokenmeter.stack.status.ask import ask_all
@@ -165,3 +168,20 @@ def test_a_torn_file_is_one_plain_line_with_what_to_do(tmp_path: Path, text: str
 def test_what_a_newer_version_wrote_is_read(tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text(json.dumps({"kafka": {"state": "external", "colour": "blue"}}))
     assert Stack.load(tmp_path).parts == {"kafka": Part("external")}
+
+
+def test_watching_looks_again_until_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Stack] = []
+
+    def count(stack: Stack) -> dict[str, Look]:
+        looked.append(stack)
+        if len(looked) == 3:
+            raise KeyboardInterrupt
+        return {}
+
+    running().save(tmp_path)
+    monkeypatch.setattr(cli_status, "look", count)
+    monkeypatch.setattr(cli_status, "WATCH_S", 0.0)
+    done = CliRunner().invoke(app, ["status", "--watch", "--data", str(tmp_path)])
+    assert len(looked) == 3
+    assert "all is well" in done.output

@@ -21,7 +21,6 @@ from tokenmeter.stack.cli_catalog import (
     NoteOption,
     TokensOption,
     catalog,
-    console,
     moment,
     print_table,
     say,
@@ -35,6 +34,7 @@ from tokenmeter.stack.prices.quote import quote_table
 from tokenmeter.stack.prices.shown import plain
 from tokenmeter.stack.prices.table import rows_of
 from tokenmeter.stack.prices.terms import time_of
+from tokenmeter.stack.terminal import console
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -23,10 +23,11 @@ from tokenmeter.stack.alerts.forward import forward, group_of
 from tokenmeter.stack.alerts.history import day_of
 from tokenmeter.stack.alerts.source import read, since
 from tokenmeter.stack.alerts.webhook import TRY_S, Endpoint
-from tokenmeter.stack.cli_catalog import DataOption, answering, client, console, say
+from tokenmeter.stack.cli_catalog import DataOption, answering, client, say
 from tokenmeter.stack.credit.shown import alert_line, as_json, figures
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import Stack
+from tokenmeter.stack.terminal import console
 
 EXAMPLES = (
     "Examples: tokenmeter alerts --since 7d · tokenmeter alerts --follow --account acme · "

@@ -12,13 +12,15 @@ from typing import Annotated
 
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.stack.audit.noted import note
 from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.printable import printable
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import make_console
+from tokenmeter.stack.utc import utc
 from tokenmeter.store.client import connect
 
 EXAMPLES = (
@@ -57,15 +59,15 @@ def audit(
     url, user, password = (None, "", "") if no_clickhouse else clickhouse(settings)
     sources = AuditSources(client, url, user, password, settings.dedup_horizon_minutes * 60_000)
     with _progress() as progress:
-        report = run(sources, AuditOptions(partition, since.replace(tzinfo=UTC) if since else None), progress)
+        report = run(sources, AuditOptions(partition, utc(since) if since else None), progress)
     if url is not None:
         _note(url, user, password, report)
-    text = json.dumps(report.as_dict(), indent=2) if as_json else "\n".join(report.lines())
+    text = json.dumps(report.as_dict(), indent=2) if as_json else printable("\n".join(report.lines()), keep="\n")
     if out is None:
         sys.stdout.write(f"{text}\n")
     else:
         out.write_text(f"{text}\n", "utf-8")
-        Console(stderr=True).print(f"{'ok' if report.ok else 'NOT ok'}; written to {out}", highlight=False)
+        make_console(stderr=True).print(f"{'ok' if report.ok else 'NOT ok'}; written to {out}", highlight=False)
     if not report.passes(strict):
         raise typer.Exit(1)
 
@@ -76,14 +78,16 @@ def _note(url: str, user: str, password: str, report: AuditReport) -> None:
         note(connect(url, user, password), report, datetime.now(UTC))
     except ClickHouseError as error:
         reason = str(error).splitlines()[0][:200]
-        Console(stderr=True).print(f"the board will not show this audit: {reason}", highlight=False, soft_wrap=True)
+        make_console(stderr=True).print(
+            f"the board will not show this audit: {reason}", highlight=False, soft_wrap=True
+        )
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on standard error, so that the report alone is on standard output."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=make_console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
         def show(what: str, done: int, total: int) -> None:

@@ -8,16 +8,15 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
-from rich.console import Console
 
 from tokenmeter.boards import Database, Published, publish
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.places import clickhouse, part
+from tokenmeter.stack.places import clickhouse, home, part
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
+from tokenmeter.stack.terminal import console
 
 EXAMPLE = "Example: tokenmeter boards"
-console = Console()
 
 
 def boards(
@@ -34,19 +33,24 @@ def boards(
 def put(settings: Settings, say: Callable[[str], None] = lambda line: None) -> Published:
     """Publish to the Superset of the settings or of the stack that runs here."""
     superset = part(settings, "Superset", settings.superset_url, settings.superset_user, settings.superset_password)
+    return publish(*superset, Database(clickhouse(settings)[0], *reader_of(settings)), say)
+
+
+def reader_of(settings: Settings) -> tuple[str, str]:
+    """(user, password) with whom the boards read ClickHouse."""
     reader, secret = settings.clickhouse_boards_user, settings.clickhouse_boards_password
     if secret is None:
-        known = Stack.load(settings.data).parts.get("clickhouse_boards")
+        known = Stack.load(home(settings)).parts.get("clickhouse_boards")
         if known is None or known.password is None:
             raise Misconfigured(
                 f"no password for ClickHouse's user {reader}, with which the boards read",
                 hint="set TOKENMETER_CLICKHOUSE_BOARDS_PASSWORD",
             )
         secret = SecretStr(known.password)
-    return publish(*superset, Database(clickhouse(settings)[0], reader, secret.get_secret_value()), say)
+    return reader, secret.get_secret_value()
 
 
 def are_reachable(settings: Settings) -> bool:
     """Whether there is a Superset to publish to."""
-    superset = Stack.load(settings.data).parts.get("superset")
+    superset = Stack.load(home(settings)).parts.get("superset")
     return settings.superset_url is not None or (superset is not None and superset.state != "stopped")

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from confluent_kafka import KafkaException
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +25,7 @@ from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.terms import time_of
 from tokenmeter.stack.prices.writer import Written, publish
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import console, make_console
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
 AtOption = Annotated[str | None, typer.Option("--at", help="as of this time, UTC (default: now)")]
@@ -42,7 +42,6 @@ TokensOption = Annotated[
     list[str] | None,
     typer.Option("--token-currency", help="a token that counts as money, as USD1 (beside TOKENMETER_TOKEN_CURRENCIES)"),
 ]
-console = Console()
 
 
 def client(data: Path | None) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def print_table(table: Table) -> None:
     if console.is_terminal:
         console.print(table)
     else:
-        Console(file=sys.stdout, width=240).print(table)
+        make_console(file=sys.stdout, width=240).print(table)
 
 
 def _fold(text: str) -> Text:

@@ -12,10 +12,11 @@ from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.stack.places import bootstrap
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import PortOption
 
 
 def ledger(
-    port: Annotated[int, typer.Option(help="port of /health and /metrics")] = 6068,
+    port: PortOption = 6068,
     slot: Annotated[
         str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")
     ] = None,
@@ -28,6 +29,7 @@ def ledger(
         bootstrap(settings),
         ledger_app.TOPICS,
         settings.data / "ledger",
+        web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"ledger-{slot}",
         limits=PageLimits(

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
@@ -20,16 +19,18 @@ from rich.text import Text
 from tokenmeter.events.contract import EVENTS, RELEASED
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.printable import printable
 from tokenmeter.stack.quarantine.ledger import ledger, read
 from tokenmeter.stack.quarantine.partial import read_partially
 from tokenmeter.stack.quarantine.plan import SEND, Position, advice, verdicts
 from tokenmeter.stack.quarantine.release import Releaser
 from tokenmeter.stack.quarantine.retry import Choice, counted_in, retry
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import console
+from tokenmeter.stack.utc import utc
 from tokenmeter.store.client import connect
 
 app = typer.Typer(no_args_is_help=True, help="Look at events that could not be used, and count them after a fix.")
-console = Console()
 
 SHOWN_BYTES_MAX = 4_096
 HEX_COLUMNS = 16
@@ -68,7 +69,7 @@ def list_(
     found = ledger(_kafka(data))
     rows = found.open
     if since is not None:
-        rows = rows.filter(pl.col("appended_at") >= since.replace(tzinfo=UTC))
+        rows = rows.filter(pl.col("appended_at") >= utc(since))
     by = "reason"
     if reason is not None:
         rows, by = rows.filter(pl.col("reason") == reason), "customer_id"
@@ -89,7 +90,8 @@ def list_(
         return
     table = Table(*counts.columns, box=SIMPLE_HEAD)
     for row in counts.iter_rows():
-        table.add_row(*("(unknown)" if value is None else str(value) for value in row))
+        cells = ("(unknown)" if value is None else printable(value) for value in row)
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
     console.print(table if counts.height else "nothing is in quarantine")
     console.print(f"{rows.height} events open, {found.released.height} released", highlight=False)
 
@@ -132,10 +134,10 @@ def show(
         _print_json({**facts, "fields": fields, "value": value.hex()})
         return
     for name, fact in facts.items():
-        console.print(Text(f"{name:15} {'-' if fact is None else fact}"), soft_wrap=True)
+        console.print(Text(f"{name:15} {'-' if fact is None else printable(fact)}"), soft_wrap=True)
     table = Table("byte", "field", "value", box=SIMPLE_HEAD)
     for field in partial.fields:
-        table.add_row(str(field.begin), field.name, Text(str(field.value), overflow="fold"))
+        table.add_row(str(field.begin), field.name, Text(printable(field.value), overflow="fold"))
     console.print(table)
     for line in _hex(value[:SHOWN_BYTES_MAX]):
         console.print(Text(line), soft_wrap=True)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -19,9 +18,8 @@ from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.rebuild import SESSION_EXPIRY_S, Rebuild, loader_process
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
+from tokenmeter.stack.terminal import console
 from tokenmeter.store.client import connect
-
-console = Console()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.reconcile import Report, Sources, run
 from tokenmeter.stack.reconcile.metrics import write_textfile
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import make_console
 from tokenmeter.store.client import connect
 
 ROWS_SHOWN = 40
@@ -45,7 +46,7 @@ def reconcile(
     sources = Sources(
         {"bootstrap.servers": bootstrap(settings), "log_level": 2}, connect(*clickhouse(settings)), wait_s
     )
-    console = Console(stderr=as_json)
+    console = make_console(stderr=as_json)
     with console.status("reconciling") as status:
 
         def say(line: str) -> None:

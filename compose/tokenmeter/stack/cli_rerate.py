@@ -18,6 +18,7 @@ from tokenmeter.stack.reconcile.pages import END, Filter
 from tokenmeter.stack.rerate import Options, Report, rerate
 from tokenmeter.stack.rerate.report import texts, totals, write_csv
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import make_console
 from tokenmeter.store.client import connect
 
 EXAMPLES = (
@@ -51,7 +52,7 @@ def rerate_usage(
     only = Filter(_hour(since), END if until is None else _utc(until), tuple(model or ()), tuple(customer or ()))
     client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
     options = Options(client, connect(*clickhouse(settings)), only, as_known_at, apply, wait_s)
-    console = Console(stderr=as_json)
+    console = make_console(stderr=as_json)
     with console.status("re-rating") as status:
 
         def say(line: str) -> None:

@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tokenmeter.events.errors import Fatal, Misconfigured
@@ -21,13 +20,13 @@ from tokenmeter.stack.places import clickhouse
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.simulate import store
 from tokenmeter.stack.simulate.market import MONTHS, market, span
+from tokenmeter.stack.terminal import console
 from tokenmeter.store.client import connect
 
 MARKET_EXAMPLES = "Examples: tokenmeter simulate market · tokenmeter simulate market --months 6 --seed 7 --beside"
 MONTHS_MAX = 36
 
 app = typer.Typer(no_args_is_help=True, help="A simulated market to look at, labelled as such on every board.")
-console = Console()
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of the local stack (default .tokenmeter)")]
 
 

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from clickhouse_connect.driver.client import Client
-from rich.console import Console
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.places import clickhouse
@@ -22,6 +21,7 @@ from tokenmeter.stack.supplier.figures import Tolerance, tolerance_of
 from tokenmeter.stack.supplier.mapping import Mapping, built_in, mapping_in
 from tokenmeter.stack.supplier.ours import REPORTED_CURRENCY, Days, our_costs, reported_costs
 from tokenmeter.stack.supplier.report import Comparison
+from tokenmeter.stack.terminal import make_console
 from tokenmeter.store.client import connect
 
 EXAMPLES = (
@@ -132,7 +132,7 @@ def _reported(
 
 
 def _show(made: Comparison, as_json: bool) -> None:
-    console = Console(stderr=as_json)
+    console = make_console(stderr=as_json)
     for line in made.bad[:BAD_LINES_SHOWN]:
         console.print(f"left out: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
     if as_json:

@@ -17,9 +17,10 @@ from tokenmeter.flow.worker import WorkerConfig
 from tokenmeter.stack.alerts.source import since
 from tokenmeter.stack.backtest.history import from_clickhouse, from_csv
 from tokenmeter.stack.backtest.told import SHOWN_MAX, table, told
-from tokenmeter.stack.cli_catalog import DataOption, console, say
+from tokenmeter.stack.cli_catalog import DataOption, say
 from tokenmeter.stack.places import bootstrap, clickhouse
 from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import PortOption, console
 from tokenmeter.store.client import connect
 
 app = typer.Typer(rich_markup_mode=None)
@@ -28,7 +29,7 @@ app = typer.Typer(rich_markup_mode=None)
 @app.callback(invoke_without_command=True, epilog="Example: tokenmeter watch --sensitivity high")
 def watch(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="port of /health and /metrics")] = 6069,
+    port: PortOption = 6069,
     slot: Annotated[
         str | None, typer.Option(help="worker slot: a replacement in the same slot takes over at once")
     ] = None,
@@ -44,6 +45,7 @@ def watch(
         bootstrap(settings),
         watch_app.TOPICS,
         settings.data / "watch",
+        web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"watch-{slot}",
         stall_seconds=watch_app.STALL_SECONDS,

@@ -14,7 +14,7 @@ from rich.console import Console
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.synthetic import calls as generated
-from tokenmeter.emit.traces import read, yesterday
+from tokenmeter.emit.traces import lines_of, read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog import Account, CatalogRow
 from tokenmeter.events.rating import amount
@@ -50,7 +50,7 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
     """Send, wait until every place has caught up, print the table; whether all rows agree."""
     start = yesterday(datetime.now(UTC))
     sources: list[tuple[str, int | None, Callable[[], Iterable[UsageEvent]]]]
-    sources = [(trace.name, None, partial(read, trace, start)) for trace in traces]
+    sources = [(trace.name, lines_of(trace), partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
     client = {"bootstrap.servers": stack.bootstrap}
     rows = price_book(client, console)

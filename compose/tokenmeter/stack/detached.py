@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.stack.local import PARENT
 from tokenmeter.stack.settings import Settings
-from tokenmeter.stack.state import Stack
+from tokenmeter.stack.state import PARENT, Stack
 
 START_TIMEOUT_S = 300.0
 """The first start may have to install Superset."""
 TAIL_CHARS = 800
+ATTENDED = "running; Ctrl-C"
+"""How the line begins that is for who sits before a stack that is not detached."""
 
 
 def start(settings: Settings, say: Callable[[str], None]) -> None:
@@ -25,12 +26,18 @@ def start(settings: Settings, say: Callable[[str], None]) -> None:
     command += [] if settings.boards else ["--no-boards"]
     for name in ("brokers", "meters", "loaders", "ledgers", "watches"):
         command += [f"--{name}", str(getattr(settings, name))]
+    command += [] if settings.port_base is None else ["--port-base", str(settings.port_base)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline, said = time.monotonic() + START_TIMEOUT_S, 0
     while time.monotonic() < deadline:
+        lines = log.read_text("utf-8", "replace").splitlines(keepends=True)
+        for line in [one for one in lines[said:] if one.endswith("\n")]:
+            said += 1
+            if not line.startswith(ATTENDED):
+                say(line.rstrip())
         if process.poll() is not None:
             tail = log.read_text("utf-8", "replace").strip()[-TAIL_CHARS:]
             raise Fatal(f"the stack ended while starting: {tail}", hint=f"see {log}")

@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,8 +90,8 @@ class Seat:
     directory_id: str
 
     @classmethod
-    def free(cls, node_id: int, port: int | None = None) -> Seat:
-        return cls(node_id, port or free_port(), free_port(), _random_id())
+    def free(cls, node_id: int, port: int | None = None, controller_port: int | None = None) -> Seat:
+        return cls(node_id, port or free_port(), controller_port or free_port(), _random_id())
 
 
 class KafkaNode:
@@ -239,10 +239,13 @@ def require_size(data: Path, brokers: int) -> None:
 class KafkaCluster:
     """``brokers`` nodes over ``data``, each also a controller: with three, any one may be away.
 
-    A cluster's ports are part of it and are kept in ``data``; its size cannot be changed afterwards.
+    A cluster's ports are part of it and are kept in ``data``; its size cannot be changed afterwards. ``port_of``
+    chooses those of ``kafka-1``, ``kafka-1-controller`` and so on, for a new one.
     """
 
-    def __init__(self, data: Path, logs: Path, brokers: int) -> None:
+    def __init__(
+        self, data: Path, logs: Path, brokers: int, port_of: Callable[[str], int] = lambda name: free_port()
+    ) -> None:
         data.mkdir(parents=True, exist_ok=True)
         require_size(data, brokers)
         kept = data / SEATS
@@ -250,7 +253,11 @@ class KafkaCluster:
             found = json.loads(kept.read_text("utf-8"))
             cluster_id, seats = found["cluster_id"], [Seat(**seat) for seat in found["seats"]]
         else:
-            cluster_id, seats = _random_id(), [Seat.free(number) for number in range(1, brokers + 1)]
+            seats = [
+                Seat.free(number, port_of(f"kafka-{number}"), port_of(f"kafka-{number}-controller"))
+                for number in range(1, brokers + 1)
+            ]
+            cluster_id = _random_id()
             kept.write_text(json.dumps({"cluster_id": cluster_id, "seats": [asdict(s) for s in seats]}), "utf-8")
         self.nodes = [
             KafkaNode(data / str(s.node_id), logs / f"kafka-{s.node_id}.log", None, s, seats, cluster_id) for s in seats

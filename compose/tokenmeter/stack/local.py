@@ -20,9 +20,11 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
-from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, free_port, require_size
+from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, Seat, require_size
+from tokenmeter.stack.ports import Ports
 from tokenmeter.stack.settings import Settings
-from tokenmeter.stack.state import Part, Stack, write_private
+from tokenmeter.stack.slots import port_names, slot_name, slots
+from tokenmeter.stack.state import PARENT, Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
 from tokenmeter.stack.topics import ensure_topics, register_schemas
@@ -34,8 +36,6 @@ RESTART_WAIT_S = 1.0
 RESTARTS_MAX = 20
 """A part that ends this often has something to tell; the stack stops and points at its log."""
 PASSWORD_BYTES = 18
-PARENT = "tokenmeter"
-"""The part that is this process: ``starting`` until everything answers, then ``running``."""
 
 STOPPING = (("superset", "gateway", "meter", "load", "ledger", "watch"), ("clickhouse",), ("kafka",))
 """Children that stop together, by how their names begin."""
@@ -93,6 +93,8 @@ class LocalStack:
         except OSError as error:
             raise Misconfigured(f"cannot use the data directory {self._data}: {error}", hint="--data DIR") from error
         try:
+            self._ports = Ports(self._data, port_names(self._settings), self._settings.port_base)
+            self._ports.require_free()
             self._require_disk()
             if self._begin is not None and self._settings.clickhouse_url is None:
                 self._beginning = self._beside.submit(self._begin, self._data / "clickhouse", self._say)
@@ -158,8 +160,9 @@ class LocalStack:
         brokers = self._settings.brokers
         require_size(self._data / "kafka", brokers)
         if brokers == 1:
-            return KafkaNode(self._data / "kafka", self._logs / "kafka.log")
-        return KafkaCluster(self._data / "kafka", self._logs, brokers)
+            seat = Seat.free(1, self._ports.port("kafka"), self._ports.port("kafka-controller"))
+            return KafkaNode(self._data / "kafka", self._logs / "kafka.log", seat=seat)
+        return KafkaCluster(self._data / "kafka", self._logs, brokers, self._ports.port)
 
     def _start_clickhouse(self) -> None:
         user = self._settings.clickhouse_user
@@ -179,7 +182,7 @@ class LocalStack:
             )
             if self._beginning is not None:
                 self._beginning.result()
-            port = free_port()
+            port = self._ports.port("clickhouse")
             self.clickhouse_url = f"http://127.0.0.1:{port}"
             command = [sys.executable, "-m", "tokenmeter.store.server", "--port", str(port)]
             command += ["--data", str(self._data / "clickhouse"), "--users", str(users)]
@@ -201,29 +204,22 @@ class LocalStack:
 
     def _start_workers(self) -> None:
         """All at once: most of a start is waiting."""
-        asked = [*map(self._launch_worker, self._slots()), self._launch_gateway()]
+        asked = [*map(self._launch_worker, slots(self._settings)), self._launch_gateway()]
         for name, health in asked:
             wait_healthy(self._children[name], health)
 
     def _launch_worker(self, which: tuple[str, int]) -> tuple[str, str]:
         """Start a verb's slot; its name and where it tells of its health."""
         verb, slot = which
-        name = verb if slot == 1 else f"{verb}-{slot}"
-        port = free_port()
+        name = slot_name(verb, slot)
+        port = self._ports.port(name)
         password = self.clickhouse_password
         env = environment.of_worker(self._settings, self.bootstrap, self.clickhouse_url, password, self._data)
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
 
-    def _slots(self) -> list[tuple[str, int]]:
-        """Verb and slot of each worker."""
-        settings = self._settings
-        counts = {"meter": settings.meters, "load": settings.loaders, "ledger": settings.ledgers}
-        counts["watch"] = settings.watches
-        return [(verb, slot) for verb, count in counts.items() for slot in range(1, count + 1)]
-
     def _launch_gateway(self) -> tuple[str, str]:
-        port = free_port()
+        port = self._ports.port("gateway")
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         stored = self.clickhouse_url, self.clickhouse_password
         env = environment.of_gateway(self._settings, self.bootstrap, *stored)
@@ -237,7 +233,8 @@ class LocalStack:
             self._note("superset", settings.superset_url, settings.superset_user, password)
             return
         ensure_superset(self._say)
-        superset = self._superset = SupersetNode(self._data / "superset", self._logs / "superset.log")
+        superset = SupersetNode(self._data / "superset", self._logs / "superset.log", self._ports.port("superset"))
+        self._superset = superset
         superset.launch()
         assert superset.child is not None
         self._children["superset"] = superset.child
@@ -283,6 +280,7 @@ class LocalStack:
             time.sleep(RESTART_WAIT_S)
             child.start()
             self._stack.parts[name].pid = child.pid
+            self._stack.parts[name].restarts = self._restarts[name]
             self._stack.save(self._data)
 
     def stop(self) -> None:

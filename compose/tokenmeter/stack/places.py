@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import SecretStr
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.settings import Settings
-from tokenmeter.stack.state import Stack
+from tokenmeter.stack.state import Stack, found
+
+
+def home(settings: Settings) -> Path:
+    """The directory of the stack that is meant: as set, else .tokenmeter, or the demo that runs below it."""
+    return settings.data if "data" in settings.model_fields_set else found(settings.data)
 
 
 def bootstrap(settings: Settings) -> str:
     """Kafka's address as set, or of the stack that runs here; Misconfigured when there is neither."""
-    kafka = Stack.load(settings.data).parts.get("kafka")
-    found = settings.kafka_bootstrap or (kafka.url if kafka is not None and kafka.state != "stopped" else None)
-    if found is None:
+    if settings.kafka_bootstrap is not None:
+        return settings.kafka_bootstrap
+    kafka = Stack.load(home(settings)).parts.get("kafka")
+    if kafka is None or kafka.url is None or kafka.state == "stopped":
         raise Misconfigured(
             f"no Kafka: TOKENMETER_KAFKA_BOOTSTRAP is not set and no stack runs on {settings.data}",
             hint="tokenmeter up",
         )
-    return found
+    return kafka.url
 
 
 def clickhouse(settings: Settings) -> tuple[str, str, str]:
@@ -31,7 +39,7 @@ def part(settings: Settings, name: str, url: str | None, user: str, secret: Secr
     """(URL, user, password) of a part as set, or of the stack that runs here."""
     if url is not None:
         return url, user, secret.get_secret_value() if secret else ""
-    known = Stack.load(settings.data).parts.get(name.lower())
+    known = Stack.load(home(settings)).parts.get(name.lower())
     if known is None or known.url is None or known.state == "stopped":
         raise Misconfigured(
             f"no {name}: TOKENMETER_{name.upper()}_URL is not set and no stack runs on {settings.data}",

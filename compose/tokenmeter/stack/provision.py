@@ -12,6 +12,8 @@ from tokenmeter.stack.jvm import archive
 from tokenmeter.stack.kafka import write_archive
 from tokenmeter.stack.superset_venv import ensure_superset
 
+SAY_EVERY_S = 1.0
+
 
 def main() -> None:
     """Fetch Kafka's jars, make Superset's environment, side by side; quick when they are there."""
@@ -19,7 +21,7 @@ def main() -> None:
     try:
         with ThreadPoolExecutor(1) as beside:
             superset = beside.submit(ensure_superset, _say)
-            folder = kafka_jars()
+            folder = kafka_jars(_Fetching())
             _say(f"Apache Kafka ({folder.name}) ready after {time.monotonic() - began:.1f} s")
             if not archive().exists():
                 _say("starting Kafka once, so that it starts faster from now on ...")
@@ -29,6 +31,18 @@ def main() -> None:
         _say(f"Superset ({folder.name}) ready after {time.monotonic() - began:.1f} s")
     except TokenmeterError as error:
         sys.exit(f"setup: {error}")
+
+
+class _Fetching:
+    """Says how many jars are there, once a second while they are fetched."""
+
+    def __init__(self) -> None:
+        self._said_at = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() - self._said_at >= SAY_EVERY_S:
+            _say(f"Kafka's jars: {done} of {of}")
+            self._said_at = time.monotonic()
 
 
 def _prepare() -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from tokenmeter.events.errors import Misconfigured
+
+PARENT = "tokenmeter"
+"""The part that is the supervisor: ``starting`` until everything answers, then ``running``."""
+FILE = "stack.json"
 
 
 @dataclass
 class Part:
     """One line of ``tokenmeter status``; state is running, external or stopped.
 
-    ``lost_offsets`` is asked of Kafka when the status is: what retention removed before a worker had read it.
+    ``restarts``: how often the supervisor has started it again.
     """
 
     state: str
@@ -22,7 +28,7 @@ class Part:
     user: str | None = None
     password: str | None = None
     log: str | None = None
-    lost_offsets: int | None = None
+    restarts: int = 0
 
 
 def write_private(path: Path, document: Any) -> None:
@@ -41,21 +47,47 @@ class Stack:
 
     def save(self, data: Path) -> None:
         """Keep it in ``data``."""
-        write_private(data / "stack.json", self.as_dict())
+        write_private(data / FILE, self.as_dict())
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """``tokenmeter status --json``."""
         return {name: asdict(part) for name, part in self.parts.items()}
 
+    @property
+    def runs(self) -> bool:
+        """Whether its supervisor lives."""
+        parent = self.parts.get(PARENT)
+        return parent is not None and parent.state != "stopped"
+
     @classmethod
     def load(cls, data: Path) -> Stack:
-        """The stack of ``data``, empty when there is none. A part whose process is gone is ``stopped``."""
+        """The stack of ``data``, empty when there is none. A part whose process is gone is ``stopped``.
+
+        Raises Misconfigured when the file cannot be read, or is torn.
+        """
+        path = data / FILE
         try:
-            found = json.loads((data / "stack.json").read_text("utf-8"))
-        except FileNotFoundError:
+            found = json.loads(path.read_text("utf-8"))
+            known = {one.name for one in fields(Part)}
+            stack = cls({name: Part(**{k: v for k, v in part.items() if k in known}) for name, part in found.items()})
+        except (FileNotFoundError, NotADirectoryError):
             return cls()
-        stack = cls({name: Part(**part) for name, part in found.items()})
+        except OSError as error:
+            raise Misconfigured(f"cannot read {path}: {error.strerror}", hint="--data DIR") from error
+        except (ValueError, AttributeError, TypeError) as error:
+            raise Misconfigured(
+                f"{path} is damaged, so what runs there is not known", hint=f"rm {path}, then tokenmeter up"
+            ) from error
         for part in stack.parts.values():
             if part.pid is not None and not Path(f"/proc/{part.pid}").exists():
                 part.state, part.pid = "stopped", None
         return stack
+
+
+def found(data: Path) -> Path:
+    """``data``, or, when no stack runs there, the directory of the newest demo that runs below it."""
+    if not Stack.load(data).runs:
+        for demo in sorted(data.glob("demo-*/"), reverse=True):
+            if Stack.load(demo).runs:
+                return demo
+    return data

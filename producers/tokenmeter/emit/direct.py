@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,11 +12,15 @@ from confluent_kafka import KafkaError, Producer
 
 from tokenmeter.emit.sender import OnDelivery, OnFull, Stats
 from tokenmeter.emit.stamp import Stamper
+from tokenmeter.emit.trouble import Trouble
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import BufferFull, Undelivered
 
 FLUSH_TIMEOUT_S = 30.0
 FULL_POLL_S = 0.05
+FLUSH_LOOK_S = 0.5
+UNKNOWN_HOST_S = 5.0
+"""flush() waits no longer for brokers none of whose names can be resolved: most likely the address is wrong."""
 
 
 class DirectSender:
@@ -29,7 +34,9 @@ class DirectSender:
         self._counts = threading.Lock()
         self._accepted = self._acknowledged = self._failed = self._told = 0
         self._first_error: str | None = None
-        self._producer = Producer(dict(settings))
+        self._waited_s = 0.0
+        self._trouble = Trouble()
+        self._producer = Producer(self._trouble.heard_by(settings))
 
     def stats(self) -> Stats:
         self._producer.poll(0)
@@ -54,10 +61,10 @@ class DirectSender:
                 self._producer.poll(0)
 
     def flush(self, timeout_s: float) -> None:
-        waiting = self._producer.flush(timeout_s)
+        waiting = self._flushed(timeout_s)
         with self._counts:
             missing = self._failed - self._told + waiting
-            cause = self._first_error or f"no acknowledgement within {timeout_s:g} s"
+            cause = self._first_error or f"no acknowledgement within {self._waited_s:.1f} s{self._trouble.told()}"
             self._told, self._first_error = self._failed, None
         if missing:
             raise Undelivered(
@@ -66,10 +73,22 @@ class DirectSender:
                 hint="check the brokers, then emit the same events again: an event id counts once",
             )
 
+    def _flushed(self, timeout_s: float) -> int:
+        """How many still wait after ``timeout_s``, or earlier when no broker has a name that is known."""
+        began = time.monotonic()
+        deadline = began + timeout_s
+        while waiting := self._producer.flush(max(0.0, min(FLUSH_LOOK_S, deadline - time.monotonic()))):
+            now = time.monotonic()
+            in_vain = self._trouble.is_name and not self._acknowledged and now - began >= UNKNOWN_HOST_S
+            if now >= deadline or in_vain:
+                break
+        self._waited_s = time.monotonic() - began
+        return waiting
+
     def close(self, timeout_s: float | None, quietly: bool) -> None:
         within_s = FLUSH_TIMEOUT_S if timeout_s is None else timeout_s
         if quietly:
-            self._producer.flush(within_s)
+            self._flushed(within_s)
         else:
             self.flush(within_s)
 

@@ -20,6 +20,7 @@ from tokenmeter.emit.forwarder import Forwarder
 from tokenmeter.emit.sender import OnDelivery, OnFull, Stats
 from tokenmeter.emit.spool import SPOOL_BYTES_MIN, Held, Spool
 from tokenmeter.emit.stamp import Row, Stamper
+from tokenmeter.emit.trouble import Trouble
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import BufferFull, Misconfigured, SpoolUnusable, TokenmeterError, Undelivered
 
@@ -53,6 +54,7 @@ class SpooledSender:
             raise Misconfigured(f"a spool of {bytes_max} bytes is too small", hint=f"at least {SPOOL_BYTES_MIN}")
         self._stamper, self._bytes_max, self._on_full = stamper, bytes_max, on_full
         self._pid = os.getpid()
+        self._trouble = Trouble()
         self._spool = Spool(folder)
         self._first_id = self._spool.last_id + 1
         self._used_bytes = self._spool.size_bytes
@@ -61,7 +63,7 @@ class SpooledSender:
         self._callbacks: dict[int, OnDelivery] = {}
         self._accepted = self._acknowledged = 0
         try:
-            self._forwarder = Forwarder(self._spool, settings, self)
+            self._forwarder = Forwarder(self._spool, self._trouble.heard_by(settings), self)
         except BaseException:
             self._spool.close()
             raise
@@ -95,7 +97,7 @@ class SpooledSender:
         with self._changed:
             self._check()
         missing = self._spool.remaining(through)
-        cause = self._forwarder.cause or f"no acknowledgement within {timeout_s:g} s"
+        cause = self._forwarder.cause or f"no acknowledgement within {timeout_s:g} s{self._trouble.told()}"
         if missing:
             raise Undelivered(
                 missing,

@@ -1,17 +1,20 @@
 """Reads usage traces as events: ``azure`` (CSV), ``mooncake`` (JSON lines) and ``jsonl`` (our own events).
 
-Ids, source and sequence come from the file's content and the line, so replaying a file twice counts once.
+A file may be compressed with gzip. Ids, source and sequence come from its content and the line, so replaying a file
+twice counts once, compressed or not.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
@@ -21,6 +24,10 @@ from tokenmeter.events import UsageEvent
 from tokenmeter.events.errors import Misconfigured
 
 PREFIX_BLOCK_TOKENS = 512
+FIRST_BYTES_MAX = 1 << 20
+UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError)
+"""What reading a line raises, whatever it holds."""
+_GZIP = b"\x1f\x8b"
 AZURE_COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 
 BadLine = Callable[[Misconfigured], None]
@@ -34,9 +41,9 @@ def yesterday(now: datetime) -> datetime:
 def format_of(path: Path) -> str:
     """The format a file's first line shows. Raises Misconfigured naming the file when it shows none."""
     try:
-        with path.open(encoding="utf-8") as lines:
-            first = lines.readline()
-    except (OSError, UnicodeDecodeError) as error:
+        with _opened(path) as lines:
+            first = lines.readline(FIRST_BYTES_MAX).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise Misconfigured(f"cannot read trace {path}: {error}", hint="tokenmeter replay --help") from error
     if first.startswith(",".join(AZURE_COLUMNS)):
         return "azure"
@@ -55,12 +62,20 @@ def read(path: Path, start: datetime, kind: str | None = None, on_bad: BadLine |
     if kind not in readers:
         raise Misconfigured(f"{kind!r} is no trace format", hint=f"one of {', '.join(readers)}")
     reader = readers[kind](start, _identity(path))
-    # A line that is no UTF-8 is that line's fault: its reader refuses what stands for its bytes.
-    with path.open(encoding="utf-8", errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, 1):
+    with _opened(path) as lines:
+        for number, line in enumerate(_whole(lines, path), 1):
             try:
-                event = reader(number, line)
-            except (ValueError, KeyError, TypeError, IndexError) as error:
+                # A line that is no UTF-8 is that line's fault: its reader refuses what stands for its bytes.
+                event = reader(number, line.decode("utf-8", "surrogateescape"))
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                IndexError,
+                AttributeError,
+                OverflowError,
+                RecursionError,
+            ) as error:
                 reason = _told(error) if isinstance(error, ValidationError) else f"{error}"
                 bad = Misconfigured(
                     f"{path} line {number} cannot be read as {kind}: {reason}", hint="mend the line, or use --skip-bad"
@@ -79,10 +94,40 @@ def _told(error: ValidationError) -> str:
     return f"{field}: {first['msg']}" if field else first["msg"]
 
 
+def lines_of(path: Path) -> int:
+    """How many events a trace may have at most, for a bar. Reads it once; Misconfigured when it cannot be read."""
+    kind = format_of(path)
+    with _opened(path) as lines:
+        count = sum(1 for line in _whole(lines, path) if line.strip())
+    return count - 1 if kind == "azure" else count
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Its bytes, unpacked. Raises OSError."""
+    with path.open("rb") as found:
+        packed = found.read(len(_GZIP)) == _GZIP
+    return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
+
+
+def _whole(lines: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Each line; a file that is cut off is an error of ours."""
+    try:
+        yield from lines
+    except (OSError, EOFError, zlib.error) as error:
+        raise Misconfigured(f"cannot read trace {path} to its end: {error}", hint="copy the file again") from error
+
+
 def _identity(path: Path) -> str:
-    """Names a trace by its content, wherever the file lies."""
-    with path.open("rb") as content:
-        return f"{path.stem}-{hashlib.file_digest(content, 'sha256').hexdigest()[:12]}"
+    """Names a trace by its content, wherever the file lies and however it is packed."""
+    stem = path.stem if path.suffix == ".gz" else path.name
+    digest = hashlib.sha256()
+    with _opened(path) as content:
+        try:
+            while chunk := content.read(1 << 20):
+                digest.update(chunk)
+        except (EOFError, zlib.error) as error:
+            raise Misconfigured(f"cannot read trace {path} to its end: {error}", hint="copy the file again") from error
+    return f"{Path(stem).stem}-{digest.hexdigest()[:12]}"
 
 
 def _call(identity: str, number: int, models: tuple[tuple[str, str], ...], **figures: Any) -> UsageEvent:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from clickhouse_connect.driver.client import Client
+if TYPE_CHECKING:  # who only wants a query's text needs no client
+    from clickhouse_connect.driver.client import Client
 
 
 @cache

@@ -1,0 +1,28 @@
+"""The verb ``load``: the worker that brings every topic into ClickHouse."""
+
+from __future__ import annotations
+
+from tokenmeter.flow import load_app
+from tokenmeter.flow.page import PageLimits
+from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import DataOption, PortOption, SlotOption
+
+EXAMPLES = "Example: tokenmeter load --slot 1"
+
+
+def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOption = None) -> None:
+    """Run a loader: every topic into ClickHouse."""
+    settings = load(data=data)
+    worker = WorkerConfig(
+        load_app.APP_ID,
+        bootstrap(settings),
+        load_app.TOPICS,
+        settings.data / "load",
+        web_host=settings.worker_host,
+        web_port=port,
+        instance_id=slot and f"load-{slot}",
+        limits=PageLimits(seconds=load_app.PAGE_SECONDS, events=load_app.PAGE_EVENTS),
+    )
+    load_app.run(load_app.LoadConfig(worker, *clickhouse(settings)))

@@ -1,0 +1,31 @@
+"""The verb ``meter``: the worker that decodes, checks, rates and totals."""
+
+from __future__ import annotations
+
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.flow import meter_app
+from tokenmeter.flow.meter import MeterRules
+from tokenmeter.flow.page import PageLimits
+from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import DataOption, PortOption, SlotOption
+
+EXAMPLES = "Example: tokenmeter meter --slot 1"
+
+
+def meter(port: PortOption = 6066, slot: SlotOption = None, data: DataOption = None) -> None:
+    """Run a meter: usage.events into billing and market lines."""
+    settings = load(data=data)
+    worker = WorkerConfig(
+        meter_app.APP_ID,
+        bootstrap(settings),
+        (EVENTS,),
+        settings.data / "meter",
+        web_host=settings.worker_host,
+        web_port=port,
+        instance_id=slot and f"meter-{slot}",
+        limits=PageLimits(settings.page_seconds, settings.page_min_seconds, events=settings.page_events),
+    )
+    rules = MeterRules(settings.dedup_horizon_minutes * 60_000, settings.quarantine_ratio_max)
+    meter_app.run(meter_app.MeterConfig(worker, rules))

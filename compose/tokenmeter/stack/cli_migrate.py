@@ -1,0 +1,17 @@
+"""The verb ``migrate``: brings ClickHouse's tables to this version."""
+
+from __future__ import annotations
+
+from tokenmeter.stack.places import clickhouse
+from tokenmeter.stack.settings import load
+from tokenmeter.stack.terminal import DataOption, say
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
+
+EXAMPLES = "Example: tokenmeter migrate"
+
+
+def migrate_tables(data: DataOption = None) -> None:
+    """Bring ClickHouse's tables to this version."""
+    client = connect(*clickhouse(load(data=data)), query_timeout_s=MIGRATE_TIMEOUT_S)
+    say(f"applied: {', '.join(migrate(client, say=say)) or 'nothing new'}")

@@ -1,0 +1,46 @@
+"""A local stack that runs for as long as a block, or until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tokenmeter.stack.local import LocalStack
+from tokenmeter.stack.settings import Settings
+from tokenmeter.stack.terminal import console, say
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def running(settings: Settings, **more: Any) -> Iterator[LocalStack]:
+    """A running stack; whatever ends the block, SIGTERM included, stops it. ``more``: see LocalStack."""
+    stack = LocalStack(settings, say, **more)
+    signal.signal(signal.SIGTERM, _interrupt)
+    stack.start()
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+def until_interrupted(stack: LocalStack) -> None:
+    """Watch over it until Ctrl-C."""
+    try:
+        while True:
+            stack.watch()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        say("stopping")
+
+
+def show_board(stack: LocalStack) -> None:
+    """Say where the board is and how to log in."""
+    if (board := stack.board) is not None:
+        console.print(f"board: {board.url}", highlight=False, soft_wrap=True)
+        console.print(f"login: {board.user} / {board.password}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""How every part of a stack is: asked of each part itself, side by side, within a second whoever does not answer."""

@@ -1,0 +1,185 @@
+"""What the README tells a newcomer, done as it stands: a stack, an event by the SDK and one by curl, its usage."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.broker import eventually
+from support.command import COMMAND, processes_of, run
+from support.command_line import fault_of_line
+from support.missing import command, missing_modules
+from tokenmeter.stack.kafka import free_port
+from tokenmeter.store.client import connect
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+EXAMPLES = Path(__file__).parent / "examples"
+PYTHON, CURL = EXAMPLES / "first_event.py", EXAMPLES / "first_event.sh"
+KAFKA, GATEWAY = "127.0.0.1:19092", "127.0.0.1:19093"
+"""Where the README's stack serves: what --port-base promises."""
+WAIT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """A detached stack, as options; nothing of it is left afterwards."""
+    folder = tmp_path_factory.mktemp("stack")
+    where = ["--data", str(folder)]
+    code, said = run(["up", "--detach", "--no-boards", *where])
+    try:
+        assert code == 0, said
+        assert "ClickHouse ready after" in said, "it tells how far it is"
+        yield where
+    finally:
+        assert run(["down", *where])[0] == 0
+    assert processes_of(folder) == []
+    assert run(["down", *where])[0] == 0
+
+
+def status(where: list[str]) -> dict[str, dict[str, Any]]:
+    code, said = run(["status", "--json", *where])
+    assert code in (0, 1), said
+    parts: dict[str, dict[str, Any]] = json.loads(said)
+    return parts
+
+
+def placed(text: str, parts: dict[str, dict[str, Any]]) -> str:
+    """An example that was written for the README's ports, for those of this stack."""
+    found = text.replace(KAFKA, parts["kafka"]["url"]).replace(f"http://{GATEWAY}", parts["gateway"]["url"])
+    assert found != text
+    return found
+
+
+def test_the_readme_shows_the_examples_that_are_run() -> None:
+    shown = README.read_text("utf-8").replace("\n    ", "\n")
+    for example in (PYTHON, CURL):
+        assert example.read_text("utf-8").rstrip() in shown, example
+    base = re.search(r"tokenmeter up --detach --port-base (\d+)", shown)
+    assert base is not None
+    assert (f"127.0.0.1:{base[1]}", f"127.0.0.1:{int(base[1]) + 1}") == (KAFKA, GATEWAY)
+
+
+def test_a_newcomer_sends_an_event_by_sdk_and_by_curl_sees_it_on_the_board_and_asks_for_its_usage(
+    stack: list[str],
+) -> None:
+    parts = status(stack)
+    by_sdk = [sys.executable, "-c", placed(PYTHON.read_text("utf-8"), parts)]
+    by_curl = ["bash", "-c", placed(CURL.read_text("utf-8"), parts)]
+    for one in (by_sdk, by_curl):
+        done = subprocess.run(one, capture_output=True, text=True, timeout=WAIT_S)
+        assert done.returncode == 0, done.stdout + done.stderr
+    code, said = run(["usage", "acme", *stack])
+    assert code == 0, said
+
+    def used() -> tuple[int, int, int]:
+        done = subprocess.run([*COMMAND, "usage", "acme", "--json", *stack], capture_output=True, text=True, timeout=60)
+        total = json.loads(done.stdout)["total"]
+        return total["calls"], total["input_tokens"], total["output_tokens"]
+
+    eventually("usage has both", lambda: used() == (2, 240, 16), WAIT_S)
+    # What the board "Market" asks, as Superset's own user.
+    reader = connect(*(parts["clickhouse_boards"][name] for name in ("url", "user", "password")), database="boards")
+    asked = "SELECT sum(input_tokens) FROM boards.market WHERE model = 'openai/gpt-4o'"
+    eventually("and the board", lambda: reader.query(asked).result_rows == [(240,)], WAIT_S)
+
+
+def test_a_gateway_runs_with_its_own_extra_alone(stack: list[str]) -> None:
+    assert {"polars", "numpy", "clickhouse_connect", "faust"} <= missing_modules(("gateway",))
+    port, event = free_port(), {"customer_id": "extra", "model": "a/b", "provider": "p", "event_id": "1"}
+    env = {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": status(stack)["kafka"]["url"]}
+    arguments = command(("gateway",), "gateway", "--port", str(port))
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
+
+        def taken() -> bool:
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            sent = {**event, "occurred_at": datetime.now(UTC).isoformat()}
+            try:
+                answer = httpx.post(f"http://127.0.0.1:{port}/v1/events", json=sent, timeout=20, trust_env=False)
+            except httpx.HTTPError:
+                return False
+            return answer.status_code == 202
+
+        try:
+            eventually("it takes an event", taken, WAIT_S)
+        finally:
+            process.kill()
+
+
+def test_usage_is_complete_up_to_now_once_all_is_loaded(stack: list[str]) -> None:
+    """Nothing is metered meanwhile, so only Kafka can tell that nothing is missing."""
+
+    def until() -> str:
+        done = subprocess.run([*COMMAND, "usage", "acme", "--json", *stack], capture_output=True, text=True, timeout=60)
+        return str(json.loads(done.stdout)["complete_until"])
+
+    first = eventually("it is known", lambda: (said := until()) != "None" and said, WAIT_S)
+    eventually("it moves on", lambda: until() > first, WAIT_S)
+
+
+def test_status_knows_every_part_and_which_one_is_frozen(stack: list[str]) -> None:
+    parts = status(stack)
+    names = ("kafka", "clickhouse", "meter", "load", "ledger", "watch", "gateway")
+    assert {*names} <= {*parts}
+    assert {parts[name]["state"] for name in names} == {"running"}
+    eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
+    os.kill(parts["meter"]["pid"], signal.SIGSTOP)
+    try:
+        eventually("the meter alone is not well", lambda: not_well(stack) == {"meter"}, WAIT_S)
+    finally:
+        os.kill(parts["meter"]["pid"], signal.SIGCONT)
+
+
+def not_well(where: list[str]) -> set[str]:
+    return {name for name, part in status(where).items() if part["healthy"] is False}
+
+
+def test_doctor_finds_nothing_wrong_with_it_and_what_is_made_wrong(stack: list[str]) -> None:
+    code, said = run(["doctor", *stack])
+    assert code == 0, said
+    for what in ("kafka topics: ", "kafka transactions: ", "kafka acls: off", "clocks: ", "migrations applied"):
+        assert what in said
+    code, said = run(["doctor", "--json", *stack], TOKENMETER_PAGE_SECOND="3", TOKENMETER_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    wrong = {one["what"]: one["mend"] for one in json.loads(said)["findings"] if one["ok"] is False}
+    assert code == 1
+    assert {"settings", "kafka"} <= {*wrong}
+    assert all(wrong.values()), "each with what mends it"
+
+
+def test_a_second_stack_on_the_same_directory_is_refused(stack: list[str]) -> None:
+    assert run(["up", "--no-boards", *stack])[0] == 1
+    code, said = run(["topics", *stack])
+    assert (code, "nothing" in said) == (0, True)
+
+
+def commands_of(page: Path) -> Iterator[str]:
+    """Every command line of ours in a page, as a reader would type it."""
+    for line in page.read_text("utf-8").splitlines():
+        text = line.strip().removeprefix("$ ")
+        text = re.sub(r"^([A-Z_]+=\S+ )+", "", text)
+        if line.startswith(("    ", "tokenmeter ", "$ ")) and text.startswith("tokenmeter "):
+            yield from (one.strip() for one in text.split("&&") if one.strip().startswith("tokenmeter "))
+
+
+def test_every_command_in_every_page_is_one_that_there_is() -> None:
+    pages = [page for page in ROOT.rglob("*.md") if not {".venv", "build", "node_modules"} & {*page.parts}]
+    checked = 0
+    for page in pages:
+        for line in commands_of(page):
+            assert fault_of_line(line) is None, f"{page.relative_to(ROOT)}: {line}: {fault_of_line(line)}"
+            checked += 1
+    assert checked > 15
+    assert fault_of_line("tokenmeter usages acme") == "no verb usages"
+    assert fault_of_line("tokenmeter usage acme --colour") == "no option --colour"
+    assert fault_of_line("tokenmeter prices import x --bok cost") == "no option --bok"

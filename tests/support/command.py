@@ -1,0 +1,32 @@
+"""The command as a user runs it, and what is left of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli"]
+
+
+def run(arguments: list[str], **setting: str) -> tuple[int, str]:
+    """(exit code, all it said)."""
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **setting}
+    )
+    return done.returncode, (done.stdout + done.stderr).replace("\n", " ")
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of processes that name ``folder``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(line)
+    return found

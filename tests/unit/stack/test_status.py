@@ -1,0 +1,187 @@
+"""``tokenmeter status`` asks each part itself, and one that is down or frozen delays nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from support.broker import eventually
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.flow import ledger_app, load_app, meter_app, watch_app
+from tokenmeter.stack import cli_status
+from tokenmeter.stack.cli import app
+from tokenmeter.stack.kafka import free_port
+from tokenmeter.stack.state import PARENT, Part, Stack, found
+from tokenmeter.stack.status.ask import ask_all
+from tokenmeter.stack.status.look import NO_ANSWER, Look, look
+from tokenmeter.stack.status.positions import GROUPS
+from tokenmeter.stack.status.shown import as_dict, is_well, sentences, table
+
+FOR_EVER_S = 3_600.0
+BOUND_S = 2.0
+
+
+@contextmanager
+def serving(body: object, status: int = 200) -> Iterator[str]:
+    """A part that answers every GET so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name http.server calls
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def frozen() -> Iterator[int]:
+    """The port of a process that the kernel accepts for and that never answers, as one under SIGSTOP."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield server.getsockname()[1]
+
+
+def running(**parts: str) -> Stack:
+    mine = {name: Part("running", os.getpid(), url) for name, url in parts.items()}
+    return Stack({PARENT: Part("running", os.getpid()), **mine})
+
+
+def test_one_that_never_answers_delays_nobody() -> None:
+    def slow() -> str:
+        time.sleep(FOR_EVER_S)
+        return "late"
+
+    def broken() -> str:
+        raise OSError("no")
+
+    answers = ask_all({"slow": slow, "quick": lambda: "here", "broken": broken}, 0.5)
+    assert answers["quick"] == "here"
+    assert isinstance(answers["broken"], OSError)
+    assert "slow" not in answers
+
+
+def test_each_part_tells_its_own_health_beside_those_that_do_not() -> None:
+    well = {"ok": True, "lost_offsets": 3, "partitions": [{"lag": 5}, {"lag": 7}]}
+    with serving(well) as meter, serving({"ok": False}, 503) as load, frozen() as port:
+        stack = running(
+            meter=meter,
+            load=load,
+            ledger=f"http://127.0.0.1:{port}",
+            gateway=f"http://127.0.0.1:{free_port()}",
+            kafka=f"127.0.0.1:{port}",
+            clickhouse=f"http://127.0.0.1:{port}",
+        )
+        looks = look(stack)
+        eventually("all are asked within the bound", lambda: _seconds(stack) <= BOUND_S, timeout_s=120)
+    assert looks["meter"] == Look(True, "answers", {"lost_offsets": 3, "lag": 12})
+    assert looks["load"].said == "is not well (HTTP 503)"
+    for name in ("ledger", "kafka", "clickhouse"):
+        assert looks[name] == Look(False, NO_ANSWER), name
+    assert looks["gateway"] == Look(False, "does not listen")
+    assert not is_well(stack, looks)
+    shown = Console(file=StringIO(), width=200)
+    shown.print(table(stack, looks))
+    assert "does not listen" in shown.file.getvalue()  # type: ignore[attr-defined]
+    assert as_dict(stack, looks)["meter"]["lag"] == 12
+    assert ("meter has lost 3 offsets: retention removed them before they were read", True) in list(sentences(looks))
+
+
+def _seconds(stack: Stack) -> float:
+    began = time.monotonic()
+    look(stack)
+    return time.monotonic() - began
+
+
+def test_all_is_well_only_while_the_supervisor_runs() -> None:
+    with (
+        serving({"ok": True}) as url,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as held,
+    ):
+        stack = running(gateway=url)
+        eventually("all is well", lambda: is_well(stack, look(stack)))
+        stack.parts[PARENT].pid = held.pid
+        os.kill(held.pid, 19)  # SIGSTOP
+        eventually("a frozen supervisor is seen", lambda: look(stack)[PARENT].ok is False)
+        held.kill()
+    stack.parts[PARENT].state = "stopped"
+    assert not is_well(stack, {})
+
+
+def test_what_clickhouse_counts_is_said() -> None:
+    minute = 60_000
+    figures = {"quarantined": 2, "open_alerts": 1, "last_page_ms": 10 * minute, "now_ms": 13 * minute}
+    said = list(sentences({"clickhouse": Look(True, "answers", figures)}))
+    assert said == [
+        ("last page: 1970-01-01 00:10:00 UTC, 3 min ago", False),
+        ("2 events in quarantine (next: tokenmeter quarantine list)", True),
+        ("1 open alerts (next: tokenmeter alerts --since 7d)", True),
+    ]
+
+
+def test_the_groups_are_those_of_the_workers() -> None:
+    apps = {"meter": meter_app, "load": load_app, "ledger": ledger_app, "watch": watch_app}
+    assert {name: app.APP_ID for name, app in apps.items()} == {name: group for name, (group, _) in GROUPS.items()}
+    assert set(GROUPS["load"][1]) == set(load_app.TOPICS)
+    assert GROUPS["ledger"][1] == ledger_app.TOPICS
+    assert set(GROUPS["watch"][1]) == set(watch_app.TOPICS)
+
+
+def test_a_running_demo_is_found_and_an_ended_one_is_not(tmp_path: Path) -> None:
+    for name, state in (("demo-20261101-000000", "running"), ("demo-20261102-000000", "stopped")):
+        (tmp_path / name).mkdir()
+        Stack({PARENT: Part(state, os.getpid() if state == "running" else None)}).save(tmp_path / name)
+    assert found(tmp_path) == tmp_path / "demo-20261101-000000"
+    running().save(tmp_path)
+    assert found(tmp_path) == tmp_path
+
+
+@pytest.mark.parametrize("text", ['{"kafka": {"state": "runn', "[1, 2]", '{"kafka": 3}', '{"kafka": {}}', "\x00\x01"])
+def test_a_torn_file_is_one_plain_line_with_what_to_do(tmp_path: Path, text: str) -> None:
+    (tmp_path / "stack.json").write_text(text)
+    with pytest.raises(Misconfigured, match=r"stack.json is damaged.*\(next: rm .*stack.json"):
+        Stack.load(tmp_path)
+
+
+def test_what_a_newer_version_wrote_is_read(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text(json.dumps({"kafka": {"state": "external", "colour": "blue"}}))
+    assert Stack.load(tmp_path).parts == {"kafka": Part("external")}
+
+
+def test_watching_looks_again_until_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Stack] = []
+
+    def count(stack: Stack) -> dict[str, Look]:
+        looked.append(stack)
+        if len(looked) == 3:
+            raise KeyboardInterrupt
+        return {}
+
+    running().save(tmp_path)
+    monkeypatch.setattr(cli_status, "look", count)
+    monkeypatch.setattr(cli_status, "WATCH_S", 0.0)
+    done = CliRunner().invoke(app, ["status", "--watch", "--data", str(tmp_path)])
+    assert len(looked) == 3
+    assert "all is well" in done.output

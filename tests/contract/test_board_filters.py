@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -19,19 +20,40 @@ from support.board_filters import REACHED, RUNNING
 from support.clickhouse import Server
 from support.market_rows import calls, lines, money
 from support.superset import api, shared_node
-from tokenmeter.boards import Database, grains, publish
+from tokenmeter.boards import Database, grains
 from tokenmeter.boards.board import Board, Filter
 from tokenmeter.boards.calls import CALLS
 from tokenmeter.boards.chart import Chart
+from tokenmeter.boards.datasets import put_database, put_datasets, view_columns
 from tokenmeter.boards.filters import reaches
 from tokenmeter.boards.market import MARKET
-from tokenmeter.boards.rest import THREADS
+from tokenmeter.boards.rest import THREADS, Rest
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import TOTALS
 
 BOARDS = (MARKET, CALLS)
-CHARTS = [chart for board in BOARDS for chart in board.charts if chart.view not in RUNNING]
+Row = dict[str, Any]
+Rows = list[tuple[Any, ...]]
+
+
+def questions() -> Iterator[Chart]:
+    """Of each view one question with every figure that its charts show, and its first chart of the largest and Others:
+    a template looks at a question's columns and filters, never at its figures."""
+    by_view: dict[str, list[Chart]] = {}
+    for chart in (chart for board in BOARDS for chart in board.charts if chart.view not in RUNNING):
+        by_view.setdefault(chart.view, []).append(chart)
+    for charts in by_view.values():
+        first = next((chart for chart in charts if chart.columns and not chart.top), charts[0])
+        if len(charts) > 1:
+            shown = {repr({**metric, "label": ""}): metric for chart in charts for metric in chart.metrics}
+            figures = tuple({**metric, "label": f"figure {n}"} for n, metric in enumerate(shown.values()))
+            first = replace(first, metrics=figures, having=None, top=0, order_by=())
+        yield first
+        yield from [chart for chart in charts if chart.top and chart.key != first.key][:1]
+
+
+CHARTS = list(questions())
 MODELS = [f"{author}/model{number}" for author, number in product(("author0", "o'hara"), range(2))]
 """A name with a quote, which no template may break on."""
 PROVIDERS, APPS = ("p0", "p1"), ("claw", "cline", None)
@@ -44,8 +66,6 @@ CASES: Mapping[str, Mapping[str, str]] = {
 }
 EXACT = ("provider", "app", "all four")
 """Each has other views; what all four let through is let through by each."""
-Row = dict[str, Any]
-Rows = list[tuple[Any, ...]]
 
 
 def this_hour() -> datetime:
@@ -121,7 +141,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         migrate(client)
         fill(client, every_row(this_hour()))
         node = shared_node()
-        publish(node.url, node.user, node.password, Database(server.url, "reader", "look"), boards=BOARDS)
+        with Rest(node.url, node.user, node.password) as rest:  # datasets alone: the questions are asked of them
+            database = put_database(rest, Database(server.url, "reader", "look"))
+            put_datasets(rest, database, {chart.view for chart in CHARTS}, view_columns(rest, database))
         yield client
     finally:
         server.child.kill()
@@ -195,6 +217,8 @@ def test_a_filtered_chart_is_the_chart_of_the_rows_that_pass(client: Client) -> 
         filtered = {case: answers(client, statements(chosen(values))) for case, values in CASES.items()}
         wanted = {}
         for case, values in CASES.items():
+            if case not in EXACT:
+                continue
             fill(client, [row for row in rows if keeps(row, values)])
             wanted[case] = answers(client, plain)
         if this_hour() == now or attempt:
@@ -224,7 +248,7 @@ def test_the_time_range_reaches_every_chart_with_a_time_column(client: Client) -
     fill(client, [row for row in rows if row["occurred_hour"] >= monday(now)])
     wanted = answers(client, plain)
     timed = [chart for chart in CHARTS if chart.time_column]
-    assert len(timed) > 30
+    assert len(timed) > 8
     for chart in timed:
         assert found[chart.key] == wanted[chart.key], chart.key
 
@@ -234,4 +258,4 @@ def test_an_unfiltered_chart_reads_the_smallest_view(client: Client) -> None:
     for chart in CHARTS:
         assert f"boards.{chart.view}\n" in plain[chart.key] or f"`{chart.view}`" in plain[chart.key], chart.key
     wide = statements(chosen({"app": "claw", "provider": "p1"}))
-    assert "boards.models_by_app_and_provider\n" in wide["tokens"], "the control"
+    assert "boards.models_by_app_and_provider\n" in wide["tokens-by-day"], "the control"

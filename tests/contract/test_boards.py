@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from support.board_rows import MODELS, fill, tokens_of
+from support.board_rows import LARGEST, MODELS, fill, tokens_of
 from support.clickhouse import Server
 from support.superset import api, shared_node
 from tokenmeter.boards import BOARDS, Board, Database, publish
 from tokenmeter.boards.board import Filter, Tab, TimeFilter
 from tokenmeter.boards.chart import Chart
 from tokenmeter.boards.forms import over_time
-from tokenmeter.boards.metrics import TOKENS
+from tokenmeter.boards.metrics import TOKENS, formula, readable
 from tokenmeter.boards.rest import Rest
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.simulate.store import remove
@@ -107,6 +107,8 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     for window in ("day", "week", "month"):
         board = found[f"leaderboard-{window}"]
         assert [row["model"] for row in board][:3] == MODELS[:3] or window == "day"
+        shown = [(row["Tokens"].strip(), row["Tokens, exact"]) for row in board][:2]
+        assert shown == [("9007.20T", LARGEST), ("19.00k", 19_000)] or window == "day"
     assert sum(row["Share"] for row in found["leaderboard-week"]) == pytest.approx(1)
     assert all(row["Change"] is None for row in found["leaderboard-week"]), "there was no week before"
     assert [row["model"] for row in found["ranking-yesterday"]] in (MODELS, [])
@@ -149,6 +151,17 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
     assert {row["kind"]: row["Alerts"] for row in found["alerts-by-kind"]} == {"spike": 1, "burn": 1}
     empty = [key for key, rows in found.items() if not rows]
     assert empty == ["leaderboard-day"], "all of it is 24 hours old"
+
+
+def test_tokens_are_written_as_people_read_them_and_sort_as_numbers(server: Server) -> None:
+    numbers = [-5_000, 0, 999, 1_000, 999_994, 999_995, 8_796_093_022_208, 2**53 + 1]
+    sql = readable(formula("sum(number)", "n"))["sqlExpression"]
+    statement = f"SELECT {sql} FROM (SELECT arrayJoin({numbers}) AS number) GROUP BY number ORDER BY number"
+    written = [row[0] for row in connect(server.url, "reader", "look").query(statement).result_rows]
+    read = [text.strip() for text in written]
+    assert read == ["-5.00k", "0", "999", "1.00k", "999.99k", "1.00M", "8.80T", "9007.20T"]
+    units = [len(text) - len(text.lstrip()) for text in written[1:]]
+    assert units == sorted(units) and len(set(units)) == 4, "a browser sorts by text: more spaces are more"
 
 
 def test_filters_change_what_they_reach_others_included(published: dict[str, int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenmeter.boards.chart import Chart
+from tokenmeter.boards.metrics import labelled, readable
 
 COLORS = "supersetColors"
 TOKENS_FORMAT, COUNT_FORMAT, PERCENT_FORMAT, MONEY_FORMAT = "SMART_NUMBER", ",d", ".1%", ",.2f"
@@ -144,9 +145,15 @@ def table(
     **more: Any,
 ) -> Chart:
     """Figures by ``groups``, most of the first metric first (``ascending``: least), ties alphabetical. A metric comes
-    with its format."""
-    figures = tuple(metric for metric, _ in metrics)
-    formats = {metric["label"]: {"d3NumberFormat": text, "d3SmallNumberFormat": text} for metric, text in metrics}
+    with its format. Tokens are shown as text, with a hidden column of the exact number for a CSV and the API."""
+    exact = {n: labelled(metric, "exact") for n, (metric, text) in enumerate(metrics) if text == TOKENS_FORMAT}
+    shown = [readable(metric) if n in exact else metric for n, (metric, _) in enumerate(metrics)]
+    figures, first = (*shown, *exact.values()), exact.get(0, metrics[0][0])
+    formats: dict[str, dict[str, Any]] = {
+        metric["label"]: {"d3NumberFormat": text, "d3SmallNumberFormat": text, "horizontalAlign": "right"}
+        for metric, text in metrics
+    }
+    formats |= {metric["label"]: {"visible": False, "showCellBars": False} for metric in exact.values()}
     return Chart(
         key=key,
         title=title,
@@ -159,13 +166,13 @@ def table(
         columns=groups,
         time_column=time[0] if time else None,
         time_range=time[1] if time else "No filter",
-        order_by=((figures[0], ascending), *((group, True) for group in groups)),
+        order_by=((first, ascending), *((group, True) for group in groups)),
         row_limit=rows,
         options={
             "query_mode": "aggregate",
             "groupby": list(groups),
             "metrics": list(figures),
-            "timeseries_limit_metric": figures[0],
+            "timeseries_limit_metric": first,
             "order_desc": not ascending,
             "server_pagination": False,
             "page_length": 0,

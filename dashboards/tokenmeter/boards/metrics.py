@@ -9,8 +9,7 @@ UPTIME_CALLS_MIN = 20
 
 
 def total(column: str, label: str) -> dict[str, Any]:
-    """The metric SUM(column), exact. Above 2^53 Superset's page makes a BigInt of it: tiles show it, tables break, so a
-    table's rows must stay below."""
+    """The metric SUM(column), exact."""
     return {
         "expressionType": "SIMPLE",
         "column": {"column_name": column},
@@ -28,6 +27,31 @@ def formula(sql: str, label: str) -> dict[str, Any]:
         "label": label,
         "optionName": label.lower().replace(" ", "_"),
     }
+
+
+def readable(metric: dict[str, Any]) -> dict[str, Any]:
+    """``metric``, a count, as people read it: ``1.20T``.
+
+    Superset's page makes a BigInt of every whole number above 2^53, floats too, and its tables draw nothing then. Of
+    text it makes nothing. The leading spaces, which a page does not show, keep the order right when somebody clicks on
+    the heading: of k under M under T.
+    """
+    simple = metric["expressionType"] == "SIMPLE"
+    sql = f"sum({metric['column']['column_name']})" if simple else metric["sqlExpression"]
+    size = f"arrayCount(limit -> abs(n) >= limit, {_SIZES})"
+    digits = f"if({size} = 0, toDecimalString(n, 0), toDecimalString(n / pow(1000, {size}), 2))"
+    text = f"concat(repeat(' ', 1 + {size}), {digits}, {_UNITS}[1 + {size}])"
+    return formula(f"arrayMap(n -> {text}, [{sql}])[1]", metric["label"])
+
+
+def labelled(metric: dict[str, Any], what: str) -> dict[str, Any]:
+    """The same figure in another column."""
+    label = f"{metric['label']}, {what}"
+    return {**metric, "label": label, "optionName": label.lower().replace(", ", "_").replace(" ", "_")}
+
+
+_UNITS, _SIZES = "['', 'k', 'M', 'B', 'T']", "[999.5, 999995, 999995000, 999995000000]"
+"""From which number on which unit: what two decimals round to 1000 of one unit is 1 of the next."""
 
 
 def ratio(part: str, whole: str, label: str) -> dict[str, Any]:
@@ -63,6 +87,8 @@ def percentile(what: str, percent: int, label: str) -> dict[str, Any]:
 
 
 TOKENS = total("tokens", "Tokens")
+MILLIONS = formula("sum(tokens) / 1000000", "Tokens, millions")
+"""Of which there are never 2^53, so that a page can compare them."""
 CALLS = total("calls", "Calls")
 ERRORS = total("errors", "Errors")
 RATE_LIMITED = total("rate_limited", "429")

@@ -100,7 +100,7 @@ MONEY = (
         "author",
         (m.share("tokens", "Token share"), PERCENT_FORMAT),
         (m.share("charge", "Spend share"), PERCENT_FORMAT),
-        m.TOKENS,
+        m.MILLIONS,
         log=False,
         time=DAYS,
         where=_IN_MAIN,

@@ -46,11 +46,19 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
     assert "/login" not in answer.url, f"{user} is not logged in"
 
 
-def open_board(page: Page, url: str, slug: str) -> list[str]:
-    """Open a board and wait for its first charts; the titles of its tabs."""
-    page.goto(f"{url}/superset/dashboard/{slug}/")
+def open_board(page: Page, url: str, slug: str, **chosen: str) -> list[str]:
+    """Open a board with what is chosen in its filters and wait for its first charts; the titles of its tabs."""
+    filters = ",".join(_filter(name, value) for name, value in chosen.items())
+    page.goto(f"{url}/superset/dashboard/{slug}/" + (f"?native_filters=({filters})" if filters else ""))
     page.locator(HOLDER).first.wait_for()
     return page.locator(TAB).all_inner_texts()
+
+
+def _filter(name: str, value: str) -> str:
+    """A filter of the bar as Superset's addresses have it (Rison)."""
+    asked = f"filters:!((col:{name},op:IN,val:!('{value}')))"
+    mask = f"id:NATIVE_FILTER-{name},extraFormData:({asked}),filterState:(value:!('{value}')),ownState:()"
+    return f"NATIVE_FILTER-{name}:({mask})"
 
 
 def open_tab(page: Page, number: int, charts: int) -> list[Locator]:

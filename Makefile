@@ -52,8 +52,9 @@ bench-boards: setup ## what each chart costs over 18 months (100 M lines, 20 M c
 bench-credit: setup ## what a runaway customer spends beyond its credit: time, calls, money (ARGS="--load N" for others beside it)
 	@PYTHONPATH=tests $(BIN)/python -m bench.credit $(ARGS)
 
-bench-emit: $(STAMP) ## what a metered call adds to the caller: sync, async, streamed (ARGS="--calls N --pause-us N")
+bench-emit: setup ## what a metered call adds to the caller (ARGS="--calls N --pause-us N"), and what the gateway takes on one core
 	@PYTHONPATH=tests $(BIN)/python -m bench.hosts $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench.gateway
 
 bench-store: setup ## measure the store: 40 M market lines and 20 M raw events (ARGS="--lines N --events N" for fewer)
 	@PYTHONPATH=tests $(BIN)/python -m bench.store $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,11 +16,16 @@ from typing import Any
 
 import httpx
 import pytest
+from openai import OpenAI
 
 from support.broker import eventually
 from support.command import COMMAND, processes_of, run
 from support.command_line import fault_of_line
 from support.missing import command, missing_modules
+from support.provider_server import provider_server
+from tokenmeter.emit import Emitter
+from tokenmeter.emit.hosts import Meter
+from tokenmeter.emit.hosts.openai import metered
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.client import connect
 
@@ -30,6 +36,8 @@ PYTHON, CURL = EXAMPLES / "first_event.py", EXAMPLES / "first_event.sh"
 KAFKA, GATEWAY = "127.0.0.1:19092", "127.0.0.1:19093"
 """Where the README's stack serves: what --port-base promises."""
 WAIT_S = 120.0
+FOLLOWED_S = 4.0
+CREDIT_PAGE = ROOT / "producers/tokenmeter/emit/credit/README.md"
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +169,83 @@ def test_a_second_stack_on_the_same_directory_is_refused(stack: list[str]) -> No
     assert run(["up", "--no-boards", *stack])[0] == 1
     code, said = run(["topics", *stack])
     assert (code, "nothing" in said) == (0, True)
+
+
+ELSEWHERE = ("up", "status", "usage acme")
+"""Commands of the README that the tests above do, or that would begin another stack."""
+MODEL_PRICES = {
+    "gpt-4o": {
+        "litellm_provider": "openai",
+        "mode": "chat",
+        "input_cost_per_token": 2.5e-06,
+        "output_cost_per_token": 1e-05,
+    }
+}
+
+
+def test_the_commands_of_the_readme_run_one_after_the_other(stack: list[str], tmp_path: Path) -> None:
+    (tmp_path / "model_prices.json").write_text(json.dumps(MODEL_PRICES), "utf-8")
+    ran = []
+    for line in commands_of(README):
+        verb, *_ = words = shlex.split(line, comments=True)[1:]
+        if " ".join(words).startswith(ELSEWHERE):
+            continue
+        ran.append(verb)
+        setting = {"TOKENMETER_WEBHOOK_SECRET": "0123456789abcdef"} if "--webhook" in words else {}
+        arguments = [*words, *stack]
+        if words == ["alerts", "--follow"] or "--webhook" in words:  # they go on until they are stopped
+            assert still_runs(arguments, **setting), line
+            continue
+        code, said = run(arguments, cwd=tmp_path, **setting)
+        wanted = 1 if words[:2] == ["alerts", "explain"] else 0  # there is no alert called ID
+        assert code == wanted and "Traceback" not in said, (line, code, said)
+    assert len(ran) >= 12
+    assert {"prices", "plans", "accounts", "credit", "alerts", "watch"} <= {*ran}
+
+
+def still_runs(arguments: list[str], **setting: str) -> bool:
+    """Whether a command that follows goes on for a while, and ends when it is asked to."""
+    env = {**os.environ, **setting}
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, text=True
+    ) as process:
+        try:
+            process.wait(FOLLOWED_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            return "Traceback" not in process.communicate(timeout=WAIT_S)[0]
+        return False
+
+
+def test_the_page_of_the_credit_cache_runs(stack: list[str]) -> None:
+    parts = status(stack)
+    python, shell = re.findall(r"```(?:python|sh)\n(.*?)```", CREDIT_PAGE.read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {"PaymentRequired": PermissionError}
+    exec(compile(python.replace("localhost:9092", parts["kafka"]["url"]), "README.md", "exec"), names)
+    names["credit"].close()
+    assert names["answer"].allowed, names["answer"]
+    asked = shell.replace("http://localhost:8090", parts["gateway"]["url"]).replace(
+        "curl ", "curl -sS --fail-with-body "
+    )
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, timeout=WAIT_S)
+    # This gateway has no keys: whoever asks is told that credit takes a right.
+    assert "403" in done.stderr and "right" in done.stdout, done
+
+
+def test_the_one_line_that_meters_a_client_does(stack: list[str]) -> None:
+    line = re.search(r"^    (client = metered\(.*\))$", README.read_text("utf-8"), re.MULTILINE)
+    assert line is not None
+    with provider_server() as server, Emitter(status(stack)["kafka"]["url"]) as emitter:
+        names = {
+            "OpenAI": lambda: OpenAI(api_key="k", base_url=f"{server.url}/v1"),
+            "Meter": Meter,
+            "metered": metered,
+            "emitter": emitter,
+        }
+        exec(compile(line[1], "README.md", "exec"), names)
+        client: Any = names["client"]
+        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
+        eventually("its call is an event", lambda: emitter.stats.accepted == 1, WAIT_S)
 
 
 def commands_of(page: Path) -> Iterator[str]:

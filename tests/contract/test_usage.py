@@ -12,16 +12,19 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
+from support.gateway_parts import Client as Gateway
+from support.gateway_parts import Told, key_row, parts
 from support.market_rows import insert
 from tokenmeter.events.contract import QUANTITY_FIELDS
-from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.errors import Misconfigured, Transient
+from tokenmeter.stack.gateway_store import GatewayStore
 from tokenmeter.store import usage as asked
 from tokenmeter.store import usage_loaded
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import Totals, days
 from tokenmeter.store.usage import BY, COUNTS, Question, totalled, usage
-from tokenmeter.store.usage_loaded import Loaded
+from tokenmeter.store.usage_loaded import Loaded, PagesRead
 
 QUESTIONS = 20
 PAGES, LINES = 60, 8
@@ -216,3 +219,32 @@ def test_a_cut_day_whose_lines_are_gone_is_refused_and_whole_days_are_not(client
             client, Question("acme", long_ago + timedelta(hours=1), NOW.replace(minute=0, second=0, microsecond=0)), NOW
         )
     assert usage(client, Question("acme", long_ago, TODAY - timedelta(days=100)), NOW).rows == []
+
+
+def test_the_gateway_tells_a_customer_its_own_usage_and_nobody_else_s(client: Client) -> None:
+    def no_kafka() -> PagesRead:
+        raise Transient("Kafka does not answer")
+
+    store = GatewayStore(client.url, "writer", "secret", no_kafka)
+    keys = Told(key_row("s", customer_id="bob's", rights=("read",)), key_row("own", rights=("read",)))
+    ask = Gateway(parts((), ("admin",), keys, usage_of=store.usage_of))
+    period = {"since": f"{TODAY - timedelta(days=9):%Y-%m-%d}", "until": f"{TODAY:%Y-%m-%d}", "by": "model,day"}
+    question = Question("bob's", TODAY - timedelta(days=9), TODAY, ("model", "day"))
+    expected = usage(client, question, NOW).as_dict()
+    assert expected["rows"]
+    for key, named in (("s", {}), ("s", {"customer": "bob's"}), ("admin", {"customer": "bob's"})):
+        answer = ask("GET", "/v1/usage", key, params={**period, **named})
+        assert (answer.status_code, answer.json()) == (200, expected)
+    for key, named, status in (
+        ("s", {"customer": "acme"}, 403),
+        ("own", {"customer": "acme"}, 403),
+        ("admin", {}, 422),
+        ("s", {"since": "yesterday"}, 422),
+        ("s", {"by": "colour"}, 422),
+        ("s", {"of": "acme"}, 422),
+    ):
+        assert ask("GET", "/v1/usage", key, params={**period, **named}).status_code == status, named
+    nowhere = GatewayStore("http://127.0.0.1:9", "writer", "secret", no_kafka)
+    away = Gateway(parts((), ("admin",), usage_of=nowhere.usage_of))
+    assert away("GET", "/v1/usage", "admin", params={"customer": "acme"}).status_code == 503
+    assert Gateway(parts((), ("admin",)))("GET", "/v1/usage", "admin", params={"customer": "c"}).status_code == 501

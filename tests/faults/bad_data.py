@@ -208,7 +208,7 @@ def all_poison(folder: Path, times: int, seed: int, twin: str | None = None) -> 
             if twin is None:
                 if (
                     meter.wait_ended() != EXIT_CRASHED
-                    or "cannot be used (mostly: truncated)" not in meter.log.read_text()
+                    or "cannot be used (mostly: truncated" not in meter.log.read_text()
                 ):
                     wrong.append(f"injection {number}: the meter did not stop with the reason")
                 meter = made.start(quarantine_ratio_max=1.0)

@@ -10,11 +10,10 @@ from pathlib import Path
 COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli"]
 
 
-def run(arguments: list[str], **setting: str) -> tuple[int, str]:
+def run(arguments: list[str], cwd: Path | None = None, **setting: str) -> tuple[int, str]:
     """(exit code, all it said)."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **setting}
-    )
+    env = {**os.environ, **setting}
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env=env, cwd=cwd)
     return done.returncode, (done.stdout + done.stderr).replace("\n", " ")
 
 

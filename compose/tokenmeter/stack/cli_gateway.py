@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,7 @@ def gateway(
     admin_keys = keys_of(settings.gateway_admin_keys, "TOKENMETER_GATEWAY_ADMIN_KEYS")
     fail = fail_modes(settings.gateway_credit_fail) if settings.gateway_credit else None
     kafka = bootstrap(settings)
-    store = _store(settings)
+    store = _store(settings, kafka)
     run(
         GatewayConfig(
             kafka,
@@ -51,6 +52,7 @@ def gateway(
             credit=fail,
             admin_keys=admin_keys,
             desk=_desk(kafka),
+            usage_of=store.usage_of if store is not None else None,
             existing=store.existing if store is not None else None,
             stale=settings.gateway_keys_stale,
         )
@@ -67,12 +69,13 @@ def _desk(kafka: str) -> Desk | None:
     return desk_of({"bootstrap.servers": kafka})
 
 
-def _store(settings: Settings) -> GatewayStore | None:
+def _store(settings: Settings, kafka: str) -> GatewayStore | None:
     """None: no ClickHouse is set, or its client is not installed."""
     try:
         from tokenmeter.stack.gateway_store import GatewayStore
+        from tokenmeter.stack.pages_read import pages_read
 
-        return GatewayStore(*clickhouse(settings))
+        return GatewayStore(*clickhouse(settings), partial(pages_read, {"bootstrap.servers": kafka}))
     except ModuleNotFoundError as missing:
         _require_foreign(missing)
     except Misconfigured:

@@ -17,6 +17,7 @@ from tokenmeter.stack.cli_catalog import DataOption, NoteOption, catalog, moment
 from tokenmeter.stack.keys import added, is_valid, revoked, rights_of, rotated, secrets_of
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.proposed import COMMAND_LINE, Proposed
+from tokenmeter.stack.printable import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,7 +116,7 @@ def list_(
         for row in sorted(rows, key=lambda row: row.effective_from):
             cells = (name, _whose(row.customer_id), ", ".join(row.rights), _limits(row), _state(row, now))
             since = f"{row.effective_from:%Y-%m-%d %H:%M}"
-            made.add_row(*(Text(cell, overflow="fold") for cell in (*cells, since, row.note or "")))
+            made.add_row(*(Text(printable(cell), overflow="fold") for cell in (*cells, since, row.note or "")))
     print_table(made)
 
 

@@ -1,18 +1,22 @@
-"""What the gateway asks of ClickHouse: the calls that corrections name. A client for each thread that asks."""
+"""What the gateway asks of ClickHouse: usage, and what corrections name. A client for each thread that asks."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from tokenmeter.events.errors import Misconfigured, Transient
+from tokenmeter.events.errors import Misconfigured, TokenmeterError, Transient
 from tokenmeter.store.client import connect
 from tokenmeter.store.corrected import Call, existing
+from tokenmeter.store.usage import Question, usage
+from tokenmeter.store.usage_loaded import PagesRead
+from tokenmeter.store.usage_period import period
 
 QUERY_TIMEOUT_S = 20
 log = logging.getLogger("tokenmeter.gateway")
@@ -20,15 +24,30 @@ Answer = TypeVar("Answer")
 
 
 class GatewayStore:
-    """Connects when it is first asked: a gateway starts without its store. Transient when that does not answer."""
+    """Connects when it is first asked: a gateway starts without its store. Transient when that does not answer.
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    ``pages_read``: see store.usage_loaded; it may raise when Kafka does not answer.
+    """
+
+    def __init__(self, url: str, user: str, password: str, pages_read: Callable[[], PagesRead]) -> None:
         self._place = url, user, password
+        self._pages_read = pages_read
         self._threads = threading.local()
 
     def existing(self, customer_id: str, calls: Collection[Call]) -> set[Call]:
         """See store.corrected."""
         return self._ask(lambda client: existing(client, customer_id, calls))
+
+    def usage_of(self, customer_id: str, named: Mapping[str, str]) -> dict[str, Any]:
+        """See store.usage; ``named``: since, until and by, as `tokenmeter usage` takes them, by separated by commas."""
+        now = datetime.now(UTC)
+        by = tuple(filter(None, named.get("by", "").split(",")))
+        question = Question(customer_id, *period(named.get("since"), named.get("until"), now), by)
+        try:
+            read = self._pages_read()
+        except TokenmeterError:
+            read = None  # then it is told to be complete up to the newest page that is stored
+        return self._ask(lambda client: usage(client, question, now, read).as_dict())
 
     def _ask(self, question: Callable[[Client], Answer]) -> Answer:
         client = getattr(self._threads, "client", None)

@@ -147,6 +147,8 @@ def _one(index: int, row: Any) -> Record | list[Fault]:
         return event_of(row).to_record()
     except ValidationError as error:
         return [_named(index, told, row) for told in error.errors(include_input=False)]
+    except RecursionError:  # it was read with some stack to spare, but could not be written
+        return [Fault(index, "", "nested too deeply")]
 
 
 def _named(index: int, told: Any, row: Any) -> Fault:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import isfinite
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from tokenmeter.emit.credit.cache import CreditCache
+from tokenmeter.emit.json_response import JSONResponse
 
 NAMES = ("api_key", "project", "model", "end_user")
 """Parameters that name a part of the customer; ``free=true`` is the only other."""

@@ -11,7 +11,9 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
+
+from tokenmeter.emit.json_response import JSONResponse
 
 ORDER_BYTES_MAX = 64 << 10
 JSON = "application/json"

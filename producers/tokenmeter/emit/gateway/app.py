@@ -11,7 +11,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tokenmeter.emit.credit import CreditCache, orders
@@ -24,6 +24,7 @@ from tokenmeter.emit.gateway.limits import Limits
 from tokenmeter.emit.gateway.outbox import Outbox
 from tokenmeter.emit.gateway.ring import KeyRing, Refused
 from tokenmeter.emit.gateway.routes import ROUTES
+from tokenmeter.emit.json_response import JSONResponse
 from tokenmeter.events.catalog import Right
 
 Answer = Callable[[Caller, Request], Awaitable[Response]]

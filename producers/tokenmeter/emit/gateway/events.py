@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from tokenmeter.emit.gateway import bodies, cloudevents
 from tokenmeter.emit.gateway.corrections import Existing, looked_up
@@ -20,6 +20,7 @@ from tokenmeter.emit.gateway.outbox import Outbox, Outgoing
 from tokenmeter.emit.gateway.ring import Refused
 from tokenmeter.emit.intake import FAULTS_MAX, Fault, Intake, Taken, rows_of, take_rows
 from tokenmeter.emit.intake import take as take_json
+from tokenmeter.emit.json_response import JSONResponse
 from tokenmeter.events.catalog import Right
 
 ACKNOWLEDGED_WITHIN_S = 10.0

@@ -7,11 +7,12 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from tokenmeter.emit.gateway.events import refuse
 from tokenmeter.emit.gateway.keys import Caller
 from tokenmeter.emit.gateway.ring import Refused
+from tokenmeter.emit.json_response import JSONResponse
 from tokenmeter.events.catalog import Right
 from tokenmeter.events.errors import Misconfigured, TokenmeterError
 

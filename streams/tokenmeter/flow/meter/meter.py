@@ -32,6 +32,7 @@ from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.meter import totals
 from tokenmeter.flow.meter.entries import Written, entries
 from tokenmeter.flow.meter.lines import Lines, end_users, lines, sum_of
+from tokenmeter.flow.meter.outage import Hit
 from tokenmeter.flow.meter.recover import Recovery
 from tokenmeter.flow.meter.rules import MeterRules
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
@@ -44,6 +45,7 @@ DECODED_EVENTS_MIN = 1_000
 wait, for what was just fetched is still near the CPU."""
 TOGETHER_EVENTS_MIN = 5_000
 """Events are rated and added up together: each time costs 20 ms."""
+_WHOSE = ("customer_id", "event_id", "source")
 
 
 @dataclass
@@ -58,6 +60,7 @@ class _Page:
     duplicates: int = 0
     unpriced: int = 0
     quarantined: list[dict[str, Any]] = field(default_factory=list)
+    hit: Hit = field(default_factory=Hit)
     waiting: list[RecordBatch] = field(default_factory=list)
     held: list[pl.DataFrame] = field(default_factory=list)
     billing: list[pl.DataFrame] = field(default_factory=list)
@@ -147,16 +150,16 @@ class Meter:
         for bad in rejected:
             self._quarantine(batch, offsets, stamps, bad.index, bad.reason, bad.detail)
         usable, refused = judge(frame, appended_at_ms)
-        for row in refused.select_seq(INDEX, REASON, "customer_id", "event_id").iter_rows():
-            self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], row[2], row[3])
+        for row in refused.select_seq(INDEX, REASON, *_WHOSE).iter_rows():
+            self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], *row[2:])
         marked = marks(usable, usable[APPENDED_AT_MS].to_numpy())
         status = self._horizon.mark(marked)
         page.marks.append(marked)
         page.newest_ms = max(page.newest_ms, int(stamps[-1]) if len(stamps) else 0)
         if status.any():
-            for row in usable.filter(status == CONFLICT).select_seq(INDEX, "customer_id", "event_id").iter_rows():
+            for row in usable.filter(status == CONFLICT).select_seq(INDEX, *_WHOSE).iter_rows():
                 detail = "an event with this identity but another payload was appended within the dedup horizon"
-                self._quarantine(batch, offsets, stamps, row[0], "conflict", detail, row[1], row[2])
+                self._quarantine(batch, offsets, stamps, row[0], "conflict", detail, *row[1:])
             page.duplicates += int(np.count_nonzero(status == DUPLICATE))
             usable = usable.filter(status == FRESH)
         self._stop_on_outage(batch)
@@ -202,7 +205,9 @@ class Meter:
         detail: str,
         customer_id: str | None = None,
         event_id: str | None = None,
+        source: str | None = None,
     ) -> None:
+        self._page.hit.add(reason, customer_id, source)
         self._page.quarantined.append(
             {
                 "partition": self._partition,
@@ -218,12 +223,11 @@ class Meter:
 
     def _stop_on_outage(self, batch: RecordBatch) -> None:
         page, rules = self._page, self._rules
-        bad = len(page.quarantined)
-        if page.events_in >= rules.quarantine_ratio_min_events and bad > rules.quarantine_ratio_max * page.events_in:
-            worst = max({q["reason"] for q in page.quarantined}, key=[q["reason"] for q in page.quarantined].count)
+        if page.hit.is_outage(page.events_in, rules):
             raise Fatal(
-                f"{EVENTS}/{self._partition}: {bad} of {page.events_in} events up to offset {batch.next_offset - 1} "
-                f"cannot be used (mostly: {worst}); more than {rules.quarantine_ratio_max:.0%} is an outage",
+                f"{EVENTS}/{self._partition}: {page.hit.events} of {page.events_in} events up to offset "
+                f"{batch.next_offset - 1} cannot be used ({page.hit.told()}); more than "
+                f"{rules.quarantine_ratio_max:.0%} is an outage",
                 hint="mend the producer, or raise TOKENMETER_QUARANTINE_RATIO_MAX to quarantine them all",
             )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tokenmeter.flow.dedup import HORIZON_MINUTES
 
 QUARANTINE_RATIO_MAX = 0.5
-"""A page with a larger share of unusable events stops the meter: that is an outage, not hygiene."""
+"""A page with a larger share of unusable events stops the meter, unless they are one's fault: see ``outage.py``."""
 QUARANTINE_RATIO_MIN_EVENTS = 1_000
 """... once it holds this many events."""
 

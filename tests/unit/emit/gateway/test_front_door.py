@@ -13,6 +13,7 @@ import pytest
 import zstandard
 
 from support.gateway_parts import Client, Told, key_row, parts, row
+from tokenmeter.emit.gateway import events
 from tokenmeter.emit.gateway.bodies import BODY_BYTES_MAX
 from tokenmeter.emit.gateway.limits import Bucket
 
@@ -48,6 +49,25 @@ def test_what_json_readers_let_pass_is_refused_by_name(client: Client) -> None:
             status, answer = send(client, body)
             assert status == 422, bad
             assert (answer["faults"][0]["index"], answer["faults"][0]["field"]) == (place, field)
+    assert client.outbox.records == []
+
+
+ODD_BODIES = (
+    b'{"\\ud800": 1, "\\ud800": 2}',
+    b'[{"\\ud800": 1}]',
+    b'{"event_id": ' + b"9" * 5_000 + b"}",
+    b'{"sequence": 1e400, "tags": NaN}',
+    b"\xff\xfe",
+    b'[[], null, 7, "x"]',
+)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson", "application/cloudevents-batch+json"])
+def test_no_body_however_odd_is_a_fault_of_ours(client: Client, kind: str) -> None:
+    good = json.dumps(row())[:-1].encode()
+    deep = [good + b', "tags": ' + b"[" * depth + b"]" * depth + b"}" for depth in range(900, 1_000)]
+    for body in (*ODD_BODIES, *(deep if kind in events.JSON_TYPES else deep[:1])):
+        assert send(client, body, kind)[0] == 422, body[-80:]
     assert client.outbox.records == []
 
 

@@ -90,12 +90,12 @@ def test_a_caller_waits_for_no_sink_and_a_full_queue_loses_nothing() -> None:
     meter.close()
     assert len(sink.events) == 100 and max(sink.batches) > 1
 
-    background: Background[int] = Background(lambda items: sink.gate.wait(5) and None)
+    background: Background[int] = Background(lambda items: sink.gate.wait(120) and None)
     sink.gate.clear()
     taken = [background.put(item) for item in range(WAITING_MAX + 10)]
     assert taken.count(False) > 0 and background.put(1, always=True), "a finalizer's item is never refused"
     sink.gate.set()
-    assert background.close(5) == 0
+    assert background.close(120) == 0
     assert background.put(1) is False, "after close the caller does his own work"
 
 

@@ -131,13 +131,15 @@ def advance(
     moved = fires | ~seen.calm
 
     said: Bytes = np.zeros(len(rows), np.uint8)
-    begins = (state == NONE) & fires
+    last = side.last[rows]
+    again = (last > 0) & (bucket - last < settings.REPEAT_HOURS * plan.buckets_hour)
+    begins = (state == NONE) & fires & (~again | (score >= plan.score + settings.REPEAT_SCORE))
     said[begins & ~passes] = SAID_RECORDED
     said[(begins | ((state == RECORDED) & moved)) & passes] = OPENED
     worse = (state == OPEN) & moved & (impact >= settings.WORSE * side.told[rows])
     said[worse] = SAID_WORSE
     running = begins | (state > NONE)
-    last = np.where(moved & running, bucket, side.last[rows])
+    last = np.where(moved & running, bucket, last)
     opened = np.where(begins | (said == OPENED), bucket, side.opened[rows])
     over = running & (bucket - last >= settings.QUIET_MINUTES * 60 / plan.bucket_s)
     hours = np.where(state == OPEN, settings.NEW_NORMAL_HOURS, settings.UNTOLD_HOURS)

@@ -21,8 +21,6 @@ from tokenmeter.flow.watch.state import HOURS_WEEK, Block, Columns
 
 MONDAY_HOURS = 72
 """1970-01-01 was a Thursday: hour 0 of the week is Monday 00:00 UTC."""
-FALLS_DAYS = 14
-"""A weekend is no silence: too little is judged once a subject has shown two weekends."""
 MEAN_MIN = np.float32(1e-4)
 EPISODE_SHARE = 0.25
 """The season believes so much of an hour that ends in an episode, told or not: else the next hour expects it."""
@@ -37,7 +35,8 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     """Judge and learn the rows ``part`` of the bucket, which ``block`` holds."""
     c = block.columns
     config, counts = plan.settings, plan.measure.form is Form.COUNT
-    value = seen.value[part].astype(np.float32)
+    # What a minute corrects may be more than it counts.
+    value = np.maximum(seen.value[part], 0).astype(np.float32)
     none = np.zeros(c.rows, np.float32)
     squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
     exposure = _part(seen.exposure, part, none + 1)
@@ -67,11 +66,11 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     up_y, down_y = (taught, taught) if whole else (np.where(judged, taught, high), np.where(judged, taught, low))
     inflation = np.maximum(phi, h.inflation)
 
-    spike = habit.calibrated(c, tail.score(c, z), h.spike)
-    # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
-    unsure = c.age < config.buckets(settings.WEEK_DAYS)
-    usual_up = np.where(unsure, high * np.float32(config.week_allowance), high) if unsure.any() else high
+    over = z - c.tail_start
+    spike = habit.calibrated(c, tail.score(c, z, over), h.spike)
+    usual_up = high if h.allowance is None else high * h.allowance
     burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
+    bursts = cusum.often(c, over, h.often)
     burn[h.shifting] = np.maximum(burn[h.shifting], h.shifted[h.shifting])
     drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
@@ -79,8 +78,8 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     if learning.any():
         # Days without hours to expect would add up their own shape.
         cusum.forget(c, learning)
-        burn = np.where(learning, np.float32(0), burn)
-    score = np.maximum(spike, burn)
+        burn, bursts = (np.where(learning, np.float32(0), x) for x in (burn, bursts))
+    score = np.maximum(np.maximum(spike, burn), bursts)
     first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
     if first_week.any():
         rare = newcomers.score(paid)
@@ -92,7 +91,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         score *= judged
     lack = np.maximum(drop, silence) if plan.measure.falls else none
     if plan.measure.falls:
-        lack *= judged & (c.age >= config.buckets(FALLS_DAYS))
+        lack *= judged & h.falls
 
     half = np.float32(config.score / 2)
     results = []
@@ -109,9 +108,10 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             results.append(NOTHING)
             continue
         if rising:
-            kind = np.where(spike[rows] >= burn[rows], Kind.SPIKE, Kind.BURN)
+            kind = np.where(spike[rows] >= np.maximum(burn, bursts)[rows], Kind.SPIKE, Kind.BURN)
             kind = np.where(young[rows], Kind.NEWCOMER, kind)
             calm = (z[rows] < 1) & (burn[rows] < half)
+            c.sum_often[rows[calm & (side.state[rows] > NONE)]] = 0  # what has opened is not to be told of again
         else:
             kind = np.where(silence[rows] >= drop[rows], Kind.SILENCE, Kind.DROP)
             calm = lack[rows] < half
@@ -133,7 +133,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             continue
         alerts, shifted, ended = advance(side, facts, bucket, plan.measure, config)
         if rising:
-            c.sum_slow[ended] = h.shifted[ended] = 0
+            c.sum_slow[ended] = c.sum_often[ended] = h.shifted[ended] = 0
         alerts["group"] = c.group[alerts["row"]]
         results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
         level.accept(c, shifted)
@@ -141,7 +141,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     calm = ~young & (c.state_up == NONE) & (c.state_down == NONE)
     level.learn(c, taught, y, exposure * h.factor, plan.level, plan.recent)
     residual.learn(c, taught, mean, residual.forgetting(c.age, plan.spread))
-    tail.learn(c, z, calm.astype(np.float32))
+    tail.learn(c, over, calm.astype(np.float32))
     size.learn(c, value, squares, paid, plan.size)
     c.hour_y += taught
     if not whole:

@@ -20,8 +20,8 @@ class Sensitivity(Enum):
     HIGH 25 (13 to 43), NORMAL 6 (1 to 18), LOW 2 (0 to 12). So none is over what it aims at as far as that tells.
     """
 
-    CLOSE = 2000
-    """For some dozens of series that a person follows: one false alarm in fifty days and subject."""
+    CLOSE = 3333
+    """For some dozens of series that a person follows: one false alarm a month and subject."""
     HIGH = 100
     NORMAL = 10
     LOW = 1

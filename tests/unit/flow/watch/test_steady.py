@@ -34,7 +34,7 @@ def opened(value: Doubles) -> NDArray[np.void]:
     detector = Detector(Settings(BUCKET_S, Sensitivity.CLOSE))
     detector.add(np.array([-1]))
     told = np.concatenate(
-        [detector.step(START + i, Bucket(now, paid=abs(now) * 10)) for i, now in enumerate(value[:, None])]
+        [detector.step(START + i, Bucket(now, paid=np.maximum(now, 0) * 10)) for i, now in enumerate(value[:, None])]
     )
     told["bucket"] -= START
     return told[told["told"] == Told.OPENED]
@@ -110,6 +110,6 @@ def test_control_without_the_pause_all_are_told(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_minute_that_corrects_more_than_it_counts_is_a_minute_of_nothing() -> None:
     value = half_a_day_is_missing()
-    value[3 * DAY : 3 * DAY + 8] = -0.5
+    value[3 * DAY : 3 * DAY + 8] = -50
     assert opened(value).tobytes() == opened(np.maximum(value, 0)).tobytes()
     assert len(opened(value))

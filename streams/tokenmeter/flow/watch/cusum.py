@@ -25,7 +25,8 @@ LN_SHIFT_UP, LN_SHIFT_SLOW, LN_SHIFT_OFTEN, LN_SHIFT_DOWN = 0.69314718, 0.336472
 SCALE_MIN = 0.4
 """A sum of a subject whose days never reach far counts for the inverse at most; that of a burn and of a slow shift:"""
 SCALE_MIN_RISES = 0.2
-SCALE_MIN_SLOW = SCALE_MIN_OFTEN = 0.5
+SCALE_MIN_SLOW = 0.5
+SCALE_MIN_OFTEN = 0.5
 SHIFTING = 1.0
 """A slow shift's excess is counted from the hour in which its score is over this."""
 CAP = 20.0
@@ -85,8 +86,8 @@ def slow(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Scale) -> 
 
 def often(c: Columns, over: Floats, scale: Scale) -> Floats:
     """``over`` (rows): z over where the tail begins."""
-    step = (over > 0) * np.float32(LN_SHIFT_OFTEN)
-    step -= np.float32((settings.SHIFT_OFTEN - 1) * settings.TAIL_SHARE)
+    usual = (settings.SHIFT_OFTEN - 1) * settings.TAIL_SHARE
+    step = np.where(over > 0, np.float32(LN_SHIFT_OFTEN - usual), np.float32(-usual))
     return add(c.sum_often, c.top_often, step, scale)
 
 

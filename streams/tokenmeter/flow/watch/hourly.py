@@ -42,6 +42,8 @@ class Hourly:
     inflation: Floats
     allowance: Floats | None
     """The burn's, see settings.WEEK_ALLOWANCE; None: nobody's."""
+    mature: bool
+    """Nobody is in its first week."""
     falls: NDArray[np.bool_]
     """Whose lack is judged."""
 
@@ -64,4 +66,5 @@ class Hourly:
         spike = habit.scale(c, age, plan.buckets_day)
         shifting = np.flatnonzero(shifted)
         scales = spike, up, slow, often, shifted, shifting, down, quiet
-        return cls(hour, now, highest, lowest, *scales, inflation, allowance, falls)
+        mature = int(age.min(initial=2**31 - 1)) >= plan.buckets(settings.FIRST_WEEK_DAYS)
+        return cls(hour, now, highest, lowest, *scales, inflation, allowance, mature, falls)

@@ -36,7 +36,8 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     c = block.columns
     config, counts = plan.settings, plan.measure.form is Form.COUNT
     # What a minute corrects may be more than it counts.
-    value = np.maximum(seen.value[part], 0).astype(np.float32)
+    value = seen.value[part].astype(np.float32)
+    np.maximum(value, 0, out=value)
     none = np.zeros(c.rows, np.float32)
     squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
     exposure = _part(seen.exposure, part, none + 1)
@@ -46,7 +47,6 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         return loss.step(c, plan, bucket, value, exposure, judged)
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
-    young = c.age < config.buckets(settings.YOUNG_DAYS)
     new = size.unknown(c)
     unit = size.typical(c, new, value, squares)
     price = size.price(c, new, value, paid)
@@ -74,14 +74,15 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     burn[h.shifting] = np.maximum(burn[h.shifting], h.shifted[h.shifting])
     drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
-    learning = c.age < config.buckets(settings.SEASON_DAYS)
-    if learning.any():
+    young = None if h.mature else c.age < config.buckets(settings.YOUNG_DAYS)
+    if young is not None:
+        learning = c.age < config.buckets(settings.SEASON_DAYS)
         # Days without hours to expect would add up their own shape.
         cusum.forget(c, learning)
         burn, bursts = (np.where(learning, np.float32(0), x) for x in (burn, bursts))
     score = np.maximum(np.maximum(spike, burn), bursts)
-    first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
-    if first_week.any():
+    if young is not None:
+        first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
         rare = newcomers.score(paid)
         if counts and seen.paid is not None:
             # Its first Monday: what a new one has never done must also be more than new ones do.
@@ -91,7 +92,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         score *= judged
     lack = np.maximum(drop, silence) if plan.measure.falls else none
     if plan.measure.falls:
-        lack *= judged & h.falls
+        lack *= h.falls if whole else judged & h.falls
 
     half = np.float32(config.score / 2)
     results = []
@@ -109,7 +110,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             continue
         if rising:
             kind = np.where(spike[rows] >= np.maximum(burn, bursts)[rows], Kind.SPIKE, Kind.BURN)
-            kind = np.where(young[rows], Kind.NEWCOMER, kind)
+            kind = kind if young is None else np.where(young[rows], Kind.NEWCOMER, kind)
             calm = (z[rows] < 1) & (burn[rows] < half)
             c.sum_often[rows[calm & (side.state[rows] > NONE)]] = 0  # what has opened is not to be told of again
         else:
@@ -138,7 +139,9 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
         level.accept(c, shifted)
 
-    calm = ~young & (c.state_up == NONE) & (c.state_down == NONE)
+    calm = (c.state_up == NONE) & (c.state_down == NONE)
+    if young is not None:
+        calm &= ~young
     level.learn(c, taught, y, exposure * h.factor, plan.level, plan.recent)
     residual.learn(c, taught, mean, residual.forgetting(c.age, plan.spread))
     tail.learn(c, over, calm.astype(np.float32))
@@ -157,7 +160,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     if end % 86400 == 0:
         habit.learn_day(c, config.buckets_day)
         block.hourly = None
-    return Judged(results[0], results[1], paid[young & judged])
+    return Judged(results[0], results[1], paid[:0] if young is None else paid[young & judged])
 
 
 def _learn_hour(c: Columns, plan: Plan, h: Hourly) -> None:

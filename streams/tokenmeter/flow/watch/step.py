@@ -40,19 +40,18 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     np.maximum(value, 0, out=value)
     none = np.zeros(c.rows, np.float32)
     squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
-    exposure = _part(seen.exposure, part, none + 1)
+    exposure = None if seen.exposure is None else seen.exposure[part].astype(np.float32)
     judged = np.ones(c.rows, bool) if seen.late is None else ~seen.late[part]
     whole = seen.late is None or bool(judged.all())
     if plan.measure.form is Form.LOSS:
-        return loss.step(c, plan, bucket, value, exposure, judged)
+        return loss.step(c, plan, bucket, value, none + 1 if exposure is None else exposure, judged)
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
     new = size.unknown(c)
     unit = size.typical(c, new, value, squares)
-    price = size.price(c, new, value, paid)
     y = value / unit
 
-    usual = level.rate(c) * exposure
+    usual = level.rate(c) if exposure is None else level.rate(c) * exposure
     if block.hourly is None or block.hourly.hour != hour:
         block.hourly = Hourly.of(c, hour, bucket % config.buckets_hour, counts, config)
     h: Hourly = block.hourly
@@ -127,7 +126,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             value[rows],
             amount[rows],
             day,
-            price[rows],
+            size.price(c, rows, value, paid),
         )
         if not ((facts.score >= config.score) | (side.state[rows] > NONE)).any():  # as it is nearly always
             results.append(Found(NOTHING.alerts, votes_of(c.group, side.excess, facts, config)))
@@ -142,7 +141,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     calm = (c.state_up == NONE) & (c.state_down == NONE)
     if young is not None:
         calm &= ~young
-    level.learn(c, taught, y, exposure * h.factor, plan.level, plan.recent)
+    level.learn(c, taught, y, h.factor if exposure is None else exposure * h.factor, plan.level, plan.recent)
     residual.learn(c, taught, mean, residual.forgetting(c.age, plan.spread))
     tail.learn(c, over, calm.astype(np.float32))
     size.learn(c, value, squares, paid, plan.size)

@@ -10,6 +10,8 @@
 | open     | told NEW_NORMAL_HOURS ago, not calm: the level becomes this | none     | new normal |
 | recorded | UNTOLD_HOURS old and not calm: likewise                     | none     |            |
 
+What begins within REPEAT_HOURS of an episode's end needs REPEAT_SCORE more: it is likely the same cause.
+
 Money gates what is told, never what is found. Impact is the excess (value over expectation since the run began, in the
 subject's currency) or one hour at the present pace; the gate is GATE_DAY_SHARE of its typical day, between a floor and
 an amount that is always enough. Only rows with a score or an open episode are touched here, so the cost follows what

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch import cusum, settings
+from tokenmeter.flow.watch import cusum, season, settings
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.episodes import Seen, Side, Told, accumulate, advance
@@ -60,6 +60,14 @@ def test_control_who_waits_for_two_weekends_does_not_tell_it(
     monkeypatch: pytest.MonkeyPatch, name: str, value: float
 ) -> None:
     monkeypatch.setattr(settings, name, value)
+    assert not np.isin(opened(half_a_day_is_missing())["kind"], (Kind.DROP, Kind.SILENCE)).any()
+
+
+def test_control_where_an_hour_teaches_what_the_next_may_fall_to_it_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = season.factors
+    monkeypatch.setattr(season, "factors", lambda c, hour, held: real(c, hour, False))
     assert not np.isin(opened(half_a_day_is_missing())["kind"], (Kind.DROP, Kind.SILENCE)).any()
 
 

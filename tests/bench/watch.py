@@ -138,7 +138,7 @@ def of_clean(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def of_injected(arguments: argparse.Namespace) -> dict[str, Any]:
-    outcomes = injected(arguments.each, arguments.history)
+    outcomes = injected(arguments.each, arguments.history, sensitivity=Sensitivity[arguments.sensitivity.upper()])
     rows = [
         [o.kind, o.detector, f"{o.found}/{o.keys}", f"{o.worth_found}/{o.worth}", o.median_delay_min, o.lost_usd]
         for o in outcomes
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=28)
     parser.add_argument("--each", type=int, default=40, help="keys for each kind of injected anomaly")
     parser.add_argument("--history", type=int, default=16, help="days of the injected ones' keys, with that of it")
+    parser.add_argument("--sensitivity", default="normal", help="of the injected ones' watch")
     parser.add_argument("--buckets", type=int, default=60, help="buckets of the cost's measurement")
     arguments = parser.parse_args()
     figures = {name: PARTS[name](arguments) for name in arguments.only.split(",")}

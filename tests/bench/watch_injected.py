@@ -42,7 +42,9 @@ class Outcome:
     worth_found: int
 
 
-def injected(keys_each: int, days: int = 16, seed: int = 23) -> list[Outcome]:
+def injected(
+    keys_each: int, days: int = 16, seed: int = 23, sensitivity: Sensitivity = Sensitivity.NORMAL
+) -> list[Outcome]:
     """One anomaly a key on the last day; keys of 0.2 calls a minute and more."""
     names = list(KINDS)
     keys = keys_each * len(names)
@@ -72,8 +74,8 @@ def injected(keys_each: int, days: int = 16, seed: int = 23) -> list[Outcome]:
         else:
             errors[here, key] = rng.binomial(usual[here, key].astype(np.int32), size)
     by_errors = names.index("error surge 2 → 30 %")
-    first = _watch(traffic, calls, errors, kind == by_errors, begins)
-    found = {"watch, NORMAL": first} | {
+    first = _watch(traffic, calls, errors, kind == by_errors, begins, sensitivity)
+    found = {f"watch, {sensitivity.name}": first} | {
         name: _first(flag(calls.astype(np.float64), 60), begins, lasts) for name, flag in BASELINES.items()
     }
     outcomes = []
@@ -100,10 +102,17 @@ def _usd(calls: Doubles, usual: Doubles, traffic: Traffic, key: int, begin: int,
     return abs(float((calls[begin:end, key] - usual[begin:end, key]).sum())) * float(traffic.price[key])
 
 
-def _watch(traffic: Traffic, calls: Doubles, errors: Doubles, by_errors: NDArray[np.bool_], begins: Doubles) -> Doubles:
+def _watch(
+    traffic: Traffic,
+    calls: Doubles,
+    errors: Doubles,
+    by_errors: NDArray[np.bool_],
+    begins: Doubles,
+    sensitivity: Sensitivity,
+) -> Doubles:
     """The minute of each key's first alert behind its beginning; −1 for none."""
-    spend = Detector(Settings(60, Sensitivity.NORMAL))
-    faults = Detector(Settings(60, Sensitivity.NORMAL), Measure("errors", Form.RATIO, falls=False, gate_values=10))
+    spend = Detector(Settings(60, sensitivity))
+    faults = Detector(Settings(60, sensitivity), Measure("errors", Form.RATIO, falls=False, gate_values=10))
     for detector in (spend, faults):
         detector.add(np.full(traffic.keys, -1))
     at = np.full(traffic.keys, -1)

@@ -21,6 +21,7 @@ from tokenmeter.events.rating import amount
 from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.stack import ledger_proof
 from tokenmeter.stack.demo_credit import use_up
+from tokenmeter.stack.demo_leak import Leak
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.owed import Owed
 from tokenmeter.stack.prices.demo import PREPAID_CUSTOMER, demo_rows
@@ -54,14 +55,17 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
     generate = partial(generated, calls, start, GENERATED_PERIOD)
     client = {"bootstrap.servers": stack.bootstrap}
     rows = price_book(client, console)
-    sent, owed = Sent(), Owed(rows)
+    ours = any(isinstance(row, Account) and row.account_id == PREPAID_CUSTOMER for row in rows)
+    sent, owed, leak = Sent(), Owed(rows), Leak(KafkaLogReader(client))
     with Emitter(stack.bootstrap) as emitter:
+        if ours:
+            leak.begin(lambda events: send(owed.counted(events, sent), emitter, sent))
         for number in range(1, ROUNDS + 1):
             for name, total, events in sources or [("generated calls", calls, generate)]:
                 with bar(f"{name}, round {number} of {ROUNDS}", total) as advance:
                     send(owed.counted(events(), sent), emitter, sent, None, advance)
         refused = True
-        if any(isinstance(row, Account) and row.account_id == PREPAID_CUSTOMER for row in rows):
+        if ours:
 
             def send_one(event: UsageEvent) -> None:
                 send(owed.counted([event], sent), emitter, sent)
@@ -76,4 +80,5 @@ def run_demo(stack: LocalStack, settings: Settings, traces: list[Path], calls: i
         shown = " = ".join(f"{amount(place):,.6f}" for place in places)
         what = f"{currency}: owed = on ledger.entries = in account.state: {shown}"
         console.print(what, style="" if len(set(places)) == 1 else "red", highlight=False, soft_wrap=True)
-    return proof.holds and refused and ledger_proof.holds(booked)
+    told = not ours or leak.tell(console, stack.watch)
+    return proof.holds and refused and ledger_proof.holds(booked) and told

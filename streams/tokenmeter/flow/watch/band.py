@@ -28,7 +28,9 @@ def band(detector: Detector, row: int, buckets: Longs, exposure: Doubles) -> tup
     unit = float(c.size_squares[at] / c.size_sum[at]) if c.size_sum[at] > 0 else 1.0
     usual = float(level.rate(c)[at]) * (np.ones(len(buckets)) if counts else exposure)
     hours = (buckets * plan.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
-    seasons = {int(hour): season.factors(c, int(hour)) if counts else (one, one, one) for hour in np.unique(hours)}
+    seasons = {
+        int(hour): season.factors(c, int(hour), plan.close) if counts else (one, one, one) for hour in np.unique(hours)
+    }
     now, highest = (np.array([float(seasons[int(h)][i][at if counts else 0]) for h in hours]) for i in (0, 1))
     phi = float(residual.dispersion(c)[at])
     needed = plan.score * float(habit.scale(c, c.age, plan.buckets_day)[at])

@@ -1,7 +1,8 @@
-"""Burn, slow shift, drop and silence: cumulative sums in nats, each measured against the subject's own daily maxima.
+"""Burn, slow shift, bursts, drop and silence: cumulative sums in nats, each on the scale of the subject's daily maxima.
 
 Up:      C ← max(0, C + (y'·ln c − (c−1)·μ) / D), c = SHIFT_UP: the log likelihood ratio of c·μ against μ for a count.
 Slow:    the same of whole hours, once an hour, c = SHIFT_SLOW: a level that rises by half is told after half a day.
+Bursts:  C ← max(0, C + [z in the tail]·ln k − (k−1)·TAIL_SHARE), k = SHIFT_OFTEN: how often, however much each.
 Down:    C ← max(0, C + ((1−c)·μ + y'·ln c) / D), c = SHIFT_DOWN.
 Silence: C ← C + 2μ/(2+φμ) while y = 0, else 0: not more than ln(1+φμ)/φ, −ln of a negative binomial's zero.
 D = 1 + max(φμ, φₕ·Σμ of an hour) is variance over mean: of a bucket, or of an hour where its buckets move together.
@@ -20,11 +21,12 @@ from tokenmeter.flow.watch import settings
 from tokenmeter.flow.watch.exact import LN_10, Floats, Ints, Mask
 from tokenmeter.flow.watch.state import Columns
 
-LN_SHIFT_UP, LN_SHIFT_SLOW, LN_SHIFT_DOWN = 0.69314718, 0.33647224, -0.40546511
+LN_SHIFT_UP, LN_SHIFT_SLOW, LN_SHIFT_OFTEN, LN_SHIFT_DOWN = 0.69314718, 0.33647224, 1.7917595, -0.40546511
 SCALE_MIN = 0.4
 """A sum of a subject whose days never reach far counts for the inverse at most; that of a burn and of a slow shift:"""
 SCALE_MIN_RISES = 0.2
 SCALE_MIN_SLOW = 0.5
+SCALE_MIN_OFTEN = 0.5
 SHIFTING = 1.0
 """A slow shift's excess is counted from the hour in which its score is over this."""
 CAP = 20.0
@@ -42,21 +44,22 @@ class Scale(NamedTuple):
         return cls(1 / (s * np.float32(LN_10)), CAP * s)
 
 
-def scales(c: Columns, age: Ints, buckets_day: int) -> tuple[Scale, Scale, Scale, Scale]:
-    """Of up, slow, down and silence."""
+def scales(c: Columns, age: Ints, buckets_day: int) -> tuple[Scale, Scale, Scale, Scale, Scale]:
+    """Of up, slow, often, down and silence."""
     peaks = (
         (c.peak_up, settings.PEAK_CALIBRATED, SCALE_MIN_RISES),
         (c.peak_slow, settings.PEAK_CALIBRATED_SLOW, SCALE_MIN_SLOW),
+        (c.peak_often, settings.PEAK_CALIBRATED_OFTEN, SCALE_MIN_OFTEN),
         (c.peak_down, settings.PEAK_CALIBRATED_FALLS, SCALE_MIN),
         (c.peak_quiet, settings.PEAK_CALIBRATED_FALLS, SCALE_MIN),
     )
-    up, slow, down, quiet = (
+    up, slow, often, down, quiet = (
         np.maximum(peak * np.float32(1 / calibrated), np.float32(least)) for peak, calibrated, least in peaks
     )
     # While the week was not known the sum was held down: what it never did then says little of what it does now.
     fresh = (age >= settings.WEEK_DAYS * buckets_day) & (age < settings.HELD_DAYS * buckets_day)
     up = np.where(fresh, np.maximum(up, np.float32(1)), up)
-    return Scale.of(up), Scale.of(slow), Scale.of(down), Scale.of(quiet)
+    return Scale.of(up), Scale.of(slow), Scale.of(often), Scale.of(down), Scale.of(quiet)
 
 
 def add(now: Floats, top: Floats, step: Floats, scale: Scale) -> Floats:
@@ -81,6 +84,13 @@ def slow(c: Columns, y: Floats, mean: Floats, divisor: Floats, scale: Scale) -> 
     c.sum_slow[(c.state_up > 0) & (step < 0)] = 0
 
 
+def often(c: Columns, over: Floats, scale: Scale) -> Floats:
+    """``over`` (rows): z over where the tail begins."""
+    usual = (settings.SHIFT_OFTEN - 1) * settings.TAIL_SHARE
+    step = np.where(over > 0, np.float32(LN_SHIFT_OFTEN - usual), np.float32(-usual))
+    return add(c.sum_often, c.top_often, step, scale)
+
+
 def shifted(c: Columns, age: Ints, scale: Scale, buckets_day: int) -> Floats:
     """The score of the slow sum (rows), the same all through an hour; 0 under SHIFTING and the age of SLOW_DAYS."""
     found: Floats = c.sum_slow * scale.points
@@ -101,7 +111,7 @@ def silence(c: Columns, y: Floats, mean: Floats, phi: Floats, scale: Scale) -> F
 
 
 def forget(c: Columns, rows: Mask) -> None:
-    """Empty the sums of ``rows``."""
+    """Empty the sums of ``rows``, but for that of bursts, which learns what a young subject's are."""
     sums, tops = (c.sum_up, c.sum_slow, c.sum_down, c.sum_quiet), (c.top_up, c.top_slow, c.top_down, c.top_quiet)
     for total in (*sums, *tops):
         total[rows] = 0

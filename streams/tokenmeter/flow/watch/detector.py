@@ -49,7 +49,7 @@ class Detector:
         level.start(c)
         tail.start(c)
         habit.start(c, self.plan.settings.buckets_day)
-        c.day[:] = c.week[:] = 1
+        c.season_before[:] = c.day[:] = c.week[:] = 1
 
     def reuse(self, rows: Longs, groups: Longs) -> None:
         """Give the rows of subjects that are gone to new ones: forgets everything of them."""

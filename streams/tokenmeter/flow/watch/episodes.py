@@ -10,6 +10,8 @@
 | open     | told NEW_NORMAL_HOURS ago, not calm: the level becomes this | none     | new normal |
 | recorded | UNTOLD_HOURS old and not calm: likewise                     | none     |            |
 
+What begins within REPEAT_HOURS of an episode's end needs REPEAT_SCORE more: it is likely the same cause.
+
 Money gates what is told, never what is found. Impact is the excess (value over expectation since the run began, in the
 subject's currency) or one hour at the present pace; the gate is GATE_DAY_SHARE of its typical day, between a floor and
 an amount that is always enough. Only rows with a score or an open episode are touched here, so the cost follows what
@@ -131,13 +133,15 @@ def advance(
     moved = fires | ~seen.calm
 
     said: Bytes = np.zeros(len(rows), np.uint8)
-    begins = (state == NONE) & fires
+    last = side.last[rows]
+    again = (last > 0) & (bucket - last < settings.REPEAT_HOURS * plan.buckets_hour)
+    begins = (state == NONE) & fires & (~again | (score >= plan.score + settings.REPEAT_SCORE))
     said[begins & ~passes] = SAID_RECORDED
     said[(begins | ((state == RECORDED) & moved)) & passes] = OPENED
     worse = (state == OPEN) & moved & (impact >= settings.WORSE * side.told[rows])
     said[worse] = SAID_WORSE
     running = begins | (state > NONE)
-    last = np.where(moved & running, bucket, side.last[rows])
+    last = np.where(moved & running, bucket, last)
     opened = np.where(begins | (said == OPENED), bucket, side.opened[rows])
     over = running & (bucket - last >= settings.QUIET_MINUTES * 60 / plan.bucket_s)
     hours = np.where(state == OPEN, settings.NEW_NORMAL_HOURS, settings.UNTOLD_HOURS)

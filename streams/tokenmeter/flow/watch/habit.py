@@ -31,6 +31,7 @@ def expected(buckets_day: int) -> float:
 def start(c: Columns, buckets_day: int) -> None:
     c.peak_spike[:] = expected(buckets_day) * settings.PEAK_PRIOR_SPIKE
     c.peak_up[:] = c.peak_slow[:] = settings.PEAK_PRIOR
+    c.peak_often[:] = settings.PEAK_PRIOR_OFTEN
     c.peak_down[:] = c.peak_quiet[:] = settings.PEAK_PRIOR_FALLS
 
 
@@ -56,6 +57,7 @@ def learn_day(c: Columns, buckets_day: int) -> None:
         (c.top_spike, c.peak_spike),
         (c.top_up, c.peak_up),
         (c.top_slow, c.peak_slow),
+        (c.top_often, c.peak_often),
         (c.top_down, c.peak_down),
         (c.top_quiet, c.peak_quiet),
     ):

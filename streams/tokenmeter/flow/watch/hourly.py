@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch import cusum, habit, residual, season
+from tokenmeter.flow.watch import cusum, habit, residual, season, settings
 from tokenmeter.flow.watch.cusum import Scale
 from tokenmeter.flow.watch.exact import Floats
 from tokenmeter.flow.watch.settings import Settings
@@ -33,23 +33,38 @@ class Hourly:
     spike: Floats
     up: Scale
     slow: Scale
+    often: Scale
     shifted: Floats
     shifting: NDArray[np.intp]
     """Where ``shifted`` is not 0."""
     down: Scale
     quiet: Scale
     inflation: Floats
+    allowance: Floats | None
+    """The burn's, see settings.WEEK_ALLOWANCE; None: nobody's."""
+    mature: bool
+    """Nobody is in its first week."""
+    falls: NDArray[np.bool_]
+    """Whose lack is judged."""
 
     @classmethod
     def of(cls, c: Columns, hour: int, passed: int, seasonal: bool, plan: Settings) -> Hourly:
         """``passed`` buckets of the hour are over: what follows from the age follows from that at its beginning."""
         age = c.age - passed
         one = np.ones(c.rows, np.float32)
-        now, highest, lowest = season.factors(c, hour) if seasonal else (one, one, one)
-        up, slow, down, quiet = cusum.scales(c, age, plan.buckets_day)
+        spread = residual.hour_dispersion(c)
+        now, highest, lowest = season.factors(c, hour, plan.close) if seasonal else (one, one, one)
+        up, slow, often, down, quiet = cusum.scales(c, age, plan.buckets_day)
         shifted = cusum.shifted(c, age, slow, plan.buckets_day)
-        inflation = np.minimum(residual.hour_dispersion(c), INFLATION_MAX) * np.float32(plan.buckets_hour)
+        inflation = np.minimum(spread, INFLATION_MAX) * np.float32(plan.buckets_hour)
+        # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
+        unsure = age < plan.buckets(settings.WEEK_DAYS_CLOSE if plan.close else settings.WEEK_DAYS)
+        allowance = np.where(unsure, np.float32(settings.WEEK_ALLOWANCE), one) if unsure.any() else None
+        falls = age >= plan.buckets(settings.FALLS_DAYS)
+        if plan.close:
+            falls |= (spread < settings.STEADY_DISPERSION) & (age >= plan.buckets(settings.STEADY_DAYS))
         spike = habit.scale(c, age, plan.buckets_day)
-        return cls(
-            hour, now, highest, lowest, spike, up, slow, shifted, np.flatnonzero(shifted), down, quiet, inflation
-        )
+        shifting = np.flatnonzero(shifted)
+        scales = spike, up, slow, often, shifted, shifting, down, quiet
+        mature = int(age.min(initial=2**31 - 1)) >= plan.buckets(settings.FIRST_WEEK_DAYS)
+        return cls(hour, now, highest, lowest, *scales, inflation, allowance, mature, falls)

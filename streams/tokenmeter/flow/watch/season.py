@@ -20,14 +20,23 @@ HOUR_VARIANCE_MIN = 0.02
 FACTOR_MIN, FACTOR_MAX = 0.02, 20.0
 
 
-def factors(c: Columns, hour: int) -> tuple[Floats, Floats, Floats]:
-    """S of the hour of the week, the largest and the smallest of it and its two neighbours (rows each)."""
-    before, now, after = (c.day[h % 24] * c.week[h % HOURS_WEEK] for h in (hour + HOURS_WEEK - 1, hour, hour + 1))
-    return now, np.maximum(np.maximum(before, now), after), np.minimum(np.minimum(before, now), after)
+def factor(c: Columns, hour: int) -> Floats:
+    """S of the hour of the week (rows)."""
+    found: Floats = c.day[hour % 24] * c.week[hour % HOURS_WEEK]
+    return found
+
+
+def factors(c: Columns, hour: int, held: bool) -> tuple[Floats, Floats, Floats]:
+    """S of the hour of the week, the largest and the smallest of it and its two neighbours (rows each). ``held``: what
+    the hour before has just taught does not make it the smallest, for it may be the drop."""
+    before, now, after = (factor(c, h) for h in (hour + HOURS_WEEK - 1, hour, hour + 1))
+    least = c.season_before if held else before
+    return now, np.maximum(np.maximum(before, now), after), np.minimum(np.minimum(least, now), after)
 
 
 def learn(c: Columns, hour: int, variance: Floats, buckets_day: int, share: Floats) -> None:
     """Fold the hour that ended; ``variance`` (rows) is φₕ, of whole hours. ``share`` (rows) of it is believed."""
+    c.season_before[:] = factor(c, hour)
     mean = np.maximum(c.hour_mean, 1e-3)
     v = 1 / mean + np.maximum(variance, HOUR_VARIANCE_MIN)
     ratio = c.hour_y / mean

@@ -30,11 +30,12 @@ def typical(c: Columns, new: NDArray[np.intp], value: Floats, squares: Floats) -
     return found
 
 
-def price(c: Columns, new: NDArray[np.intp], value: Floats, paid: Floats) -> Floats:
-    """Currency per value unit (rows), of a subject in ``new`` that of this bucket; 0 when nothing was paid."""
-    found: Floats = c.paid / np.maximum(c.size_sum, SMALLEST)
-    if len(new):
-        found[new] = np.where(value[new] > 0, paid[new], 0) / np.maximum(value[new], SMALLEST)
+def price(c: Columns, rows: NDArray[np.intp], value: Floats, paid: Floats) -> Floats:
+    """Currency per value unit of ``rows``; of one that never had a value that of this bucket; 0 if nothing was paid."""
+    total, spent = c.size_sum[rows], c.paid[rows]
+    new = total <= 0
+    total, spent = np.where(new, value[rows], total), np.where(new, paid[rows], spent)
+    found: Floats = np.where(total > 0, spent, 0) / np.maximum(total, SMALLEST)
     return found
 
 

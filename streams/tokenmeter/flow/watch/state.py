@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenmeter.flow.watch.exact import Bytes, Floats, Ints
 
 BLOCK_ROWS = 12_500
-VERSION = 2
+VERSION = 3
 HOURS_WEEK = 168
 
 _F, _I, _B = np.dtype("<f4"), np.dtype("<i4"), np.dtype("u1")
@@ -76,6 +76,10 @@ class Columns:
     last_down: Ints
     told_up: Floats  # excess when it was told last
     told_down: Floats
+    season_before: Floats  # factor of the hour before this one, as it was before that hour taught it
+    sum_often: Floats  # of buckets in the tail
+    top_often: Floats
+    peak_often: Floats
     day: Floats  # (24, rows) factor of each hour of the day
     week: Floats  # (168, rows) factor of each hour of the week, beside that of the day
 
@@ -96,9 +100,13 @@ def _field(name: str, annotation: str) -> tuple[str, np.dtype[Any], tuple[int, .
 FIELDS = [_field(name, annotation) for name, annotation in Columns.__annotations__.items()]
 RECORD = np.dtype([("version", "u1"), *FIELDS])
 """One subject's state on ``watch.state``."""
-SINCE_2 = ("hour_late", "sum_slow", "top_slow", "peak_slow")
-RECORD_1 = np.dtype([("version", "u1"), *(field for field in FIELDS if field[0] not in SINCE_2)])
-"""The same as version 1 had it."""
+SINCE_3 = ("season_before", "sum_often", "top_often", "peak_often")
+SINCE_2 = ("hour_late", "sum_slow", "top_slow", "peak_slow", *SINCE_3)
+RECORD_1, RECORD_2 = (
+    np.dtype([("version", "u1"), *(field for field in FIELDS if field[0] not in later)]) for later in (SINCE_2, SINCE_3)
+)
+"""The same as versions 1 and 2 had it."""
+EARLIER = {1: RECORD_1, 2: RECORD_2}
 
 
 class Block:
@@ -134,14 +142,15 @@ def pack(columns: Columns, rows: NDArray[np.intp]) -> NDArray[np.void]:
 
 
 def parse(rows: int, values: bytes, fresh: NDArray[np.void]) -> NDArray[np.void]:
-    """The records in ``values``. What version 1 did not know is as in ``fresh``, the record of a new subject; any other
-    version or width is an error."""
-    if rows and len(values) == rows * RECORD_1.itemsize and values[0] == 1:
-        old = np.frombuffer(values, RECORD_1)
+    """The records in ``values``. What an earlier version did not know is as in ``fresh``, the record of a new subject;
+    any other version or width is an error."""
+    earlier = EARLIER.get(values[0]) if values else None
+    if earlier is not None and len(values) == rows * earlier.itemsize:
+        old = np.frombuffer(values, earlier)
         records = np.repeat(fresh, rows)
-        for name in RECORD_1.names or ():
+        for name in earlier.names or ():
             records[name] = old[name]
-        records["version"] += VERSION - 1
+        records["version"] += VERSION - values[0]
     elif len(values) == rows * RECORD.itemsize:
         records = np.frombuffer(values, RECORD)
     else:

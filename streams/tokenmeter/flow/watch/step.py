@@ -21,8 +21,6 @@ from tokenmeter.flow.watch.state import HOURS_WEEK, Block, Columns
 
 MONDAY_HOURS = 72
 """1970-01-01 was a Thursday: hour 0 of the week is Monday 00:00 UTC."""
-FALLS_DAYS = 14
-"""A weekend is no silence: too little is judged once a subject has shown two weekends."""
 MEAN_MIN = np.float32(1e-4)
 EPISODE_SHARE = 0.25
 """The season believes so much of an hour that ends in an episode, told or not: else the next hour expects it."""
@@ -37,23 +35,23 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     """Judge and learn the rows ``part`` of the bucket, which ``block`` holds."""
     c = block.columns
     config, counts = plan.settings, plan.measure.form is Form.COUNT
+    # What a minute corrects may be more than it counts.
     value = seen.value[part].astype(np.float32)
+    np.maximum(value, 0, out=value)
     none = np.zeros(c.rows, np.float32)
     squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
-    exposure = _part(seen.exposure, part, none + 1)
+    exposure = None if seen.exposure is None else seen.exposure[part].astype(np.float32)
     judged = np.ones(c.rows, bool) if seen.late is None else ~seen.late[part]
     whole = seen.late is None or bool(judged.all())
     if plan.measure.form is Form.LOSS:
-        return loss.step(c, plan, bucket, value, exposure, judged)
+        return loss.step(c, plan, bucket, value, none + 1 if exposure is None else exposure, judged)
 
     hour = (bucket * config.bucket_s // 3600 + MONDAY_HOURS) % HOURS_WEEK
-    young = c.age < config.buckets(settings.YOUNG_DAYS)
     new = size.unknown(c)
     unit = size.typical(c, new, value, squares)
-    price = size.price(c, new, value, paid)
     y = value / unit
 
-    usual = level.rate(c) * exposure
+    usual = level.rate(c) if exposure is None else level.rate(c) * exposure
     if block.hourly is None or block.hourly.hour != hour:
         block.hourly = Hourly.of(c, hour, bucket % config.buckets_hour, counts, config)
     h: Hourly = block.hourly
@@ -67,22 +65,23 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     up_y, down_y = (taught, taught) if whole else (np.where(judged, taught, high), np.where(judged, taught, low))
     inflation = np.maximum(phi, h.inflation)
 
-    spike = habit.calibrated(c, tail.score(c, z), h.spike)
-    # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
-    unsure = c.age < config.buckets(settings.WEEK_DAYS)
-    usual_up = np.where(unsure, high * np.float32(config.week_allowance), high) if unsure.any() else high
+    over = z - c.tail_start
+    spike = habit.calibrated(c, tail.score(c, z, over), h.spike)
+    usual_up = high if h.allowance is None else high * h.allowance
     burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
+    bursts = cusum.often(c, over, h.often)
     burn[h.shifting] = np.maximum(burn[h.shifting], h.shifted[h.shifting])
     drop = cusum.down(c, down_y, low, 1 + inflation * low, h.down)
     silence = cusum.silence(c, y, low, phi, h.quiet) if counts else none
-    learning = c.age < config.buckets(settings.SEASON_DAYS)
-    if learning.any():
+    young = None if h.mature else c.age < config.buckets(settings.YOUNG_DAYS)
+    if young is not None:
+        learning = c.age < config.buckets(settings.SEASON_DAYS)
         # Days without hours to expect would add up their own shape.
         cusum.forget(c, learning)
-        burn = np.where(learning, np.float32(0), burn)
-    score = np.maximum(spike, burn)
-    first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
-    if first_week.any():
+        burn, bursts = (np.where(learning, np.float32(0), x) for x in (burn, bursts))
+    score = np.maximum(np.maximum(spike, burn), bursts)
+    if young is not None:
+        first_week = c.age < config.buckets(settings.FIRST_WEEK_DAYS)
         rare = newcomers.score(paid)
         if counts and seen.paid is not None:
             # Its first Monday: what a new one has never done must also be more than new ones do.
@@ -92,7 +91,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         score *= judged
     lack = np.maximum(drop, silence) if plan.measure.falls else none
     if plan.measure.falls:
-        lack *= judged & (c.age >= config.buckets(FALLS_DAYS))
+        lack *= h.falls if whole else judged & h.falls
 
     half = np.float32(config.score / 2)
     results = []
@@ -109,9 +108,10 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             results.append(NOTHING)
             continue
         if rising:
-            kind = np.where(spike[rows] >= burn[rows], Kind.SPIKE, Kind.BURN)
-            kind = np.where(young[rows], Kind.NEWCOMER, kind)
+            kind = np.where(spike[rows] >= np.maximum(burn, bursts)[rows], Kind.SPIKE, Kind.BURN)
+            kind = kind if young is None else np.where(young[rows], Kind.NEWCOMER, kind)
             calm = (z[rows] < 1) & (burn[rows] < half)
+            c.sum_often[rows[calm & (side.state[rows] > NONE)]] = 0  # what has opened is not to be told of again
         else:
             kind = np.where(silence[rows] >= drop[rows], Kind.SILENCE, Kind.DROP)
             calm = lack[rows] < half
@@ -126,22 +126,24 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             value[rows],
             amount[rows],
             day,
-            price[rows],
+            size.price(c, rows, value, paid),
         )
         if not ((facts.score >= config.score) | (side.state[rows] > NONE)).any():  # as it is nearly always
             results.append(Found(NOTHING.alerts, votes_of(c.group, side.excess, facts, config)))
             continue
         alerts, shifted, ended = advance(side, facts, bucket, plan.measure, config)
         if rising:
-            c.sum_slow[ended] = h.shifted[ended] = 0
+            c.sum_slow[ended] = c.sum_often[ended] = h.shifted[ended] = 0
         alerts["group"] = c.group[alerts["row"]]
         results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
         level.accept(c, shifted)
 
-    calm = ~young & (c.state_up == NONE) & (c.state_down == NONE)
-    level.learn(c, taught, y, exposure * h.factor, plan.level, plan.recent)
+    calm = (c.state_up == NONE) & (c.state_down == NONE)
+    if young is not None:
+        calm &= ~young
+    level.learn(c, taught, y, h.factor if exposure is None else exposure * h.factor, plan.level, plan.recent)
     residual.learn(c, taught, mean, residual.forgetting(c.age, plan.spread))
-    tail.learn(c, z, calm.astype(np.float32))
+    tail.learn(c, over, calm.astype(np.float32))
     size.learn(c, value, squares, paid, plan.size)
     c.hour_y += taught
     if not whole:
@@ -157,7 +159,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     if end % 86400 == 0:
         habit.learn_day(c, config.buckets_day)
         block.hourly = None
-    return Judged(results[0], results[1], paid[young & judged])
+    return Judged(results[0], results[1], paid[:0] if young is None else paid[young & judged])
 
 
 def _learn_hour(c: Columns, plan: Plan, h: Hourly) -> None:

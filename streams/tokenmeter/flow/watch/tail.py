@@ -26,9 +26,9 @@ def start(c: Columns) -> None:
     c.tail_count[:] = settings.TAIL_PRIOR_COUNT
 
 
-def score(c: Columns, z: Floats) -> Floats:
-    """−log10 p of z (rows), the run of three included; remembers it for the next two."""
-    x = (z - c.tail_start) / c.tail_excess
+def score(c: Columns, z: Floats, over: Floats) -> Floats:
+    """−log10 p of z (rows), the run of three included; remembers it for the next two. ``over`` is z − t."""
+    x = over / c.tail_excess
     beyond = (x + CURVE * x * np.abs(x)) * (1 / LN_10)
     one = np.where(beyond > 0, settings.TAIL_SCORE + beyond, np.maximum(z / c.tail_start, 0) * settings.TAIL_SCORE)
     run = (one + c.score_1 + c.score_2) * RUN
@@ -37,9 +37,8 @@ def score(c: Columns, z: Floats) -> Floats:
     return np.maximum(one, run)
 
 
-def learn(c: Columns, z: Floats, calm: Floats) -> None:
-    """Fold one bucket's residuals of the rows in ``calm`` (1 or 0)."""
-    over = z - c.tail_start
+def learn(c: Columns, over: Floats, calm: Floats) -> None:
+    """Fold one bucket's z − t of the rows in ``calm`` (1 or 0)."""
     exceeds = np.where(over > 0, calm, np.float32(0))
     step = c.tail_excess * np.float32(QUANTILE_GAIN * settings.TAIL_SHARE)
     c.tail_count += exceeds

@@ -42,7 +42,7 @@ def demo(
         settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", boards=boards_wanted)
     simulated = {} if no_history or no_boards else {"begin": template.begin, "fill": cli_simulate.history}
     with running(settings, **simulated, boards_later=True) as stack:
-        holds = run_demo(stack, settings, trace or [], calls, console, bar)
+        holds = run_demo(stack, settings, trace or [], calls, console, bar, hurried=once)
         stack.finish()
         show_board(stack)
         if not once:

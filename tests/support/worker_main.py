@@ -208,7 +208,9 @@ def main() -> None:
             processor.insert = restamping(spec.clickhouse_url)
         if spec.twin == "leak":
             leak(processor)
-        return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor, config.position_early)
+        # Frozen with its position on the way and fenced by nobody, it would hold up whoever asks for the position.
+        early = config.position_early and spec.twin != "no_fence"
+        return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor, early)
 
     rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)
 

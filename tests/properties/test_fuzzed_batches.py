@@ -16,7 +16,8 @@ from support.events import NOW_MS, value
 from support.producer_batch import packed
 from tokenmeter.events import Poison, wire
 from tokenmeter.events.contract import latest
-from tokenmeter.flow.block import SYNC, header, varint
+from tokenmeter.events.varint import varint
+from tokenmeter.flow.block import SYNC, header
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
 

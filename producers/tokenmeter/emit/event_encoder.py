@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tokenmeter.events.contract import latest
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.models import PICO_DECIMALS
+from tokenmeter.events.varint import varint
 from tokenmeter.events.wire import default_bytes, prefix
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -41,23 +42,12 @@ class Encoded(NamedTuple):
 
 def _long(number: int) -> bytes:
     zigzag = (number << 1) ^ (number >> 63)
-    if zigzag < _SMALL_MAX:
-        return _SMALL[zigzag]
-    return _varint(zigzag)
-
-
-def _varint(zigzag: int) -> bytes:
-    out = bytearray()
-    while zigzag >= 0x80:
-        out.append(zigzag & 0x7F | 0x80)
-        zigzag >>= 7
-    out.append(zigzag)
-    return bytes(out)
+    return _SMALL[zigzag] if zigzag < _SMALL_MAX else varint(number)
 
 
 _SMALL_MAX = 1 << 14
 _SHORT_MAX = _SMALL_MAX >> 1
-_SMALL = [_varint(number) for number in range(_SMALL_MAX)]
+_SMALL = [varint((zigzag >> 1) ^ -(zigzag & 1)) for zigzag in range(_SMALL_MAX)]
 """Most numbers of a call; 1 MB, once a process."""
 
 

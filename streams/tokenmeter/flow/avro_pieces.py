@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tokenmeter.events.varint import varint
+
 U8 = npt.NDArray[np.uint8]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -97,7 +99,7 @@ class Rows:
         for piece in self._pieces:
             same = piece
             if isinstance(piece, int) and alike[piece]:
-                same = _seven_bits(int(zigzag[piece, 0])) if sizes[piece, 0] else b""
+                same = varint(int(self._numbers[piece][0])) if sizes[piece, 0] else b""
             if isinstance(same, bytes) and pieces and isinstance(before := pieces[-1], bytes):
                 pieces[-1] = before + same
             else:
@@ -122,20 +124,6 @@ def _write(out: U8, starts: I64, zigzag: U64, sizes: I64) -> None:
         out[at] = (rest & np.uint64(0x7F)).astype(np.uint8) | (longer.view(np.uint8) << np.uint8(7))
         more = np.flatnonzero(longer)
         at, left, rest = at[more] + 1, left[more] - 1, rest[more] >> np.uint64(7)
-
-
-def varint(number: int) -> bytes:
-    """An Avro long."""
-    return _seven_bits((number << 1) ^ (number >> 63))
-
-
-def _seven_bits(zigzag: int) -> bytes:
-    out = bytearray()
-    while zigzag > 0x7F:
-        out.append(zigzag & 0x7F | 0x80)
-        zigzag >>= 7
-    out.append(zigzag)
-    return bytes(out)
 
 
 def spread(starts: I64, lengths: I64) -> I64:

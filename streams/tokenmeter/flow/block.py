@@ -21,7 +21,7 @@ import polars as pl
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import Schema
-from tokenmeter.flow.avro_pieces import varint
+from tokenmeter.events.varint import varint
 
 PREFIX, ATTRIBUTES, OFFSET, HEADERS = "_prefix", "_attributes", "_offset", "_headers"
 SENTINEL_TEXT = "\x00sentinel"

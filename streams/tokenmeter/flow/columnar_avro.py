@@ -18,7 +18,8 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.avro_pieces import Rows, decimals, varint
+from tokenmeter.events.varint import varint
+from tokenmeter.flow.avro_pieces import Rows, decimals
 
 _ABSENT, _PRESENT = b"\x00", b"\x02"
 """The branches of ["null", X]."""

@@ -147,8 +147,8 @@ class KafkaTopics:
         """The next offset ``group`` will read of each partition, 0 when it has none yet."""
         consumer = self._consumer(group)
         try:
-            asked = [TopicPartition(topic, number) for number in partitions]
-            found = consumer.committed(asked, KAFKA_TIMEOUT_S) if asked else []
+            # One by one: a busy group commits so often that all partitions at once are hardly ever at rest.
+            found = [consumer.committed([TopicPartition(topic, one)], KAFKA_TIMEOUT_S)[0] for one in partitions]
             return {one.partition: max(0, int(one.offset)) for one in found}
         finally:
             consumer.close()

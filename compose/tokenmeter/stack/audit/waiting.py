@@ -30,8 +30,7 @@ def waiting(kafka: KafkaTopics, ends: Mapping[int, int], wait_s: float = METERED
     """Of the events below ``ends`` by partition, those that the meter has not committed ``wait_s`` from now."""
     deadline = time.monotonic() + wait_s
     while True:
-        # One by one: a busy meter commits so often that all partitions at once are hardly ever at rest.
-        positions = {partition: kafka.committed(METER_GROUP, EVENTS, partition) for partition in sorted(ends)}
+        positions = kafka.positions(METER_GROUP, EVENTS, sorted(ends))
         left = {
             partition: kafka.records(EVENTS, partition, position, ends[partition])
             for partition, position in positions.items()

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from tokenmeter.events.varint import varint
+
 _ONE_BYTE = [bytes([value << 1]) for value in range(64)]
 EMPTY = b"\x00"
 NULL = b"\x00"
 PRESENT = b"\x02"
 
 
-@lru_cache(1 << 16)  # times and offsets of one page are those of thousands of accounts
-def number(value: int) -> bytes:
-    """An int or long: zigzag, seven bits a byte, low ones first."""
-    value = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+number = lru_cache(1 << 16)(varint)
+"""An int or long; times and offsets of one page are those of thousands of accounts."""
 
 
 def text(value: str) -> bytes:

@@ -17,6 +17,20 @@ TAB = ".dashboard-component-tabs .ant-tabs-tab"
 LOADING = ".loading:visible, [data-test=loading-indicator]:visible"
 BROKEN = ".ant-alert, .ant-empty, [data-test=chart-error]"
 
+STEPS = 60
+COLOURED = """canvas => {
+    const scale = canvas.width / canvas.clientWidth;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    const found = [];
+    for (let y = 0; y < canvas.height; y += 5)
+        for (let x = 0; x < canvas.width; x += 5) {
+            const [r, g, b, a] = pixels.subarray(4 * (y * canvas.width + x), 4 * (y * canvas.width + x) + 4);
+            if (a > 100 && Math.max(r, g, b) - Math.min(r, g, b) > 60) found.push([x / scale, y / scale]);
+        }
+    return found;
+}"""
+"""Where something coloured is drawn: bars, lines, bubbles, and the legend's marks."""
+
 
 def chromium() -> str | None:
     """The path of a Chromium on this machine."""
@@ -92,3 +106,34 @@ def table_rows(chart: Locator) -> list[dict[str, Any]]:
         cells = [text.strip() for text in row.locator("td").all_inner_texts()]
         found.append(dict(zip(headings, cells, strict=True)))
     return found
+
+
+def choose_time(page: Page, last: str) -> None:
+    """Choose one of Superset's ranges that end now ("Last quarter") in the filter Time range, and apply it."""
+    page.locator("[data-test*=time-range]").first.click()
+    popover = page.locator(".ant-popover:visible")
+    popover.locator(".ant-select").first.click()
+    page.locator(".ant-select-item-option").get_by_text("Last", exact=True).click()
+    popover.get_by_text(last, exact=True).click()
+    popover.locator("[data-test=date-filter-control__apply-button]").click()
+    popover.wait_for(state="hidden")
+    page.get_by_role("button", name="Apply").first.click()
+
+
+def hovered(page: Page, chart: Locator) -> list[str]:
+    """The lines of the tooltip at the newest point of a chart that is drawn on a canvas."""
+    chart.scroll_into_view_if_needed()
+    canvas = chart.locator("canvas").first
+    tooltip = page.locator(".echarts-tooltip:visible")
+    page.mouse.move(0, 0)
+    expect(tooltip).to_have_count(0, timeout=CHART_TIMEOUT_MS)
+    box = canvas.bounding_box()
+    assert box is not None
+    # An area of one week has no width: its axis tells all along the middle.
+    middle = [(box["width"] * part / STEPS, box["height"] / 2) for part in range(STEPS, 0, -1)]
+    for x, y in [*sorted(canvas.evaluate(COLOURED), reverse=True), *middle]:
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        canvas.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if tooltip.count():
+            return tooltip.first.inner_text().splitlines()
+    raise AssertionError("no point of the chart tells its figures")

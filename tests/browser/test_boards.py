@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,23 +13,20 @@ from playwright.sync_api import expect
 from browser.chromium import (
     BROKEN,
     CHART_TIMEOUT_MS,
+    choose_time,
     chromium,
-    logged_in,
     open_board,
     open_tab,
     table_rows,
     titled,
 )
 from support.board_filters import NAMES, REACHED
-from support.board_rows import MODELS, fill
-from support.clickhouse import Server
+from support.board_rows import MODELS
 from support.superset import shared_node
-from tokenmeter.boards import BOARDS, Board, Database, publish
+from tokenmeter.boards import BOARDS, Board
 from tokenmeter.boards.calls import CALLS
 from tokenmeter.boards.chart import OURS
 from tokenmeter.boards.market import MARKET
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request
@@ -39,22 +35,6 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here: in
 
 WITHOUT_DATA = {"Models, day"}
 """All rows are 24 hours old: the last 24 have none."""
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    server = Server(tmp_path_factory.mktemp("browser"))
-    server.start()
-    try:
-        client = connect(server.url, "writer", "secret")
-        migrate(client)
-        fill(client)
-        node = shared_node()
-        publish(node.url, node.user, node.password, Database(server.url, "reader", "look"))
-        with logged_in(node.url, node.user, node.password) as page:
-            yield page
-    finally:
-        server.child.kill()
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.slug)
@@ -108,6 +88,31 @@ def test_each_filter_is_asked_of_the_charts_it_reaches_and_of_no_other(page: Pag
     finally:
         page.remove_listener("request", note)
     assert asked == {chart.key: REACHED[chart.view] for chart in board.charts}
+
+
+def test_the_time_range_is_asked_of_every_chart_over_time_and_of_no_other(page: Page) -> None:
+    asked: dict[str, str | None] = {}
+
+    def note(request: Request) -> None:
+        body = request.post_data_json if "/api/v1/chart/data" in request.url else {}
+        if key := body.get("form_data", {}).get(OURS):
+            asked[key] = body["form_data"].get("extra_form_data", {}).get("time_range")
+
+    open_board(page, shared_node().url, MARKET.slug)
+    open_tab(page, 0, len(MARKET.tabs[0].charts))
+    page.on("request", note)
+    try:
+        with page.expect_response(lambda response: "/api/v1/chart/data" in response.url) as answered:
+            choose_time(page, "Last quarter")
+        for number, tab in enumerate(MARKET.tabs):
+            open_tab(page, number, len(tab.charts))
+    finally:
+        page.remove_listener("request", note)
+    over_time = {chart.key for chart in MARKET.charts if chart.time_column}
+    assert {key for key, given in asked.items() if given == "Last quarter"} == over_time
+    result = answered.value.json()["result"][0]
+    days = (result["to_dttm"] - result["from_dttm"]) / (24 * 3600 * 1000)
+    assert 89 <= days <= 92, "the question itself has the range"
 
 
 def test_a_click_on_an_author_filters_the_other_charts(page: Page) -> None:

@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from superset import config as shipped  # type: ignore[import-not-found]
+from superset_connections import keep_connections  # type: ignore[import-not-found]
 
 _data = Path(os.environ["SUPERSET_HOME"])
 _secrets_file = _data / "secrets.json"
@@ -28,6 +29,8 @@ RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = "memory://"
 # A board of thirty charts asks more than the shipped 50 a second when it opens. Logins have a limit of their own.
 RATELIMIT_APPLICATION = "500 per second"
+
+DB_CONNECTION_MUTATOR = keep_connections
 
 PUBLIC_ROLE_LIKE = None
 AUTH_ROLE_PUBLIC = "Public"

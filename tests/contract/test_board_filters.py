@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,6 +252,31 @@ def test_the_time_range_reaches_every_chart_with_a_time_column(client: Client) -
     assert len(timed) > 8
     for chart in timed:
         assert found[chart.key] == wanted[chart.key], chart.key
+
+
+def test_charts_are_the_same_wherever_server_and_reader_stand(client: Client, tmp_path: Path) -> None:
+    """S01. Superset itself always runs in UTC: its "now" is local time."""
+    server = Server(tmp_path, {"TZ": "America/New_York"})
+    server.start()
+    try:
+        there = connect(server.url, "writer", "secret")
+        migrate(there)
+        abroad = connect(server.url, "writer", "secret", session_timezone="Europe/Moscow")
+        for attempt in range(2):
+            now = this_hour()
+            for one in (client, there):
+                fill(one, every_row(now))
+            asked = statements()
+            here, found = answers(client, asked), answers(abroad, asked)
+            if this_hour() == now or attempt:
+                break  # windows of the leaderboards end with the hour
+        local = "SELECT toString(toDateTime(1788000000))"
+        assert answer(client, local) != answer(abroad, local), "the control: what names no time zone does differ"
+    finally:
+        server.child.kill()
+    assert [key for key in asked if not here[key]] == []
+    for key in asked:
+        assert found[key] == here[key], key
 
 
 def test_an_unfiltered_chart_reads_the_smallest_view(client: Client) -> None:

@@ -64,6 +64,8 @@ def ensure_superset(say: Callable[[str], None] = lambda line: None) -> Path:
 def site_environment(data: Path) -> dict[str, str]:
     """Variables with which Superset's processes find our settings and ``data``."""
     return {
+        # "now" in a range of time is Superset's local time, and what it is compared with is UTC.
+        "TZ": "UTC",
         "SUPERSET_HOME": str(data),
         "SUPERSET_CONFIG": "superset.config",
         "SUPERSET_CONFIG_PATH": str(SITE / "superset_config.py"),

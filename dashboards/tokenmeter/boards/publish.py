@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tokenmeter.boards import layout
+from tokenmeter.boards import layout, ranges
 from tokenmeter.boards.board import Board
 from tokenmeter.boards.chart import OURS, Chart, stable_uuid
 from tokenmeter.boards.colors import label_colors
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Published:
-    """Where the boards are (the first one's address too, by itself), and how many rows each chart answered with."""
+    """Where the boards are (the first one's address too, by itself), and each chart's rows of the last day."""
 
     url: str
     urls: dict[str, str]
@@ -44,7 +44,7 @@ def publish(
     say: Say = lambda line: None,
     boards: Sequence[Board] = BOARDS,
 ) -> Published:
-    """Create or bring up to date everything the boards need, then ask every chart for its data.
+    """Create or bring up to date everything the boards need, then ask every chart for its last day.
 
     Twice changes nothing. What an earlier version published and ``boards`` no longer have is removed; what users made
     is left alone. Raises Misconfigured (wrong URL, wrong password) or Fatal naming the object refused.
@@ -180,10 +180,10 @@ def _remove_boards(rest: Rest, boards: Sequence[Board]) -> None:
 
 
 def _answers(rest: Rest, charts: list[Chart], datasets: dict[str, int]) -> dict[str, int]:
-    """How many rows each chart's query answers with."""
+    """How many rows of the last day each chart's query answers with: months would be read to learn nothing more."""
 
     def ask(chart: Chart) -> int:
-        result = rest.post("chart/data", chart.query(datasets[chart.view]))["result"][0]
+        result = rest.post("chart/data", chart.query(datasets[chart.view], ranges.LAST_DAY))["result"][0]
         if result.get("error"):
             what = f"chart {chart.title!r} cannot read boards.{chart.view}: {result['error']}"
             raise Fatal(what, hint="tokenmeter migrate")

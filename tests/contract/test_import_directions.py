@@ -9,10 +9,11 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "events": set(),
     "emit": {"events"},
-    "flow": {"events"},
+    "kafka": {"events"},
+    "flow": {"events", "kafka"},
     "store": {"events"},
     "boards": {"store"},
-    "stack": {"events", "emit", "flow", "store", "boards"},
+    "stack": {"events", "emit", "kafka", "flow", "store", "boards"},
 }
 FOLDERS = ("schemas", "producers", "streams", "sql", "dashboards", "compose")
 AUDIT_NEVER = "flow"

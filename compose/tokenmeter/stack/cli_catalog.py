@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.places import bootstrap
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.changes import Changes, named

@@ -18,7 +18,7 @@ from tokenmeter.emit.traces import lines_of, read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog import Account, CatalogRow
 from tokenmeter.events.rating import amount
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack import ledger_proof
 from tokenmeter.stack.demo_credit import use_up
 from tokenmeter.stack.demo_leak import Leak

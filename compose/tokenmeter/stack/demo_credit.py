@@ -19,7 +19,7 @@ from tokenmeter.emit.credit import CreditCache
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.ledger import EntryKind
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.credit.book import book
 from tokenmeter.stack.credit.make import entry
 from tokenmeter.stack.credit.read import alerts_since

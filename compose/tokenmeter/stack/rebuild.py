@@ -23,8 +23,8 @@ from tokenmeter.flow.load import TABLES
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.load_app import TOPICS
 from tokenmeter.flow.load_topics import topic_ids
-from tokenmeter.flow.logreader import KafkaLogReader
-from tokenmeter.flow.losses import lost_offsets, written
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.losses import lost_offsets, written
 from tokenmeter.stack.audit.sources import KafkaTopics
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port

@@ -16,10 +16,8 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
-from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
@@ -27,6 +25,8 @@ from tokenmeter.flow.preflight import port_is_free, topics_exist
 from tokenmeter.flow.standing_back import stand_back
 from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
+from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.losses import lost_offsets
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from tokenmeter.events.contract import ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
 from tokenmeter.flow import ledger_app
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.credit.read import alerts_since, entries_in, state_in
 
 DELIVERY_S = 30.0

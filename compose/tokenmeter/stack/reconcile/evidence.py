@@ -18,7 +18,7 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.reconcile.corrections import PageDifference
 from tokenmeter.stack.reconcile.sources import KAFKA_TIMEOUT_S, Store
 

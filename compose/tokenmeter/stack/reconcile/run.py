@@ -17,7 +17,7 @@ from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import DAY_MS, EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.reconcile.books import Books
 from tokenmeter.stack.reconcile.byrating import split_by_rating
 from tokenmeter.stack.reconcile.corrections import (

@@ -20,7 +20,7 @@ from tokenmeter.events.contract import (
     QUARANTINE,
     RESALE,
 )
-from tokenmeter.flow.losses import read as lost_in
+from tokenmeter.kafka.losses import read as lost_in
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "meter": ("tokenmeter-meter", (EVENTS,)),

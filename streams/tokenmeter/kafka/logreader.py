@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.kafka.batch import RecordBatch, Run
 
 READ_RECORDS_MAX = 50_000
 """Records taken from the client in one call."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, say
 from tokenmeter.stack.topics import ensure_topics, register_schemas
@@ -13,7 +13,7 @@ EXAMPLES = "Example: tokenmeter topics"
 def topics(data: DataOption = None) -> None:
     """Create the topics that are missing and verify the others."""
     settings = load(data=data)
-    created = ensure_topics({"bootstrap.servers": bootstrap(settings)}, settings.partitions, settings.replication)
+    created = ensure_topics(kafka(settings), settings.partitions, settings.replication)
     schemas = register_schemas(settings.registry_url)
     say(f"created: {', '.join(created) or 'nothing'}; every topic is as it must be")
     if settings.registry_url is not None:

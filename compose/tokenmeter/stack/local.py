@@ -12,15 +12,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.boards import Database, Published, publish
+from tokenmeter.events.access import Access, Users
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
-from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, Seat, require_size
+from tokenmeter.stack.kafka import KafkaNode, Seat
+from tokenmeter.stack.kafka_cluster import KafkaCluster, require_size
+from tokenmeter.stack.places import ADMIN
 from tokenmeter.stack.ports import Ports
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names, slot_name, slots
@@ -78,6 +82,7 @@ class LocalStack:
         self._children: dict[str, Child] = {}
         self._restarts: dict[str, int] = {}
         self.bootstrap = settings.kafka_bootstrap or ""
+        self._users: Users | None = None
         self.clickhouse_url = settings.clickhouse_url or ""
         self.clickhouse_password = ""
         self._boards_password = ""
@@ -153,8 +158,17 @@ class LocalStack:
         if "kafka" not in self._stack.parts:
             self._stack.parts["kafka"] = Part("external" if self._settings.kafka_bootstrap else "running")
             self._stack.parts["kafka"].url = self.bootstrap
-        ensure_topics({"bootstrap.servers": self.bootstrap}, self._settings.partitions, self._settings.replication)
+        ensure_topics(self.client, self._settings.partitions, self._settings.replication)
         register_schemas(self._settings.registry_url)
+
+    def _access(self, role: str) -> Access:
+        """How a part gets into Kafka: as set, or as the local one's user of that role."""
+        return self._settings.kafka_access() if self._users is None else self._users.access(role)
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Settings of Kafka's clients, for who may do everything."""
+        return {"bootstrap.servers": self.bootstrap, **self._access(ADMIN).client(), "log_level": 2}
 
     def _kafka(self) -> KafkaNode | KafkaCluster:
         brokers = self._settings.brokers
@@ -214,7 +228,8 @@ class LocalStack:
         name = slot_name(verb, slot)
         port = self._ports.port(name)
         password = self.clickhouse_password
-        env = environment.of_worker(self._settings, self.bootstrap, self.clickhouse_url, password, self._data)
+        kafka = environment.of_kafka(self.bootstrap, self._access("workers"))
+        env = environment.of_worker(self._settings, kafka, self.clickhouse_url, password, self._data)
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
 
@@ -222,7 +237,8 @@ class LocalStack:
         port = self._ports.port("gateway")
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         stored = self.clickhouse_url, self.clickhouse_password
-        env = environment.of_gateway(self._settings, self.bootstrap, *stored)
+        kafka = environment.of_kafka(self.bootstrap, self._access("gateway"))
+        env = environment.of_gateway(self._settings, kafka, *stored)
         return self._launch("gateway", command, env, port)
 
     def _launch_superset(self) -> None:

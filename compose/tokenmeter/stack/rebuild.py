@@ -206,13 +206,13 @@ class Rebuild:
                 )
 
 
-def loader_process(bootstrap: str, clickhouse: tuple[str, str, str], data: Path) -> Callable[[], Child]:
-    """A loader as a child process; its log is ``data/logs/rebuild.log``."""
+def loader_process(kafka: Mapping[str, str], clickhouse: tuple[str, str, str], data: Path) -> Callable[[], Child]:
+    """A loader as a child process; its log is ``data/logs/rebuild.log``. ``kafka``: see environment.of_kafka."""
 
     def start() -> Child:
         url, user, password = clickhouse
         env = {
-            "TOKENMETER_KAFKA_BOOTSTRAP": bootstrap,
+            **kafka,
             "TOKENMETER_CLICKHOUSE_URL": url,
             "TOKENMETER_CLICKHOUSE_USER": user,
             "TOKENMETER_CLICKHOUSE_PASSWORD": password,

@@ -16,6 +16,7 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
+from tokenmeter.flow.credentials import credentials
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
 from tokenmeter.flow.memory import tune
@@ -142,6 +143,7 @@ class Worker:
         app = BatchApp(
             config.app_id,
             broker=[f"tokenmeter://{server}" for server in config.bootstrap_servers.split(",")],
+            broker_credentials=credentials(config.client),
             store="memory://",
             datadir=str(config.work_dir),
             web_bind=config.web_host,

@@ -254,7 +254,8 @@ def _send(sources: Sources, events: list[UsageEvent], judged_at: float, say: Cal
             hint="tokenmeter reconcile --apply",
         )
     say(f"sending {len(events)} corrections")
-    with sources.emitter(sources.client["bootstrap.servers"], source=SOURCE) as emitter:
+    servers = sources.client["bootstrap.servers"]
+    with sources.emitter(servers, source=SOURCE, client_config=sources.client) as emitter:
         for event in events:
             emitter.emit(event)
 

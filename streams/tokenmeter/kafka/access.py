@@ -10,6 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -20,8 +21,8 @@ from tokenmeter.events.errors import Misconfigured
 ACCESS_WAIT_S = 5.0
 """A broker that says neither yes nor no within this time is away: whoever needs it says so."""
 LOOK_S = 0.25
-CLOSED_MIN = 2
-"""A broker that closes so many connections in a row, of a client that offers no user, asks for one."""
+CLOSED_S = 0.5
+"""A broker that only closes connections for so long, and is no more refused than answering, wants a user or TLS."""
 _REFUSED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
 _HANDSHAKE = "SSL handshake failed"
 _WHERE = re.compile(r"^\S+://\S+: |\s*\(after \d+ms in state \w+\)")
@@ -36,17 +37,23 @@ def require_access(client: Mapping[str, Any], within_s: float = ACCESS_WAIT_S) -
     heard: list[KafkaError] = []
     settings: dict[str, Any] = {**client, "error_cb": heard.append, "log_level": 0}
     admin = AdminClient(settings)
-    deadline = time.monotonic() + within_s
+    deadline, closed_at = time.monotonic() + within_s, inf
     while time.monotonic() < deadline:
         try:
             admin.list_topics(timeout=LOOK_S)
             return
         except KafkaException:
-            admin.poll(0)
+            admin.poll(LOOK_S)
         if (found := refusal(client, heard)) is not None:
             raise found
         if any(one.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE) for one in heard):
             return
+        closed_at = min(closed_at, time.monotonic() if heard else inf)
+        if time.monotonic() - closed_at > CLOSED_S and "security.protocol" not in client:
+            raise Misconfigured(
+                f"Kafka at {client['bootstrap.servers']} closes the connection of a client without a user",
+                hint="set TOKENMETER_KAFKA_USER, _PASSWORD and, for TLS, _CA; of a local stack: --data DIR",
+            )
 
 
 def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfigured | None:
@@ -64,12 +71,6 @@ def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfig
                 f"Kafka at {servers} refuses user {user}: {why}",
                 hint="check TOKENMETER_KAFKA_USER and TOKENMETER_KAFKA_PASSWORD",
             )
-    closed = [one for one in heard if one.code() == KafkaError._ALL_BROKERS_DOWN]
-    if user is None and len(closed) == len(heard) >= CLOSED_MIN:
-        return Misconfigured(
-            f"Kafka at {servers} closes the connection of a client without a user",
-            hint="set TOKENMETER_KAFKA_USER and TOKENMETER_KAFKA_PASSWORD; of the local stack: --data DIR",
-        )
     return None
 
 

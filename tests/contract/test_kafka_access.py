@@ -30,13 +30,13 @@ from support.clickhouse import Server
 from support.command import COMMAND, run
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.access import Access
+from tokenmeter.events.access import ADMIN, Access
 from tokenmeter.events.contract import ACCOUNT_STATE, BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES
 from tokenmeter.events.errors import Misconfigured, Undelivered
 from tokenmeter.kafka.access import require_access
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import KafkaNode, free_port
-from tokenmeter.stack.kafka_auth import ADMIN, NODE, Security, passwords
+from tokenmeter.stack.kafka_auth import NODE, Security, passwords
 from tokenmeter.stack.roles import OURS, ROLES, provision
 from tokenmeter.stack.topics import ensure_topics
 from tokenmeter.store.client import connect

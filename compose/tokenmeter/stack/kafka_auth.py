@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.access import USERS_FILE, Access, Users
-from tokenmeter.stack.roles import ROLES
+from tokenmeter.events.access import ADMIN, USERS_FILE, Access, Users
+from tokenmeter.stack.roles import ROLES, provision
 from tokenmeter.stack.state import write_private
 
 NODE = "node"
-ADMIN = "admin"
 PASSWORD_BYTES = 18
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
@@ -73,12 +72,17 @@ def passwords(data: Path) -> dict[str, str]:
     return {name: known.get(name) or secrets.token_urlsafe(PASSWORD_BYTES) for name in (NODE, ADMIN, *ROLES)}
 
 
+def open_to(client: Mapping[str, Any], data: Path, words: Mapping[str, str]) -> Users | None:
+    """Let the users in, and keep their passwords for this Unix user's clients. Without ``words`` it asks for none."""
+    if not words:
+        (data / USERS_FILE).unlink(missing_ok=True)
+        return None
+    users = keep(data, client["bootstrap.servers"], words)
+    provision(client, {user: word for user, word in words.items() if user != NODE})
+    return users
+
+
 def keep(data: Path, bootstrap: str, of: Mapping[str, str]) -> Users:
     """Write the file that clients on this machine, of this Unix user, get in by."""
     write_private(data / USERS_FILE, {"bootstrap": bootstrap, "users": dict(of)})
     return Users(frozenset(bootstrap.split(",")), dict(of))
-
-
-def forget(data: Path) -> None:
-    """A Kafka that asks for nothing is not to be offered a password."""
-    (data / USERS_FILE).unlink(missing_ok=True)

@@ -17,21 +17,18 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.boards import Database, Published, publish
-from tokenmeter.events.access import Access, Users
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
-from tokenmeter.stack.kafka import KafkaNode, Seat
-from tokenmeter.stack.kafka_cluster import KafkaCluster, require_size
-from tokenmeter.stack.places import ADMIN
+from tokenmeter.stack.local_kafka import LocalKafka
 from tokenmeter.stack.ports import Ports
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names, slot_name, slots
 from tokenmeter.stack.state import PARENT, Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
-from tokenmeter.stack.topics import ensure_topics, register_schemas
+from tokenmeter.stack.topics import register_schemas
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
@@ -81,8 +78,7 @@ class LocalStack:
         self._stack = Stack()
         self._children: dict[str, Child] = {}
         self._restarts: dict[str, int] = {}
-        self.bootstrap = settings.kafka_bootstrap or ""
-        self._users: Users | None = None
+        self._kafka = LocalKafka(settings, self._data, self._logs)
         self.clickhouse_url = settings.clickhouse_url or ""
         self.clickhouse_password = ""
         self._boards_password = ""
@@ -146,37 +142,26 @@ class LocalStack:
         self._say(f"{name} ready after {time.monotonic() - began:.1f} s")
 
     def _start_kafka(self) -> None:
-        if self._settings.kafka_bootstrap is None:
-            kafka = self._kafka()
-            kafka.start()
-            self.bootstrap = kafka.bootstrap
-            for node in kafka.nodes if isinstance(kafka, KafkaCluster) else [kafka]:
-                assert node.child is not None
-                name = "kafka" if node is kafka else f"kafka-{node.node_id}"
-                self._children[name] = node.child
-                self._note(name, node.bootstrap)
+        self._kafka.start(self._ports)
+        for name, node in self._kafka.nodes.items():
+            assert node.child is not None
+            self._children[name] = node.child
+            self._note(name, node.bootstrap, *self._kafka.login)
         if "kafka" not in self._stack.parts:
-            self._stack.parts["kafka"] = Part("external" if self._settings.kafka_bootstrap else "running")
-            self._stack.parts["kafka"].url = self.bootstrap
-        ensure_topics(self.client, self._settings.partitions, self._settings.replication)
+            state = "running" if self._kafka.nodes else "external"
+            self._stack.parts["kafka"] = Part(state, None, self.bootstrap, *self._kafka.login)
+        self._kafka.make_topics()
         register_schemas(self._settings.registry_url)
 
-    def _access(self, role: str) -> Access:
-        """How a part gets into Kafka: as set, or as the local one's user of that role."""
-        return self._settings.kafka_access() if self._users is None else self._users.access(role)
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's address."""
+        return self._kafka.bootstrap
 
     @property
     def client(self) -> dict[str, Any]:
         """Settings of Kafka's clients, for who may do everything."""
-        return {"bootstrap.servers": self.bootstrap, **self._access(ADMIN).client(), "log_level": 2}
-
-    def _kafka(self) -> KafkaNode | KafkaCluster:
-        brokers = self._settings.brokers
-        require_size(self._data / "kafka", brokers)
-        if brokers == 1:
-            seat = Seat.free(1, self._ports.port("kafka"), self._ports.port("kafka-controller"))
-            return KafkaNode(self._data / "kafka", self._logs / "kafka.log", seat=seat)
-        return KafkaCluster(self._data / "kafka", self._logs, brokers, self._ports.port)
+        return self._kafka.client
 
     def _start_clickhouse(self) -> None:
         user = self._settings.clickhouse_user
@@ -228,7 +213,7 @@ class LocalStack:
         name = slot_name(verb, slot)
         port = self._ports.port(name)
         password = self.clickhouse_password
-        kafka = environment.of_kafka(self.bootstrap, self._access("workers"))
+        kafka = environment.of_kafka(self.bootstrap, self._kafka.access("workers"))
         env = environment.of_worker(self._settings, kafka, self.clickhouse_url, password, self._data)
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
@@ -237,7 +222,7 @@ class LocalStack:
         port = self._ports.port("gateway")
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         stored = self.clickhouse_url, self.clickhouse_password
-        kafka = environment.of_kafka(self.bootstrap, self._access("gateway"))
+        kafka = environment.of_kafka(self.bootstrap, self._kafka.access("gateway"))
         env = environment.of_gateway(self._settings, kafka, *stored)
         return self._launch("gateway", command, env, port)
 

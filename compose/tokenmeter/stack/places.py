@@ -7,13 +7,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tokenmeter.events.access import of_local
+from tokenmeter.events.access import ADMIN, of_local
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.kafka.access import require_access
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import Stack, found
-
-ADMIN = "admin"
 
 
 def home(settings: Settings) -> Path:

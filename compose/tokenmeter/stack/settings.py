@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     """Whether Kafka is spoken to over TLS, trusting the system's certificates."""
     kafka_ca: Path | None = None
     """A PEM file with the certificates to trust instead; it switches TLS on."""
+    kafka_auth: bool = True
+    """Whether the local stack's own Kafka asks for passwords and gives each part its rights. They are kept in
+    `kafka-users.json` of the data directory, which its owner alone reads, and where the SDK finds them."""
     registry_url: str | None = None
     """A schema registry that speaks Confluent's API. Not set: the schemas that are bundled."""
     clickhouse_url: str | None = None

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 MECHANISM: Mechanism = "SCRAM-SHA-512"
+ADMIN = "admin"
+"""The local user that may do everything: the command's."""
 USERS_FILE = "kafka-users.json"
 """In a local stack's directory: its Kafka's address, and the passwords of its users."""
 PREFIX = "TOKENMETER_KAFKA_"

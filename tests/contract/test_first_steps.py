@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 EXAMPLES = Path(__file__).parent / "examples"
 PYTHON, CURL = EXAMPLES / "first_event.py", EXAMPLES / "first_event.sh"
+CONSUMER = EXAMPLES / "consume_billing.py"
 KAFKA, GATEWAY = "127.0.0.1:19092", "127.0.0.1:19093"
 """Where the README's stack serves: what --port-base promises."""
 WAIT_S = 120.0
@@ -49,7 +50,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     try:
         assert code == 0, said
         assert "ClickHouse ready after" in said, "it tells how far it is"
-        yield where
+        with pytest.MonkeyPatch.context() as here:
+            here.setenv("TOKENMETER_DATA", str(folder))  # a reader of the README stands where .tokenmeter is
+            yield where
     finally:
         assert run(["down", *where])[0] == 0
     assert processes_of(folder) == []
@@ -97,6 +100,10 @@ def test_a_newcomer_sends_an_event_by_sdk_and_by_curl_sees_it_on_the_board_and_a
         return total["calls"], total["input_tokens"], total["output_tokens"]
 
     eventually("usage has both", lambda: used() == (2, 240, 16), WAIT_S)
+    consumed = subprocess.run(
+        [sys.executable, CONSUMER, parts["kafka"]["url"]], capture_output=True, text=True, timeout=WAIT_S
+    )
+    assert consumed.returncode == 0 and "'acme': 256" in consumed.stdout, consumed
     # What the board "Market" asks, as Superset's own user.
     reader = connect(*(parts["clickhouse_boards"][name] for name in ("url", "user", "password")), database="boards")
     asked = "SELECT sum(input_tokens) FROM boards.market WHERE model = 'openai/gpt-4o'"
@@ -156,7 +163,7 @@ def not_well(where: list[str]) -> set[str]:
 def test_doctor_finds_nothing_wrong_with_it_and_what_is_made_wrong(stack: list[str]) -> None:
     code, said = run(["doctor", *stack])
     assert code == 0, said
-    for what in ("kafka topics: ", "kafka transactions: ", "kafka acls: off", "clocks: ", "migrations applied"):
+    for what in ("kafka topics: ", "kafka transactions: ", "kafka acls: on", "clocks: ", "migrations applied"):
         assert what in said
     code, said = run(["doctor", "--json", *stack], TOKENMETER_PAGE_SECOND="3", TOKENMETER_KAFKA_BOOTSTRAP="127.0.0.1:1")
     wrong = {one["what"]: one["mend"] for one in json.loads(said)["findings"] if one["ok"] is False}

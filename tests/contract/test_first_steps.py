@@ -37,6 +37,7 @@ CONSUMER = EXAMPLES / "consume_billing.py"
 KAFKA, GATEWAY = "127.0.0.1:19092", "127.0.0.1:19093"
 """Where the README's stack serves: what --port-base promises."""
 WAIT_S = 120.0
+CANARY = "canary-7f3a"
 FOLLOWED_S = 4.0
 CREDIT_PAGE = ROOT / "producers/tokenmeter/emit/credit/README.md"
 
@@ -253,6 +254,29 @@ def test_the_one_line_that_meters_a_client_does(stack: list[str]) -> None:
         client: Any = names["client"]
         client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
         eventually("its call is an event", lambda: emitter.stats.accepted == 1, WAIT_S)
+
+
+def test_no_password_key_or_payload_is_in_a_log_or_on_a_command_line_and_nothing_is_open_to_others(
+    stack: list[str],
+) -> None:
+    folder = Path(stack[1])
+    gateway = status(stack)["gateway"]["url"]
+    for body in ({"customer_id": CANARY, "prompt": CANARY}, {"customer_id": CANARY, "model": CANARY, "provider": "p"}):
+        sent = {**body, "event_id": CANARY, "occurred_at": datetime.now(UTC).isoformat()}
+        headers = {"Authorization": f"Bearer {CANARY}"}
+        httpx.post(f"{gateway}/v1/events", json=sent, headers=headers, timeout=20, trust_env=False)
+    secrets = {CANARY, *json.loads((folder / "kafka-users.json").read_text("utf-8"))["users"].values()}
+    secrets |= {part["password"] for part in status(stack).values() if part["password"]}
+    assert len(secrets) >= 8, "six of Kafka's, two of ClickHouse"
+    logs = [path for path in (folder / "logs").rglob("*") if path.is_file()]
+    assert {"up.log", "kafka.log", "gateway.log", "meter.log"} <= {path.name for path in logs}
+    told = {str(path): path.read_text("utf-8", "replace") for path in logs} | dict(enumerate(processes_of(folder)))
+    assert len(told) > len(logs), "processes are looked at"
+    assert [(where, one) for where, text in told.items() for one in secrets if one in text] == []
+    assert str(folder / "kafka-users.json") in told[str(folder / "logs" / "up.log")], "where they are is said"
+    # Below the folder that pytest made: a file that a part has just removed is none.
+    kept = [one for one in folder.rglob("*") if one.exists()]
+    assert [one for one in kept if one.exists() and one.stat().st_mode & 0o077 and not one.is_symlink()] == []
 
 
 def commands_of(page: Path) -> Iterator[str]:

@@ -37,7 +37,7 @@ def _stores(settings: Settings) -> Iterator[tuple[dict[str, Any], tuple[str, str
     stack = LocalStack(settings, lambda line: console.print(line, highlight=False), stores_only=True)
     stack.start()
     try:
-        yield stack.client, clickhouse(settings)
+        yield stack.kafka.client, clickhouse(settings)
     finally:
         stack.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from tokenmeter.events.access import Access
 from tokenmeter.stack.places import home
+from tokenmeter.stack.private import where_passwords_are
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import Stack
 from tokenmeter.stack.status.look import look
@@ -65,4 +67,5 @@ def _shown(stack: Stack, where: str, access: Access) -> tuple[Group, bool]:
         lines.append(
             Text("all is well" if well else "not all is well: see the logs above", style="" if well else "red")
         )
+    lines.append(Text(where_passwords_are(Path(where))))
     return Group(table(stack, looks), *lines), well

@@ -56,11 +56,11 @@ def run_demo(
     sources: list[tuple[str, int | None, Callable[[], Iterable[UsageEvent]]]]
     sources = [(trace.name, lines_of(trace), partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
-    client = stack.client
+    client = stack.kafka.client
     rows = price_book(client, console)
     ours = any(isinstance(row, Account) and row.account_id == PREPAID_CUSTOMER for row in rows)
     sent, owed, leak = Sent(), Owed(rows), Leak(KafkaLogReader(client))
-    with Emitter(stack.bootstrap, client_config=client) as emitter:
+    with Emitter(stack.kafka.bootstrap, client_config=client) as emitter:
         if ours and not hurried:
             leak.begin(lambda events: send(owed.counted(events, sent), emitter, sent))
         for number in range(1, ROUNDS + 1):

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
@@ -23,6 +22,7 @@ from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.local_kafka import LocalKafka
 from tokenmeter.stack.ports import Ports
+from tokenmeter.stack.private import make_private
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names, slot_name, slots
 from tokenmeter.stack.state import PARENT, Part, Stack, write_private
@@ -73,12 +73,12 @@ class LocalStack:
         self._superset: SupersetNode | None = None
         self._settings = settings
         self._say = say
-        self._data = settings.data.absolute()
+        self._data = self.data = settings.data.absolute()
         self._logs = self._data / "logs"
         self._stack = Stack()
         self._children: dict[str, Child] = {}
         self._restarts: dict[str, int] = {}
-        self._kafka = LocalKafka(settings, self._data, self._logs)
+        self.kafka = LocalKafka(settings, self._data, self._logs)
         self.clickhouse_url = settings.clickhouse_url or ""
         self.clickhouse_password = ""
         self._boards_password = ""
@@ -86,7 +86,7 @@ class LocalStack:
     def start(self) -> None:
         """Start everything. On any failure what was started is stopped again."""
         try:
-            self._data.mkdir(parents=True, exist_ok=True)
+            make_private(self._data)
             self._lock = (self._data / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -142,26 +142,16 @@ class LocalStack:
         self._say(f"{name} ready after {time.monotonic() - began:.1f} s")
 
     def _start_kafka(self) -> None:
-        self._kafka.start(self._ports)
-        for name, node in self._kafka.nodes.items():
+        self.kafka.start(self._ports)
+        for name, node in self.kafka.nodes.items():
             assert node.child is not None
             self._children[name] = node.child
-            self._note(name, node.bootstrap, *self._kafka.login)
+            self._note(name, node.bootstrap, *self.kafka.login)
         if "kafka" not in self._stack.parts:
-            state = "running" if self._kafka.nodes else "external"
-            self._stack.parts["kafka"] = Part(state, None, self.bootstrap, *self._kafka.login)
-        self._kafka.make_topics()
+            state = "running" if self.kafka.nodes else "external"
+            self._stack.parts["kafka"] = Part(state, None, self.kafka.bootstrap, *self.kafka.login)
+        self.kafka.make_topics()
         register_schemas(self._settings.registry_url)
-
-    @property
-    def bootstrap(self) -> str:
-        """Kafka's address."""
-        return self._kafka.bootstrap
-
-    @property
-    def client(self) -> dict[str, Any]:
-        """Settings of Kafka's clients, for who may do everything."""
-        return self._kafka.client
 
     def _start_clickhouse(self) -> None:
         user = self._settings.clickhouse_user
@@ -213,7 +203,7 @@ class LocalStack:
         name = slot_name(verb, slot)
         port = self._ports.port(name)
         password = self.clickhouse_password
-        kafka = environment.of_kafka(self.bootstrap, self._kafka.access("workers"))
+        kafka = environment.of_kafka(self.kafka.bootstrap, self.kafka.access("workers"))
         env = environment.of_worker(self._settings, kafka, self.clickhouse_url, password, self._data)
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
@@ -222,7 +212,7 @@ class LocalStack:
         port = self._ports.port("gateway")
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         stored = self.clickhouse_url, self.clickhouse_password
-        kafka = environment.of_kafka(self.bootstrap, self._kafka.access("gateway"))
+        kafka = environment.of_kafka(self.kafka.bootstrap, self.kafka.access("gateway"))
         env = environment.of_gateway(self._settings, kafka, *stored)
         return self._launch("gateway", command, env, port)
 

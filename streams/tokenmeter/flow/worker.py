@@ -132,7 +132,7 @@ class Worker:
         """
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
-        self.config.work_dir.mkdir(parents=True, exist_ok=True)
+        self.config.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         stand_back(self.config.niceness)
         tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]

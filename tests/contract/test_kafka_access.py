@@ -138,8 +138,8 @@ def test_every_part_works_from_settings_alone_and_says_a_wrong_password_in_one_l
         client = connect(server.url, "writer", "secret")
         asked = "SELECT sum(events) FROM tokenmeter.usage_billing FINAL"
         eventually("all is metered and loaded", lambda: client.query(asked).result_rows == [(EVENTS_SENT + 1,)], WAIT_S)
-        for verb in ("audit", "reconcile"):
-            code, said = run([verb], **store, **kafka.settings(ADMIN))
+        for verb in ("audit", "reconcile", "topics --acls"):
+            code, said = run(verb.split(), **store, **kafka.settings(ADMIN))
             assert code == 0, said
         for verb in VERBS:
             told = {**kafka.settings("workers"), "TOKENMETER_KAFKA_PASSWORD": "wrong-canary"}

@@ -13,7 +13,7 @@ may see how far the workers' groups are, and not move them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,17 +86,28 @@ def _rule(
 
 
 def provision(client: Mapping[str, Any], passwords: Mapping[str, str]) -> None:
-    """Make the users and their rights as they are here; those of an earlier start are replaced. Raises Fatal."""
+    """Make the users and their rights as they are here; passwords of an earlier start are replaced. Raises Fatal."""
     admin = AdminClient({**client, "log_level": 2})
     kind = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
     users: list[UserScramCredentialAlteration] = []
     users += (UserScramCredentialUpsertion(user, kind, word.encode()) for user, word in passwords.items())
+    _done(admin.alter_user_scram_credentials(users).values(), "users")
+    give_rights(client)
+
+
+def give_rights(client: Mapping[str, Any]) -> int:
+    """Make every rule that is not there yet; how many there are. Raises Fatal."""
+    rules, admin = list(acls()), AdminClient({**client, "log_level": 2})
+    _done(admin.create_acls(rules, request_timeout=ADMIN_TIMEOUT_S).values(), "users' rights")
+    return len(rules)
+
+
+def _done(asked: Iterable[Any], what: str) -> None:
     try:
-        asked = [
-            *admin.alter_user_scram_credentials(users).values(),
-            *admin.create_acls(list(acls()), request_timeout=ADMIN_TIMEOUT_S).values(),
-        ]
         for one in asked:
             one.result(ADMIN_TIMEOUT_S)
     except KafkaException as error:
-        raise Fatal(f"cannot make Kafka's users and their rights: {error.args[0].str()}") from error
+        raise Fatal(
+            f"cannot make Kafka's {what}: {error.args[0].str()}",
+            hint="as a user who may, of brokers with an authorizer; tokenmeter doctor",
+        ) from error

@@ -155,6 +155,10 @@ def test_every_part_works_from_settings_alone_and_says_a_wrong_password_in_one_l
             lost = Emitter(kafka.node.bootstrap, client_config={**wrong, "log_level": 0})
             lost.emit(event(0))
             lost.flush(3)
+        with pytest.raises(Undelivered, match="TOKENMETER_KAFKA_USER"):
+            nobody = Emitter(kafka.node.bootstrap, client_config={"log_level": 0})
+            nobody.emit(event(0))
+            nobody.flush(3)
     finally:
         for child in (*children, server.child):
             child.kill()

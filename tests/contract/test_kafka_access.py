@@ -171,6 +171,9 @@ def test_a_client_without_user_or_trust_is_told_what_is_missing(kafka: Locked) -
     with pytest.raises(Misconfigured, match="certificate verify failed"):
         require_access({**servers, **Access("workers", kafka.words["workers"], tls=True).client()})
     require_access(kafka.client("workers"))
+    properties = kafka.node.properties
+    assert "CONTROLLER:SASL_PLAINTEXT" in properties.read_text("utf-8"), "whoever reaches a controller rules them all"
+    assert properties.stat().st_mode & 0o077 == 0, "it holds a password"
     require_access({"bootstrap.servers": "127.0.0.1:1"})  # away is not refused: who needs it says so
 
 

@@ -134,6 +134,11 @@ class KafkaNode:
         return {"bootstrap.servers": self.bootstrap, **(self._security.client() if self._security else {})}
 
     @property
+    def properties(self) -> Path:
+        """Its configuration, which holds the nodes' password."""
+        return self._data / "server.properties"
+
+    @property
     def node_id(self) -> int:
         """What the cluster calls it."""
         return self._seat.node_id
@@ -146,7 +151,7 @@ class KafkaNode:
     def launch(self) -> None:
         """Format the storage on first use and start the broker, without waiting for it."""
         self._data.mkdir(parents=True, exist_ok=True)
-        properties = self._data / "server.properties"
+        properties = self.properties
         replication = min(len(self._seats), REPLICATION_MAX)
         text = _PROPERTIES.format(
             node_id=self._seat.node_id,

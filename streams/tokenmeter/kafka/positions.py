@@ -34,16 +34,22 @@ def positions(client: Mapping[str, Any], group: str, places: Iterable[Place]) ->
         return {place: _position(consumer, place) for place in places}
 
 
-def wait_past(client: Mapping[str, Any], group: str, ends: Mapping[Place, int], within_s: float) -> Behind | None:
-    """Wait until ``group`` has read up to ``ends`` (each the offset after the last record that matters); the first
-    place at which it has not in time, or None."""
+def wait_past(
+    client: Mapping[str, Any],
+    group: str,
+    ends: Mapping[Place, int],
+    within_s: float,
+    look_s: float = POSITIONS_LOOK_S,
+) -> Behind | None:
+    """Wait until ``group`` has read up to ``ends`` (each the offset after the last record that matters), looking every
+    ``look_s``; the first place at which it has not in time, or None."""
     deadline = time.monotonic() + within_s
     with _asking(client, group) as consumer:
         for place, end in ends.items():
             while (at := _position(consumer, place)) < end:
                 if time.monotonic() > deadline:
                     return Behind(place, at, end)
-                time.sleep(POSITIONS_LOOK_S)
+                time.sleep(look_s)
     return None
 
 

@@ -20,13 +20,13 @@ from bench.watch_injected import injected
 from bench.watch_labelled import labelled
 from support.topic_log import TopicLog
 from support.watched import billing
-from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.feed_billing import FEED
 from tokenmeter.flow.watch.processor import WatchProcessor
 from tokenmeter.flow.watch.settings import Sensitivity
+from tokenmeter.kafka.batch import RecordBatch, Run
 
 LABELLED_SCORE_MIN, LABELLED_EPISODES_MAX = 58, 20
 COST_MS_MAX, MEMORY_MB_MAX = 25, 500

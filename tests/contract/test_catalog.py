@@ -20,8 +20,8 @@ from support.catalog_rows import price
 from tokenmeter.events.catalog import CatalogRow, row_of
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fenced
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.rate.catalog import CatalogRates
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack import cli
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.prices import writer as writing
@@ -232,7 +232,7 @@ def csv_of(folder: Path) -> Path:
 
 def test_a_broker_that_is_away_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENMETER_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    monkeypatch.setattr("tokenmeter.flow.logreader.STALL_S", 1.0)
+    monkeypatch.setattr("tokenmeter.kafka.logreader.STALL_S", 1.0)
     code, said = command.run("prices", "list")
     assert (code, "Kafka at 127.0.0.1:1" in said, "(next: tokenmeter status)" in said) == (1, True, True), said
 

@@ -110,7 +110,7 @@ def test_three_brokers_are_all_that_the_other_file_says() -> None:
     assert given["KAFKA_BOOTSTRAP"] == ",".join(f"{name}:9092" for name in brokers)
     assert (given["KAFKA_COPIES"], given["KAFKA_MIN_ISR"]) == ("3", "2")
     for name in brokers:
-        assert services[name]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{name}:9092"
+        assert services[name]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == f"CLIENTS://{name}:9092"
         assert services[name]["volumes"] == [f"{name}:/var/lib/kafka/data"]
     assert len({one["environment"]["CLUSTER_ID"] for name, one in services.items() if name in brokers}) == 1
 

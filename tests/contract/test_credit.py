@@ -26,7 +26,7 @@ from tokenmeter.emit.gateway import GatewayConfig, make_app, run
 from tokenmeter.events.contract import LEDGER
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import EntryKind, LedgerEntry
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.cli import app
 from tokenmeter.stack.credit.book import Booked, NotBooked, book
 from tokenmeter.stack.credit.desk import desk_of

@@ -33,9 +33,11 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 EXAMPLES = Path(__file__).parent / "examples"
 PYTHON, CURL = EXAMPLES / "first_event.py", EXAMPLES / "first_event.sh"
+CONSUMER = EXAMPLES / "consume_billing.py"
 KAFKA, GATEWAY = "127.0.0.1:19092", "127.0.0.1:19093"
 """Where the README's stack serves: what --port-base promises."""
 WAIT_S = 120.0
+CANARY = "canary-7f3a"
 FOLLOWED_S = 4.0
 CREDIT_PAGE = ROOT / "producers/tokenmeter/emit/credit/README.md"
 
@@ -49,7 +51,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     try:
         assert code == 0, said
         assert "ClickHouse ready after" in said, "it tells how far it is"
-        yield where
+        with pytest.MonkeyPatch.context() as here:
+            here.setenv("TOKENMETER_DATA", str(folder))  # a reader of the README stands where .tokenmeter is
+            yield where
     finally:
         assert run(["down", *where])[0] == 0
     assert processes_of(folder) == []
@@ -97,6 +101,10 @@ def test_a_newcomer_sends_an_event_by_sdk_and_by_curl_sees_it_on_the_board_and_a
         return total["calls"], total["input_tokens"], total["output_tokens"]
 
     eventually("usage has both", lambda: used() == (2, 240, 16), WAIT_S)
+    consumed = subprocess.run(
+        [sys.executable, CONSUMER, parts["kafka"]["url"]], capture_output=True, text=True, timeout=WAIT_S
+    )
+    assert consumed.returncode == 0 and "'acme': 256" in consumed.stdout, consumed
     # What the board "Market" asks, as Superset's own user.
     reader = connect(*(parts["clickhouse_boards"][name] for name in ("url", "user", "password")), database="boards")
     asked = "SELECT sum(input_tokens) FROM boards.market WHERE model = 'openai/gpt-4o'"
@@ -156,7 +164,7 @@ def not_well(where: list[str]) -> set[str]:
 def test_doctor_finds_nothing_wrong_with_it_and_what_is_made_wrong(stack: list[str]) -> None:
     code, said = run(["doctor", *stack])
     assert code == 0, said
-    for what in ("kafka topics: ", "kafka transactions: ", "kafka acls: off", "clocks: ", "migrations applied"):
+    for what in ("kafka topics: ", "kafka transactions: ", "kafka acls: on", "clocks: ", "migrations applied"):
         assert what in said
     code, said = run(["doctor", "--json", *stack], TOKENMETER_PAGE_SECOND="3", TOKENMETER_KAFKA_BOOTSTRAP="127.0.0.1:1")
     wrong = {one["what"]: one["mend"] for one in json.loads(said)["findings"] if one["ok"] is False}
@@ -246,6 +254,29 @@ def test_the_one_line_that_meters_a_client_does(stack: list[str]) -> None:
         client: Any = names["client"]
         client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
         eventually("its call is an event", lambda: emitter.stats.accepted == 1, WAIT_S)
+
+
+def test_no_password_key_or_payload_is_in_a_log_or_on_a_command_line_and_nothing_is_open_to_others(
+    stack: list[str],
+) -> None:
+    folder = Path(stack[1])
+    gateway = status(stack)["gateway"]["url"]
+    for body in ({"customer_id": CANARY, "prompt": CANARY}, {"customer_id": CANARY, "model": CANARY, "provider": "p"}):
+        sent = {**body, "event_id": CANARY, "occurred_at": datetime.now(UTC).isoformat()}
+        headers = {"Authorization": f"Bearer {CANARY}"}
+        httpx.post(f"{gateway}/v1/events", json=sent, headers=headers, timeout=20, trust_env=False)
+    secrets = {CANARY, *json.loads((folder / "kafka-users.json").read_text("utf-8"))["users"].values()}
+    secrets |= {part["password"] for part in status(stack).values() if part["password"]}
+    assert len(secrets) >= 8, "six of Kafka's, two of ClickHouse"
+    logs = [path for path in (folder / "logs").rglob("*") if path.is_file()]
+    assert {"up.log", "kafka.log", "gateway.log", "meter.log"} <= {path.name for path in logs}
+    told = {str(path): path.read_text("utf-8", "replace") for path in logs} | dict(enumerate(processes_of(folder)))
+    assert len(told) > len(logs), "processes are looked at"
+    assert [(where, one) for where, text in told.items() for one in secrets if one in text] == []
+    assert str(folder / "kafka-users.json") in told[str(folder / "logs" / "up.log")], "where they are is said"
+    # Below the folder that pytest made: a file that a part has just removed is none.
+    kept = [one for one in folder.rglob("*") if one.exists()]
+    assert [one for one in kept if one.exists() and one.stat().st_mode & 0o077 and not one.is_symlink()] == []
 
 
 def commands_of(page: Path) -> Iterator[str]:

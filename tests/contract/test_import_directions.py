@@ -9,10 +9,11 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = {
     "events": set(),
     "emit": {"events"},
-    "flow": {"events"},
+    "kafka": {"events"},
+    "flow": {"events", "kafka"},
     "store": {"events"},
     "boards": {"store"},
-    "stack": {"events", "emit", "flow", "store", "boards"},
+    "stack": {"events", "emit", "kafka", "flow", "store", "boards"},
 }
 FOLDERS = ("schemas", "producers", "streams", "sql", "dashboards", "compose")
 AUDIT_NEVER = "flow"
@@ -57,3 +58,28 @@ def test_the_audit_shares_no_code_with_the_meter() -> None:
 
 def test_the_check_sees_a_hidden_import() -> None:
     assert forbidden("emit", "x.py", "def f():\n    from tokenmeter.flow.page import PageBounds\n") == {"flow"}
+
+
+CLIENTS_OWN = {
+    "compose/tokenmeter/stack/places.py",
+    "compose/tokenmeter/stack/local_kafka.py",
+    "compose/tokenmeter/stack/kafka.py",
+    "compose/tokenmeter/stack/kafka_cluster.py",
+    "compose/tokenmeter/stack/status/look.py",
+    "streams/tokenmeter/flow/worker.py",
+    "producers/tokenmeter/emit/client.py",
+    "producers/tokenmeter/emit/credit/cache.py",
+    "producers/tokenmeter/emit/gateway/ring.py",
+}
+"""Where a client's address and its way in come together; everybody else is handed both."""
+
+
+def test_whoever_names_a_broker_says_how_to_get_in() -> None:
+    """A client made of an address alone is refused where Kafka asks for a password."""
+    named = {
+        str(path.relative_to(ROOT))
+        for folder in FOLDERS
+        for path in (ROOT / folder / "tokenmeter").rglob("*.py")
+        if '"bootstrap.servers":' in path.read_text()
+    }
+    assert named == CLIENTS_OWN

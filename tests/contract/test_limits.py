@@ -1,7 +1,7 @@
 """streams/tokenmeter/flow/LIMITS.md states every limit of the workers, and says what the code says.
 
-A limit is a module's constant whose name ends in one of ENDINGS or holds MAX or MIN; flow and store are read, for the
-loader needs both.
+A limit is a module's constant whose name ends in one of ENDINGS or holds MAX or MIN; flow, kafka and store are
+read, for the loader needs all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "streams/tokenmeter/flow/LIMITS.md"
-PACKAGES = {"flow": ROOT / "streams/tokenmeter/flow", "store": ROOT / "sql/tokenmeter/store"}
+PACKAGES = {
+    "flow": ROOT / "streams/tokenmeter/flow",
+    "kafka": ROOT / "streams/tokenmeter/kafka",
+    "store": ROOT / "sql/tokenmeter/store",
+}
 ENDINGS = {"S", "MS", "SECONDS", "MINUTES", "THREADS", "EVENTS", "ALLOCATIONS"}
 UNITS = {"MB": 1 << 20, "KB": 1 << 10, "GB": 1 << 30}
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<value>[\d ._]+?) ?(?P<unit>[A-Za-zµ%]*) \| `(?P<file>[\w/]+\.py)` \|")

@@ -17,10 +17,10 @@ from support.market_rows import insert
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
-from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_totals import touched
 from tokenmeter.flow.page import PageBounds
+from tokenmeter.kafka.batch import RecordBatch, Run
 from tokenmeter.stack.backtest.history import from_clickhouse
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import digests

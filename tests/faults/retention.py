@@ -23,7 +23,7 @@ from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES
 from tokenmeter.flow import load_app, meter_app
 from tokenmeter.flow.load import TABLES
-from tokenmeter.flow.losses import lost_offsets
+from tokenmeter.kafka.losses import lost_offsets
 from tokenmeter.stack.rebuild import LOADED, Rebuild
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import created, drop_derived, tables

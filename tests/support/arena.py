@@ -20,7 +20,7 @@ from support.traffic import Traffic
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import BILLING, EVENTS
 from tokenmeter.flow import load_app, meter_app
-from tokenmeter.stack.kafka import KafkaCluster
+from tokenmeter.stack.kafka_cluster import KafkaCluster
 from tokenmeter.stack.topics import ensure_topics
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate

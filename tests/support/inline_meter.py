@@ -11,10 +11,10 @@ from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow import steps
 from tokenmeter.flow.driver import KafkaDriver, run
 from tokenmeter.flow.journal import Journal
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.meter import Meter
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.flow.page import PageBounds
+from tokenmeter.kafka.logreader import KafkaLogReader
 
 Contents = dict[tuple[int, int], tuple[int, int]]
 """Identity: (payload digest, append time)."""

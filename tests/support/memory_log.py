@@ -11,8 +11,8 @@ from typing import Any
 
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow import steps
-from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.kafka.batch import RecordBatch, Run
 
 TOPIC = "usage.events"
 

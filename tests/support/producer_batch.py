@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from tokenmeter.flow.packed import PackedValues, pack
+from tokenmeter.kafka.packed import PackedValues, pack
 
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value, headers."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.page import Outgoing
+from tokenmeter.kafka.batch import RecordBatch, Run
 
 BATCH_RECORDS = 50
 

@@ -11,10 +11,10 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.varint import varint
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.block import SYNC, _as_text, format_of, header
 from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.meter import Meter
+from tokenmeter.kafka.batch import RecordBatch
 
 
 class SkipBad(Meter):

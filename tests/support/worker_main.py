@@ -30,14 +30,14 @@ from tokenmeter.events.contract import EVENTS, rehearse
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow import ledger_app, load_app, meter_app, steps, watch_app
 from tokenmeter.flow import worker as worker_module
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.dedup import HORIZON_MINUTES
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.load import Insert, Loader
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Demand, PageLimits, Processor
 from tokenmeter.flow.worker import POLL_INTERVAL_S, Worker, WorkerConfig
+from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 

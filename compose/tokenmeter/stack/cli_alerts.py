@@ -17,7 +17,7 @@ import typer
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.alerts.chart import chart
 from tokenmeter.stack.alerts.forward import forward, group_of
 from tokenmeter.stack.alerts.history import day_of

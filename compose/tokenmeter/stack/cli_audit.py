@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.stack.audit.noted import note
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import make_console
@@ -55,7 +55,7 @@ def audit(
     field that differs is named, e.g. the charge of billing line 3.
     """
     settings = load(data=data)
-    client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
+    client = kafka(settings)
     url, user, password = (None, "", "") if no_clickhouse else clickhouse(settings)
     sources = AuditSources(client, url, user, password, settings.dedup_horizon_minutes * 60_000)
     with _progress() as progress:

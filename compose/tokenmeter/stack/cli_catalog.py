@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow.logreader import KafkaLogReader
-from tokenmeter.stack.places import bootstrap
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.stack.places import kafka
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.changes import Changes, named
 from tokenmeter.stack.prices.proposed import Proposed
@@ -46,7 +46,7 @@ TokensOption = Annotated[
 
 def client(data: Path | None) -> dict[str, Any]:
     """Settings of Kafka's clients."""
-    return {"bootstrap.servers": bootstrap(load(data=data)), "log_level": 2}
+    return kafka(load(data=data))
 
 
 def catalog(data: Path | None) -> Catalog:

@@ -13,7 +13,7 @@ import typer
 
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.ledger import AccountState, EntryKind
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.cli_catalog import DataOption, answering, client, print_table, say
 from tokenmeter.stack.credit import shown
 from tokenmeter.stack.credit.book import book

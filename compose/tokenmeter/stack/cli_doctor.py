@@ -20,8 +20,9 @@ from tokenmeter.stack.doctor.clickhouse import boards_user, clickhouse, topics
 from tokenmeter.stack.doctor.finding import Check, Finding, failed, is_well
 from tokenmeter.stack.doctor.kafka import is_there, kafka
 from tokenmeter.stack.doctor.superset import superset
-from tokenmeter.stack.places import bootstrap, part
 from tokenmeter.stack.places import clickhouse as place_of_clickhouse
+from tokenmeter.stack.places import kafka as place_of_kafka
+from tokenmeter.stack.places import part
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.status.ask import ask_all
@@ -53,13 +54,13 @@ def examine(settings: Settings, environment: Mapping[str, str]) -> list[Finding]
     """All checks side by side; one that does not come to its end is a finding."""
 
     def check_kafka() -> list[Finding]:
-        return kafka({"bootstrap.servers": bootstrap(settings)}, settings.partitions, settings.replication)
+        return kafka(place_of_kafka(settings), settings.partitions, settings.replication)
 
     def check_clickhouse() -> list[Finding]:
         return clickhouse(connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S))
 
     def check_rows() -> list[Finding]:
-        client = {"bootstrap.servers": bootstrap(settings)}
+        client = place_of_kafka(settings)
         if not is_there(client):
             return []  # it is said of Kafka already
         return topics(connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S), topic_ids(client, TOPICS))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from tokenmeter.emit.credit import fail_modes
 from tokenmeter.emit.credit.orders import Desk
 from tokenmeter.emit.gateway import GatewayConfig, run
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -41,17 +42,18 @@ def gateway(
     keys = keys_of(settings.gateway_keys, "TOKENMETER_GATEWAY_KEYS")
     admin_keys = keys_of(settings.gateway_admin_keys, "TOKENMETER_GATEWAY_ADMIN_KEYS")
     fail = fail_modes(settings.gateway_credit_fail) if settings.gateway_credit else None
-    kafka = bootstrap(settings)
-    store = _store(settings, kafka)
+    client = kafka(settings, "gateway")
+    store = _store(settings, client)
     run(
         GatewayConfig(
-            kafka,
+            client["bootstrap.servers"],
             host,
             port,
             keys,
+            client=client,
             credit=fail,
             admin_keys=admin_keys,
-            desk=_desk(kafka),
+            desk=_desk(client),
             usage_of=store.usage_of if store is not None else None,
             existing=store.existing if store is not None else None,
             stale=settings.gateway_keys_stale,
@@ -59,23 +61,23 @@ def gateway(
     )
 
 
-def _desk(kafka: str) -> Desk | None:
+def _desk(client: Mapping[str, Any]) -> Desk | None:
     """None: the packages that read topics in columns are not installed, which [gateway] alone does not bring."""
     try:
         from tokenmeter.stack.credit.desk import desk_of
     except ModuleNotFoundError as missing:
         _require_foreign(missing)
         return None
-    return desk_of({"bootstrap.servers": kafka})
+    return desk_of(client)
 
 
-def _store(settings: Settings, kafka: str) -> GatewayStore | None:
+def _store(settings: Settings, client: Mapping[str, Any]) -> GatewayStore | None:
     """None: no ClickHouse is set, or its client is not installed."""
     try:
         from tokenmeter.stack.gateway_store import GatewayStore
         from tokenmeter.stack.pages_read import pages_read
 
-        return GatewayStore(*clickhouse(settings), partial(pages_read, {"bootstrap.servers": kafka}))
+        return GatewayStore(*clickhouse(settings), partial(pages_read, client))
     except ModuleNotFoundError as missing:
         _require_foreign(missing)
     except Misconfigured:

@@ -10,7 +10,7 @@ import typer
 from tokenmeter.flow import ledger_app
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import PortOption
 
@@ -24,14 +24,16 @@ def ledger(
 ) -> None:
     """Run a ledger: ledger.entries into balances (account.state) and alerts."""
     settings = load(data=data)
+    client = kafka(settings, "workers")
     worker = WorkerConfig(
         ledger_app.APP_ID,
-        bootstrap(settings),
+        client["bootstrap.servers"],
         ledger_app.TOPICS,
         settings.data / "ledger",
         web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"ledger-{slot}",
+        client=client,
         limits=PageLimits(
             settings.page_seconds,
             min(ledger_app.PAGE_MIN_SECONDS, settings.page_min_seconds),

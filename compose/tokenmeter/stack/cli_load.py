@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenmeter.flow import load_app
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, PortOption, SlotOption
 
@@ -15,14 +15,16 @@ EXAMPLES = "Example: tokenmeter load --slot 1"
 def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOption = None) -> None:
     """Run a loader: every topic into ClickHouse."""
     settings = load(data=data)
+    client = kafka(settings, "workers")
     worker = WorkerConfig(
         load_app.APP_ID,
-        bootstrap(settings),
+        client["bootstrap.servers"],
         load_app.TOPICS,
         settings.data / "load",
         web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"load-{slot}",
+        client=client,
         limits=PageLimits(seconds=load_app.PAGE_SECONDS, events=load_app.PAGE_EVENTS),
     )
     load_app.run(load_app.LoadConfig(worker, *clickhouse(settings)))

@@ -7,7 +7,7 @@ from tokenmeter.flow import meter_app
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.worker import WorkerConfig
-from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, PortOption, SlotOption
 
@@ -17,14 +17,16 @@ EXAMPLES = "Example: tokenmeter meter --slot 1"
 def meter(port: PortOption = 6066, slot: SlotOption = None, data: DataOption = None) -> None:
     """Run a meter: usage.events into billing and market lines."""
     settings = load(data=data)
+    client = kafka(settings, "workers")
     worker = WorkerConfig(
         meter_app.APP_ID,
-        bootstrap(settings),
+        client["bootstrap.servers"],
         (EVENTS,),
         settings.data / "meter",
         web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"meter-{slot}",
+        client=client,
         limits=PageLimits(settings.page_seconds, settings.page_min_seconds, events=settings.page_events),
     )
     rules = MeterRules(settings.dedup_horizon_minutes * 60_000, settings.quarantine_ratio_max)

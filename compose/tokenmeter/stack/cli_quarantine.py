@@ -18,7 +18,7 @@ from rich.text import Text
 
 from tokenmeter.events.contract import EVENTS, RELEASED
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.quarantine.ledger import ledger, read
 from tokenmeter.stack.quarantine.partial import read_partially
@@ -51,7 +51,7 @@ def position_of(text: str) -> Position:
 
 
 def _kafka(data: Path | None) -> dict[str, Any]:
-    return {"bootstrap.servers": bootstrap(load(data=data)), "log_level": 2}
+    return kafka(load(data=data))
 
 
 def _print_json(document: Any) -> None:

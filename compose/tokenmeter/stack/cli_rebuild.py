@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -13,8 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.stack.environment import of_kafka
 from tokenmeter.stack.local import LocalStack
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.rebuild import SESSION_EXPIRY_S, Rebuild, loader_process
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.state import Stack
@@ -23,10 +24,10 @@ from tokenmeter.store.client import connect
 
 
 @contextmanager
-def _stores(settings: Settings) -> Iterator[tuple[str, tuple[str, str, str]]]:
+def _stores(settings: Settings) -> Iterator[tuple[dict[str, Any], tuple[str, str, str]]]:
     """Kafka and ClickHouse as set; or those of the data directory, started for this without workers."""
     if settings.kafka_bootstrap is not None and settings.clickhouse_url is not None:
-        yield settings.kafka_bootstrap, clickhouse(settings)
+        yield kafka(settings), clickhouse(settings)
         return
     parent = Stack.load(settings.data).parts.get("tokenmeter")
     if parent is not None and parent.pid is not None:
@@ -36,7 +37,7 @@ def _stores(settings: Settings) -> Iterator[tuple[str, tuple[str, str, str]]]:
     stack = LocalStack(settings, lambda line: console.print(line, highlight=False), stores_only=True)
     stack.start()
     try:
-        yield bootstrap(settings), clickhouse(settings)
+        yield stack.kafka.client, clickhouse(settings)
     finally:
         stack.stop()
 
@@ -50,10 +51,9 @@ def rebuild(
 ) -> None:
     """Drop ClickHouse's loaded tables and views and load them again from Kafka. Stop every loader first."""
     settings = load(data=data)
-    with _stores(settings) as (kafka, store):
-        work = Rebuild(
-            {"bootstrap.servers": kafka, "log_level": 2}, connect(*store), loader_process(kafka, store, settings.data)
-        )
+    with _stores(settings) as (client, store):
+        told = of_kafka(client["bootstrap.servers"], settings.kafka_access())
+        work = Rebuild(client, connect(*store), loader_process(told, store, settings.data))
         work.require_no_loader(SESSION_EXPIRY_S)
         gone = work.gone()
         for one in gone:

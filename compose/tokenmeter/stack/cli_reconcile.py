@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.reconcile import Report, Sources, run
 from tokenmeter.stack.reconcile.metrics import write_textfile
 from tokenmeter.stack.settings import load
@@ -43,9 +43,7 @@ def reconcile(
 ) -> None:
     """Compare each page's lines with the raw events, each once; show what was metered again; exit 1 if any is left."""
     settings = load(data=data)
-    sources = Sources(
-        {"bootstrap.servers": bootstrap(settings), "log_level": 2}, connect(*clickhouse(settings)), wait_s
-    )
+    sources = Sources(kafka(settings), connect(*clickhouse(settings)), wait_s)
     console = make_console(stderr=as_json)
     with console.status("reconciling") as status:
 

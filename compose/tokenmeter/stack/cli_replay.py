@@ -17,7 +17,7 @@ from tokenmeter.emit.traces import lines_of, read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.accept import EARLY_MAX_US, LATE_MAX_US
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, bar, say
 from tokenmeter.stack.utc import utc
@@ -43,7 +43,7 @@ def replay(
     now = datetime.now(UTC)
     begin = utc(start) if start else yesterday(now)
     factor = _speed(speed)
-    kafka = bootstrap(load(data=data))
+    client = kafka(load(data=data))
     bad: list[Misconfigured] = []
     refused: Counter[str] = Counter()
     sent = Sent()
@@ -52,7 +52,7 @@ def replay(
     for trace in () if anyway else traces:
         _require_accepted(trace, read_(trace), now)
     bad.clear()
-    with Emitter(kafka) as emitter:
+    with Emitter(client["bootstrap.servers"], client_config=client) as emitter:
         for trace, count in zip(traces, counts, strict=True):
             with bar(trace.name, count) as advance:
                 send(_counted(read_(trace), now, refused), emitter, sent, factor, advance)

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.reconcile.pages import END, Filter
 from tokenmeter.stack.rerate import Options, Report, rerate
 from tokenmeter.stack.rerate.report import texts, totals, write_csv
@@ -50,7 +50,7 @@ def rerate_usage(
     """Show what calls would be charged by today's catalog against what they were; exit 1 if any is left to book."""
     settings = load(data=data)
     only = Filter(_hour(since), END if until is None else _utc(until), tuple(model or ()), tuple(customer or ()))
-    client = {"bootstrap.servers": bootstrap(settings), "log_level": 2}
+    client = kafka(settings)
     options = Options(client, connect(*clickhouse(settings)), only, as_known_at, apply, wait_s)
     console = make_console(stderr=as_json)
     with console.status("re-rating") as status:

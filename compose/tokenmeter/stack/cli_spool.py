@@ -16,7 +16,7 @@ from rich.text import Text
 from tokenmeter.emit.emitter import Emitter
 from tokenmeter.emit.spool import summary
 from tokenmeter.events.errors import Undelivered
-from tokenmeter.stack.places import bootstrap
+from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import bar, console
 
@@ -55,7 +55,8 @@ def drain(
 ) -> None:
     """Send all that waits in a spool, in order. Exit 0 only when it is empty; what is left stays in it."""
     total = sum(one.events for one in summary(spool))
-    emitter = Emitter(bootstrap(load(data=data)), spool=spool)
+    client = kafka(load(data=data))
+    emitter = Emitter(client["bootstrap.servers"], spool=spool, client_config=client)
     try:
         with bar("draining", total) as advance:
             _until_empty(emitter, total, advance, patience)

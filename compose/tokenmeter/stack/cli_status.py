@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from tokenmeter.events.access import Access
 from tokenmeter.stack.places import home
+from tokenmeter.stack.private import where_passwords_are
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import Stack
 from tokenmeter.stack.status.look import look
@@ -32,29 +35,30 @@ def status(
 
     A demo that runs is found too, unless --data names another directory.
     """
-    where = home(load(data=data))
+    settings = load(data=data)
+    where, access = home(settings), settings.kafka_access()
     if watch:
         with Live(console=console, auto_refresh=False, screen=False) as live:
             while True:
-                live.update(_shown(Stack.load(where), str(where))[0], refresh=True)
+                live.update(_shown(Stack.load(where), str(where), access)[0], refresh=True)
                 time.sleep(WATCH_S)
     stack = Stack.load(where)
     if as_json:
-        looks = look(stack)
+        looks = look(stack, access=access)
         sys.stdout.write(json.dumps(as_dict(stack, looks), indent=2) + "\n")
         well = is_well(stack, looks)
     elif not stack.parts:
         say("nothing has run here yet (next: tokenmeter up)")
         well = True
     else:
-        shown, well = _shown(stack, str(where))
+        shown, well = _shown(stack, str(where), access)
         console.print(shown)
     if not well and stack.runs:
         raise typer.Exit(1)
 
 
-def _shown(stack: Stack, where: str) -> tuple[Group, bool]:
-    looks = look(stack)
+def _shown(stack: Stack, where: str, access: Access) -> tuple[Group, bool]:
+    looks = look(stack, access=access)
     lines = [Text(text, style="red" if bad else "") for text, bad in sentences(looks)]
     well = is_well(stack, looks)
     if not stack.runs:
@@ -63,4 +67,5 @@ def _shown(stack: Stack, where: str) -> tuple[Group, bool]:
         lines.append(
             Text("all is well" if well else "not all is well: see the logs above", style="" if well else "red")
         )
+    lines.append(Text(where_passwords_are(Path(where))))
     return Group(table(stack, looks), *lines), well

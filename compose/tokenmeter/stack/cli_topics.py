@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from tokenmeter.stack.places import bootstrap
+from typing import Annotated
+
+import typer
+
+from tokenmeter.stack.places import kafka
+from tokenmeter.stack.roles import give_rights
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, say
 from tokenmeter.stack.topics import ensure_topics, register_schemas
 
-EXAMPLES = "Example: tokenmeter topics"
+EXAMPLES = "Examples: tokenmeter topics · tokenmeter topics --acls"
 
 
-def topics(data: DataOption = None) -> None:
+def topics(
+    data: DataOption = None,
+    rights: Annotated[
+        bool, typer.Option("--acls", help="also give the users workers, gateway, producer and reader their rights")
+    ] = False,
+) -> None:
     """Create the topics that are missing and verify the others."""
     settings = load(data=data)
-    created = ensure_topics({"bootstrap.servers": bootstrap(settings)}, settings.partitions, settings.replication)
+    client = kafka(settings)
+    created = ensure_topics(client, settings.partitions, settings.replication)
     schemas = register_schemas(settings.registry_url)
     say(f"created: {', '.join(created) or 'nothing'}; every topic is as it must be")
+    if rights:
+        say(f"{give_rights(client)} rules say what each user may do")
     if settings.registry_url is not None:
         say(f"the registry holds {schemas} schemas under the ids that tokenmeter writes")

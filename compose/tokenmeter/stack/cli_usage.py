@@ -18,7 +18,7 @@ from rich.text import Text
 
 from tokenmeter.events.errors import Fatal, TokenmeterError, Transient
 from tokenmeter.stack.pages_read import pages_read
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.settings import Settings, load
 from tokenmeter.stack.terminal import make_console
@@ -72,7 +72,7 @@ def show_usage(
 def _pages_read(settings: Settings) -> PagesRead | None:
     """None when there is no Kafka to ask: the answer is then complete up to the newest page."""
     try:
-        return pages_read({"bootstrap.servers": bootstrap(settings)})
+        return pages_read(kafka(settings))
     except (Transient, TokenmeterError):
         return None
 

@@ -18,7 +18,7 @@ from tokenmeter.stack.alerts.source import since
 from tokenmeter.stack.backtest.history import from_clickhouse, from_csv
 from tokenmeter.stack.backtest.told import SHOWN_MAX, table, told
 from tokenmeter.stack.cli_catalog import DataOption, say
-from tokenmeter.stack.places import bootstrap, clickhouse
+from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import PortOption, console
 from tokenmeter.store.client import connect
@@ -40,14 +40,16 @@ def watch(
     if context.invoked_subcommand is not None:
         return
     settings = load(data=data, watch_sensitivity=sensitivity)
+    client = kafka(settings, "workers")
     worker = WorkerConfig(
         watch_app.APP_ID,
-        bootstrap(settings),
+        client["bootstrap.servers"],
         watch_app.TOPICS,
         settings.data / "watch",
         web_host=settings.worker_host,
         web_port=port,
         instance_id=slot and f"watch-{slot}",
+        client=client,
         stall_seconds=watch_app.STALL_SECONDS,
         limits=PageLimits(
             settings.page_seconds,

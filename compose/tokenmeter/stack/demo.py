@@ -18,7 +18,7 @@ from tokenmeter.emit.traces import lines_of, read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog import Account, CatalogRow
 from tokenmeter.events.rating import amount
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack import ledger_proof
 from tokenmeter.stack.demo_credit import use_up
 from tokenmeter.stack.demo_leak import Leak
@@ -56,11 +56,11 @@ def run_demo(
     sources: list[tuple[str, int | None, Callable[[], Iterable[UsageEvent]]]]
     sources = [(trace.name, lines_of(trace), partial(read, trace, start)) for trace in traces]
     generate = partial(generated, calls, start, GENERATED_PERIOD)
-    client = {"bootstrap.servers": stack.bootstrap}
+    client = stack.kafka.client
     rows = price_book(client, console)
     ours = any(isinstance(row, Account) and row.account_id == PREPAID_CUSTOMER for row in rows)
     sent, owed, leak = Sent(), Owed(rows), Leak(KafkaLogReader(client))
-    with Emitter(stack.bootstrap) as emitter:
+    with Emitter(stack.kafka.bootstrap, client_config=client) as emitter:
         if ours and not hurried:
             leak.begin(lambda events: send(owed.counted(events, sent), emitter, sent))
         for number in range(1, ROUNDS + 1):
@@ -73,7 +73,7 @@ def run_demo(
             def send_one(event: UsageEvent) -> None:
                 send(owed.counted([event], sent), emitter, sent)
 
-            refused = use_up(stack.bootstrap, client, send_one, console, stack.watch)
+            refused = use_up(client, send_one, console, stack.watch)
     console.print("waiting until the last event is metered and stored ...", highlight=False)
     clickhouse = connect(stack.clickhouse_url, settings.clickhouse_user, stack.clickhouse_password)
     proof = settle(sent, owed.amounts, client, clickhouse, stack.watch)

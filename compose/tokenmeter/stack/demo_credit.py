@@ -19,7 +19,7 @@ from tokenmeter.emit.credit import CreditCache
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.ledger import EntryKind
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.credit.book import book
 from tokenmeter.stack.credit.make import entry
 from tokenmeter.stack.credit.read import alerts_since
@@ -54,7 +54,6 @@ def call(number: int) -> UsageEvent:
 
 
 def use_up(
-    bootstrap: str,
     client: Mapping[str, Any],
     send: Callable[[UsageEvent], None],
     console: Console,
@@ -74,7 +73,7 @@ def use_up(
     )
     book(client, grant, BOOK_WAIT_S)
     console.print(f"credit: {PREPAID_CUSTOMER} gets {GRANT_USD} USD and calls {MODEL}", highlight=False)
-    with CreditCache(bootstrap) as cache:
+    with CreditCache(client["bootstrap.servers"], client=client) as cache:
         deadline = time.monotonic() + CATCH_UP_S
         while not cache.ready and time.monotonic() < deadline:
             time.sleep(CALL_EVERY_S)

@@ -18,7 +18,7 @@ from rich.console import Console
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.ledger import Alert
-from tokenmeter.flow.logreader import LogReader
+from tokenmeter.kafka.logreader import LogReader
 from tokenmeter.stack.credit.read import alerts_since
 
 CUSTOMER = "cus_leaked"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from tokenmeter.events.errors import Fatal
+from tokenmeter.stack.private import make_private
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import PARENT, Stack
 
@@ -21,6 +22,7 @@ ATTENDED = "running; Ctrl-C"
 def start(settings: Settings, say: Callable[[str], None]) -> None:
     """Start it and return once every part answers. Raises Fatal with the end of its log when it ends instead."""
     log = settings.data.absolute() / "logs" / "up.log"
+    make_private(settings.data.absolute())
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tokenmeter.stack.cli", "up", "--data", str(settings.data.absolute())]
     command += [] if settings.boards else ["--no-boards"]

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tokenmeter.events.access import PREFIX, Access
 from tokenmeter.stack.settings import Settings
 
 
-def of_worker(settings: Settings, bootstrap: str, clickhouse_url: str, password: str, data: Path) -> dict[str, str]:
-    """Variables of a meter, loader, ledger or watch."""
+def of_kafka(bootstrap: str, access: Access) -> dict[str, str]:
+    """Variables of whoever is a client of Kafka."""
+    told = {
+        "BOOTSTRAP": bootstrap,
+        "USER": access.user,
+        "PASSWORD": access.password,
+        "SASL_MECHANISM": access.mechanism,
+        "TLS": str(access.tls),
+        "CA": access.ca,
+    }
+    return {f"{PREFIX}{name}": value for name, value in told.items() if value}
+
+
+def of_worker(
+    settings: Settings, kafka: dict[str, str], clickhouse_url: str, password: str, data: Path
+) -> dict[str, str]:
+    """Variables of a meter, loader, ledger or watch. ``kafka``: see of_kafka."""
     return {
-        "TOKENMETER_KAFKA_BOOTSTRAP": bootstrap,
+        **kafka,
         "TOKENMETER_CLICKHOUSE_URL": clickhouse_url,
         "TOKENMETER_CLICKHOUSE_USER": settings.clickhouse_user,
         "TOKENMETER_CLICKHOUSE_PASSWORD": password,
@@ -24,9 +40,9 @@ def of_worker(settings: Settings, bootstrap: str, clickhouse_url: str, password:
     }
 
 
-def of_gateway(settings: Settings, bootstrap: str, clickhouse_url: str, password: str) -> dict[str, str]:
+def of_gateway(settings: Settings, kafka: dict[str, str], clickhouse_url: str, password: str) -> dict[str, str]:
     """Variables of the HTTP gateway."""
-    env = {"TOKENMETER_KAFKA_BOOTSTRAP": bootstrap}
+    env = dict(kafka)
     env["TOKENMETER_CLICKHOUSE_URL"] = clickhouse_url
     env["TOKENMETER_CLICKHOUSE_USER"] = settings.clickhouse_user
     env["TOKENMETER_CLICKHOUSE_PASSWORD"] = password

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import socket
 import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.errors import Fatal
 from tokenmeter.stack.children import STOP_TIMEOUT_S, Child
 from tokenmeter.stack.jvm import archive, java
+from tokenmeter.stack.kafka_auth import Security
+from tokenmeter.stack.state import write_private_text
 
 HEAP_MB = 768
 """Of a single node; several share the machine, and have a third less each."""
 START_TIMEOUT_S = 60.0
 ARCHIVE_TIMEOUT_S = 180.0
 """A node that stops writes the archive of its classes within this time."""
-SEATS = "cluster.json"
 REPLICATION_MAX = 3
 """More copies than this protect against nothing that happens to one machine."""
 INTERNAL_PARTITIONS = 8
@@ -42,11 +42,11 @@ appender.console.layout.pattern=%d %p %c %m%n
 """
 _PROPERTIES = """process.roles=broker,controller
 node.id={node_id}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=CLIENTS://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={controllers}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:{controller_protocol},CLIENTS:{protocol}
 log.dirs={data}/log
 auto.create.topics.enable=false
 offsets.topic.num.partitions={internal_partitions}
@@ -57,7 +57,9 @@ transaction.state.log.min.isr={min_isr}
 share.coordinator.state.topic.replication.factor={replication}
 share.coordinator.state.topic.min.isr={min_isr}
 group.initial.rebalance.delay.ms=0
-"""
+{security}"""
+
+_OPEN = "inter.broker.listener.name=CLIENTS\n"
 
 
 def free_port() -> int:
@@ -68,7 +70,7 @@ def free_port() -> int:
         return port
 
 
-def _random_id() -> str:
+def random_id() -> str:
     """A cluster or directory id as Kafka writes them; one that began with a dash would read as an option."""
     while (made := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
@@ -91,14 +93,14 @@ class Seat:
 
     @classmethod
     def free(cls, node_id: int, port: int | None = None, controller_port: int | None = None) -> Seat:
-        return cls(node_id, port or free_port(), controller_port or free_port(), _random_id())
+        return cls(node_id, port or free_port(), controller_port or free_port(), random_id())
 
 
 class KafkaNode:
     """A broker over ``data``. start() returns once it answers; stop() and kill() end it, the data stays.
 
     ``seats`` are those of its whole cluster, its own among them; alone it is a cluster of one. With ``archive`` it
-    leaves an archive of its classes there when it stops.
+    leaves an archive of its classes there when it stops. Without ``security`` it asks nobody for a password.
     """
 
     def __init__(
@@ -110,12 +112,14 @@ class KafkaNode:
         seats: Sequence[Seat] = (),
         cluster_id: str | None = None,
         archive: Path | None = None,
+        security: Security | None = None,
     ) -> None:
+        self._security = security
         self._archive = archive
         self._data = data.absolute()
         self._seat = seat or Seat.free(1, port)
         self._seats = tuple(seats) or (self._seat,)
-        self._cluster_id = cluster_id or _random_id()
+        self._cluster_id = cluster_id or random_id()
         self._log = log
         self.child: Child | None = None
 
@@ -123,6 +127,16 @@ class KafkaNode:
     def bootstrap(self) -> str:
         """host:port for clients."""
         return f"127.0.0.1:{self._seat.port}"
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Settings of a client that may do everything."""
+        return {"bootstrap.servers": self.bootstrap, **(self._security.client() if self._security else {})}
+
+    @property
+    def properties(self) -> Path:
+        """Its configuration, which holds the nodes' password."""
+        return self._data / "server.properties"
 
     @property
     def node_id(self) -> int:
@@ -137,7 +151,7 @@ class KafkaNode:
     def launch(self) -> None:
         """Format the storage on first use and start the broker, without waiting for it."""
         self._data.mkdir(parents=True, exist_ok=True)
-        properties = self._data / "server.properties"
+        properties = self.properties
         replication = min(len(self._seats), REPLICATION_MAX)
         text = _PROPERTIES.format(
             node_id=self._seat.node_id,
@@ -148,8 +162,11 @@ class KafkaNode:
             internal_partitions=INTERNAL_PARTITIONS,
             replication=replication,
             min_isr=min_insync(replication),
+            protocol=self._security.protocol if self._security else "PLAINTEXT",
+            controller_protocol="SASL_PLAINTEXT" if self._security else "PLAINTEXT",
+            security=self._security.properties() if self._security else _OPEN,
         )
-        properties.write_text(text, "utf-8")
+        write_private_text(properties, text)
         (self._data / "log4j2.properties").write_text(_LOG4J, "utf-8")
         if not (self._data / "log" / "meta.properties").exists():
             self._format(properties)
@@ -186,7 +203,7 @@ class KafkaNode:
     def wait(self) -> None:
         """Until it answers and knows every node of its cluster. Raises Fatal naming the log."""
         assert self.child is not None
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        admin = AdminClient({**self.client, "log_level": 0})
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.child.is_alive():
@@ -219,75 +236,3 @@ def write_archive() -> None:
                 hint="make setup, for another try",
             )
         written.replace(target)
-
-
-def require_size(data: Path, brokers: int) -> None:
-    """Raises Misconfigured when ``data`` holds a Kafka of another size: a new one beside it would hide its events."""
-    if (data / SEATS).exists():
-        held = len(json.loads((data / SEATS).read_text("utf-8"))["seats"])
-    elif (data / "log").exists():
-        held = 1
-    else:
-        return
-    if held != brokers:
-        raise Misconfigured(
-            f"{data} holds a Kafka of {held} broker(s), not {brokers}",
-            hint=f"--brokers {held}, or another directory with --data DIR",
-        )
-
-
-class KafkaCluster:
-    """``brokers`` nodes over ``data``, each also a controller: with three, any one may be away.
-
-    A cluster's ports are part of it and are kept in ``data``; its size cannot be changed afterwards. ``port_of``
-    chooses those of ``kafka-1``, ``kafka-1-controller`` and so on, for a new one.
-    """
-
-    def __init__(
-        self, data: Path, logs: Path, brokers: int, port_of: Callable[[str], int] = lambda name: free_port()
-    ) -> None:
-        data.mkdir(parents=True, exist_ok=True)
-        require_size(data, brokers)
-        kept = data / SEATS
-        if kept.exists():
-            found = json.loads(kept.read_text("utf-8"))
-            cluster_id, seats = found["cluster_id"], [Seat(**seat) for seat in found["seats"]]
-        else:
-            seats = [
-                Seat.free(number, port_of(f"kafka-{number}"), port_of(f"kafka-{number}-controller"))
-                for number in range(1, brokers + 1)
-            ]
-            cluster_id = _random_id()
-            kept.write_text(json.dumps({"cluster_id": cluster_id, "seats": [asdict(s) for s in seats]}), "utf-8")
-        self.nodes = [
-            KafkaNode(data / str(s.node_id), logs / f"kafka-{s.node_id}.log", None, s, seats, cluster_id) for s in seats
-        ]
-
-    @property
-    def bootstrap(self) -> str:
-        """host:port of every node."""
-        return ",".join(node.bootstrap for node in self.nodes)
-
-    def start(self) -> None:
-        """Start every node, then wait for each: none answers before most are there."""
-        try:
-            for node in self.nodes:
-                node.launch()
-            for node in self.nodes:
-                node.wait()
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """Stop cleanly, all together: the last of them, left alone, would wait for a majority that does not return."""
-        for node in self.nodes:
-            if node.child is not None:
-                node.child.signal(signal.SIGTERM)
-        for node in self.nodes:
-            node.stop()
-
-    def kill(self) -> None:
-        """End all at once."""
-        for node in self.nodes:
-            node.kill()

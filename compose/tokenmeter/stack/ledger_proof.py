@@ -11,7 +11,7 @@ from tokenmeter.events import wire
 from tokenmeter.events.contract import LEDGER
 from tokenmeter.events.ledger import EntryKind
 from tokenmeter.events.rating import pico
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.credit.read import states
 from tokenmeter.stack.owed import CHARGE, RESALE
 

@@ -20,14 +20,15 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
-from tokenmeter.stack.kafka import KafkaCluster, KafkaNode, Seat, require_size
+from tokenmeter.stack.local_kafka import LocalKafka
 from tokenmeter.stack.ports import Ports
+from tokenmeter.stack.private import make_private
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names, slot_name, slots
 from tokenmeter.stack.state import PARENT, Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
-from tokenmeter.stack.topics import ensure_topics, register_schemas
+from tokenmeter.stack.topics import register_schemas
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
@@ -72,12 +73,12 @@ class LocalStack:
         self._superset: SupersetNode | None = None
         self._settings = settings
         self._say = say
-        self._data = settings.data.absolute()
+        self._data = self.data = settings.data.absolute()
         self._logs = self._data / "logs"
         self._stack = Stack()
         self._children: dict[str, Child] = {}
         self._restarts: dict[str, int] = {}
-        self.bootstrap = settings.kafka_bootstrap or ""
+        self.kafka = LocalKafka(settings, self._data, self._logs)
         self.clickhouse_url = settings.clickhouse_url or ""
         self.clickhouse_password = ""
         self._boards_password = ""
@@ -85,7 +86,7 @@ class LocalStack:
     def start(self) -> None:
         """Start everything. On any failure what was started is stopped again."""
         try:
-            self._data.mkdir(parents=True, exist_ok=True)
+            make_private(self._data)
             self._lock = (self._data / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -141,28 +142,16 @@ class LocalStack:
         self._say(f"{name} ready after {time.monotonic() - began:.1f} s")
 
     def _start_kafka(self) -> None:
-        if self._settings.kafka_bootstrap is None:
-            kafka = self._kafka()
-            kafka.start()
-            self.bootstrap = kafka.bootstrap
-            for node in kafka.nodes if isinstance(kafka, KafkaCluster) else [kafka]:
-                assert node.child is not None
-                name = "kafka" if node is kafka else f"kafka-{node.node_id}"
-                self._children[name] = node.child
-                self._note(name, node.bootstrap)
+        self.kafka.start(self._ports)
+        for name, node in self.kafka.nodes.items():
+            assert node.child is not None
+            self._children[name] = node.child
+            self._note(name, node.bootstrap, *self.kafka.login)
         if "kafka" not in self._stack.parts:
-            self._stack.parts["kafka"] = Part("external" if self._settings.kafka_bootstrap else "running")
-            self._stack.parts["kafka"].url = self.bootstrap
-        ensure_topics({"bootstrap.servers": self.bootstrap}, self._settings.partitions, self._settings.replication)
+            state = "running" if self.kafka.nodes else "external"
+            self._stack.parts["kafka"] = Part(state, None, self.kafka.bootstrap, *self.kafka.login)
+        self.kafka.make_topics()
         register_schemas(self._settings.registry_url)
-
-    def _kafka(self) -> KafkaNode | KafkaCluster:
-        brokers = self._settings.brokers
-        require_size(self._data / "kafka", brokers)
-        if brokers == 1:
-            seat = Seat.free(1, self._ports.port("kafka"), self._ports.port("kafka-controller"))
-            return KafkaNode(self._data / "kafka", self._logs / "kafka.log", seat=seat)
-        return KafkaCluster(self._data / "kafka", self._logs, brokers, self._ports.port)
 
     def _start_clickhouse(self) -> None:
         user = self._settings.clickhouse_user
@@ -214,7 +203,8 @@ class LocalStack:
         name = slot_name(verb, slot)
         port = self._ports.port(name)
         password = self.clickhouse_password
-        env = environment.of_worker(self._settings, self.bootstrap, self.clickhouse_url, password, self._data)
+        kafka = environment.of_kafka(self.kafka.bootstrap, self.kafka.access("workers"))
+        env = environment.of_worker(self._settings, kafka, self.clickhouse_url, password, self._data)
         command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
 
@@ -222,7 +212,8 @@ class LocalStack:
         port = self._ports.port("gateway")
         command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
         stored = self.clickhouse_url, self.clickhouse_password
-        env = environment.of_gateway(self._settings, self.bootstrap, *stored)
+        kafka = environment.of_kafka(self.kafka.bootstrap, self.kafka.access("gateway"))
+        env = environment.of_gateway(self._settings, kafka, *stored)
         return self._launch("gateway", command, env, port)
 
     def _launch_superset(self) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
+from tokenmeter.events.access import ADMIN, of_local
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.kafka.access import require_access
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import Stack, found
 
@@ -27,6 +30,16 @@ def bootstrap(settings: Settings) -> str:
             hint="tokenmeter up",
         )
     return kafka.url
+
+
+def kafka(settings: Settings, role: str = ADMIN) -> dict[str, Any]:
+    """Settings of every client of Kafka, as set, or of the stack that runs here. ``role``: as whom, where the local
+    stack is meant and no user is set. Misconfigured when Kafka does not let it in."""
+    servers = bootstrap(settings)
+    access = settings.kafka_access().client() or of_local(servers, home(settings), role).client()
+    client = {"bootstrap.servers": servers, **access, "log_level": 2}
+    require_access(client)
+    return client
 
 
 def clickhouse(settings: Settings) -> tuple[str, str, str]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -18,10 +17,10 @@ from tokenmeter.events.contract import BILLING, PAGES, QUANTITY_FIELDS
 from tokenmeter.events.contract import RESALE as RESALE_TOPIC
 from tokenmeter.events.rating import amount, pico
 from tokenmeter.events.wire import decode
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.owed import CHARGE, COST, RESALE
 from tokenmeter.store.queries import money, totals
 
-READ_TIMEOUT_S = 10.0
 SETTLE_TIMEOUT_S = 180.0
 POLL_S = 0.5
 
@@ -37,34 +36,17 @@ def topic_totals(client: Mapping[str, Any], topic: str) -> dict[str, int]:
 
     Money is in pico-units under its kind and currency, e.g. ``charge USD``.
     """
-    consumer = Consumer(
-        {
-            **client,
-            "group.id": "tokenmeter-proof",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-        }
-    )
     sums: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
-    try:
-        partitions = list(consumer.list_topics(topic, READ_TIMEOUT_S).topics[topic].partitions)
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        ended: set[int] = set()
-        while len(ended) < len(partitions):
-            for message in consumer.consume(5_000, READ_TIMEOUT_S):
-                error = message.error()
-                if error is None:
-                    record = decode(message.value()).record
-                    for name in COUNTED:
-                        sums[name] += record.get(name, 0)
-                    for kind, field, currency in MONEY[topic]:
-                        if record[field] and record[currency]:
-                            sums[f"{kind} {record[currency]}"] += pico(record[field])
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(int(message.partition() or 0))
-    finally:
-        consumer.close()
+    log = KafkaLogReader(client)
+    for partition in range(log.partitions(topic)):
+        for batch in log.read(topic, partition, 0, log.end(topic, partition)):
+            for value in batch.values:
+                record = decode(value).record
+                for name in COUNTED:
+                    sums[name] += record.get(name, 0)
+                for kind, field, currency in MONEY[topic]:
+                    if record[field] and record[currency]:
+                        sums[f"{kind} {record[currency]}"] += pico(record[field])
     return sums
 
 

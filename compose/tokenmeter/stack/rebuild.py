@@ -23,9 +23,9 @@ from tokenmeter.flow.load import TABLES
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.load_app import TOPICS
 from tokenmeter.flow.load_topics import topic_ids
-from tokenmeter.flow.logreader import KafkaLogReader
-from tokenmeter.flow.losses import lost_offsets, written
-from tokenmeter.stack.audit.sources import KafkaTopics
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.losses import lost_offsets, written
+from tokenmeter.kafka.positions import positions
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.derived import Name, digests, drop_derived, raw_rows_below
@@ -91,7 +91,7 @@ class Rebuild:
         self._client = dict(client)
         self._clickhouse = clickhouse
         self._start_loader = start_loader
-        self._topics = KafkaTopics(client)
+        self._log = KafkaLogReader(client)
 
     def require_no_loader(self, wait_s: float = 0.0) -> None:
         """Raises Misconfigured naming the loaders that are still alive after ``wait_s``."""
@@ -116,9 +116,7 @@ class Rebuild:
 
     def starts(self) -> dict[Key, int]:
         """The first offset that each partition still has."""
-        return {
-            (topic, p): self._topics.log_start(topic, p) for topic in TOPICS for p in self._topics.partitions(topic)
-        }
+        return {(topic, p): self._log.start(topic, p) for topic in TOPICS for p in range(self._log.partitions(topic))}
 
     def gone(self) -> list[Gone | MadeAnew]:
         """What retention, or the deletion of a topic, has removed and a replay cannot bring back."""
@@ -171,12 +169,11 @@ class Rebuild:
 
     def _wait(self, loader: Child, starts: Mapping[Key, int], progress: Callable[[int, int], None]) -> None:
         """Until the loader has committed what each topic held at the beginning."""
-        log = KafkaLogReader(self._client)
-        ends = {key: last[0] + 1 for key in starts if (last := log.last(*key)) is not None}
+        ends = {key: last[0] + 1 for key in starts if (last := self._log.last(*key)) is not None}
         total = sum(end - starts[key] for key, end in ends.items())
         done, moved_at = -1, time.monotonic()
         while done < total:
-            at = {key: min(self._topics.committed(LOAD_GROUP, *key), end) for key, end in ends.items()}
+            at = {key: min(at, ends[key]) for key, at in positions(self._client, LOAD_GROUP, ends).items()}
             now_done = sum(max(0, at[key] - starts[key]) for key in ends)
             if now_done > done:
                 done, moved_at = now_done, time.monotonic()
@@ -206,13 +203,13 @@ class Rebuild:
                 )
 
 
-def loader_process(bootstrap: str, clickhouse: tuple[str, str, str], data: Path) -> Callable[[], Child]:
-    """A loader as a child process; its log is ``data/logs/rebuild.log``."""
+def loader_process(kafka: Mapping[str, str], clickhouse: tuple[str, str, str], data: Path) -> Callable[[], Child]:
+    """A loader as a child process; its log is ``data/logs/rebuild.log``. ``kafka``: see environment.of_kafka."""
 
     def start() -> Child:
         url, user, password = clickhouse
         env = {
-            "TOKENMETER_KAFKA_BOOTSTRAP": bootstrap,
+            **kafka,
             "TOKENMETER_CLICKHOUSE_URL": url,
             "TOKENMETER_CLICKHOUSE_USER": user,
             "TOKENMETER_CLICKHOUSE_PASSWORD": password,

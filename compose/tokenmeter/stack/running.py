@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tokenmeter.stack.local import LocalStack
+from tokenmeter.stack.private import where_passwords_are
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.terminal import console, say
 
@@ -43,4 +44,6 @@ def show_board(stack: LocalStack) -> None:
     """Say where the board is and how to log in."""
     if (board := stack.board) is not None:
         console.print(f"board: {board.url}", highlight=False, soft_wrap=True)
-        console.print(f"login: {board.user} / {board.password}", highlight=False, soft_wrap=True)
+        if console.is_terminal:  # else it would stay in a log
+            console.print(f"login: {board.user} / {board.password}", highlight=False, soft_wrap=True)
+    console.print(where_passwords_are(stack.data), highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tokenmeter.events.access import MECHANISM, Access, Mechanism
 from tokenmeter.events.errors import Misconfigured
 
 # As in tokenmeter.flow, which a gateway alone has not: a test holds them against it.
@@ -31,6 +32,19 @@ class Settings(BaseSettings):
     """Directory of the local stack: its data, logs and `stack.json`, which says where everything is."""
     kafka_bootstrap: str | None = None
     """Kafka's brokers, `host:port,host:port`. Not set: the local stack's own Kafka."""
+    kafka_user: str | None = None
+    """Who reads and writes there, by SASL. Not set: Kafka asks for nobody, or it is the local stack's own."""
+    kafka_password: SecretStr | None = None
+    """Of that user."""
+    kafka_sasl_mechanism: Mechanism = MECHANISM
+    """How that user proves who it is."""
+    kafka_tls: bool = False
+    """Whether Kafka is spoken to over TLS, trusting the system's certificates."""
+    kafka_ca: Path | None = None
+    """A PEM file with the certificates to trust instead; it switches TLS on."""
+    kafka_auth: bool = True
+    """Whether the local stack's own Kafka asks for passwords and gives each part its rights. They are kept in
+    `kafka-users.json` of the data directory, which its owner alone reads, and where the SDK finds them."""
     registry_url: str | None = None
     """A schema registry that speaks Confluent's API. Not set: the schemas that are bundled."""
     clickhouse_url: str | None = None
@@ -98,6 +112,12 @@ class Settings(BaseSettings):
     """A repeat within this time, by broker time, counts once at the meter."""
     quarantine_ratio_max: Annotated[float, Field(ge=0, le=1)] = QUARANTINE_RATIO_MAX
     """A meter stops when more of a page than this cannot be used: that is an outage."""
+
+    def kafka_access(self) -> Access:
+        """How to get into Kafka, as far as it is set."""
+        password = self.kafka_password.get_secret_value() if self.kafka_password else ""
+        ca = None if self.kafka_ca is None else str(self.kafka_ca)
+        return Access(self.kafka_user, password, self.kafka_sasl_mechanism, self.kafka_tls, ca)
 
     @classmethod
     def settings_customise_sources(

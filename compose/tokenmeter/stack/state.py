@@ -33,9 +33,14 @@ class Part:
 
 def write_private(path: Path, document: Any) -> None:
     """Write JSON that only its owner can read, whole or not at all."""
+    write_private_text(path, json.dumps(document, indent=2))
+
+
+def write_private_text(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
     partial = path.with_suffix(".part")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        json.dump(document, out, indent=2)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
     partial.replace(path)
 
 

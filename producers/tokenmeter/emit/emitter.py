@@ -29,6 +29,7 @@ from tokenmeter.emit.spool import SPOOL_BYTES
 from tokenmeter.emit.spooled import SpooledSender
 from tokenmeter.emit.stamp import Stamper
 from tokenmeter.events import UsageEvent
+from tokenmeter.events.access import client_of
 from tokenmeter.events.contract import EVENTS
 
 BUFFER_EVENTS = 100_000
@@ -39,7 +40,7 @@ __all__ = ["Emitter", "Stats", "paced"]
 class Emitter:
     """Thread-safe. ``source`` names this emitter; with ``sequence`` (+1 each) it shows events lost before Kafka. Both
     are stamped only on events that carry no source of their own. ``client_config`` adds settings of confluent-kafka
-    (TLS, SASL).
+    (TLS, SASL); without them TOKENMETER_KAFKA_USER and the like are used, see tokenmeter.events.access.
 
     Without a spool at most ``buffer_events`` unacknowledged events are held in memory. With ``spool``, a directory of
     this emitter's own, at most ``spool_bytes`` of keys and values are held on disk. When that is full, emit() blocks or
@@ -66,7 +67,8 @@ class Emitter:
     ) -> None:
         """Raises Misconfigured or SpoolUnusable if the spool cannot be used; see spool.Spool."""
         self.source = source or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        stamper, given = Stamper(self.source, topic), client_config or {}
+        stamper = Stamper(self.source, topic)
+        given = client_of(bootstrap_servers, "producer", client_config)
         self._sender: Sender
         if spool is None:
             settings = client.direct(bootstrap_servers, buffer_events, given)

@@ -6,6 +6,7 @@ by remove(); a row whose bytes changed is an error, never another figure. Knows 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -70,7 +71,7 @@ class Spool:
         self.folder = folder
         self.events = self.size_bytes = self._last_id = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds usage of customers
         except OSError as error:
             raise Misconfigured(f"cannot make the spool {folder}: {error.strerror}", hint="choose another") from error
         self._writing, self._reading = threading.Lock(), threading.Lock()
@@ -193,6 +194,8 @@ def _own(folder: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
+    if not path.exists() and os.access(path.parent, os.W_OK):
+        path.touch(0o600)  # its owner's alone; SQLite makes what is beside it likewise
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA fullfsync=1")  # macOS: past the drive's cache; elsewhere without effect

@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 
 _HEARD = "error_cb"
+_ASKS = "; the brokers close the connection: they may ask for a user (TOKENMETER_KAFKA_USER)"
 
 
 class Trouble:
@@ -15,6 +16,7 @@ class Trouble:
 
     def __init__(self) -> None:
         self._last: KafkaError | None = None
+        self._hung_up = False
         self.is_name = False
         """Whether a broker's name could not be resolved, and nothing else was wrong so far."""
 
@@ -30,11 +32,14 @@ class Trouble:
         return {**settings, _HEARD: hear}
 
     def _hear(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            return  # it says only how many
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # it says only how many; alone, that they hang up
+            self._hung_up = True
+            return
         self.is_name = error.code() == KafkaError._RESOLVE and (self._last is None or self.is_name)
         self._last = error
 
     def told(self) -> str:
         """The cause as the end of a sentence, or nothing."""
-        return "" if self._last is None else f"; {self._last.str()}"
+        if self._last is None:
+            return _ASKS if self._hung_up else ""
+        return f"; {self._last.str()}"

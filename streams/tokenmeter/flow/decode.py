@@ -21,7 +21,7 @@ from tokenmeter.events.contract import Schema, latest, versions
 from tokenmeter.events.errors import Poison
 from tokenmeter.flow import block
 from tokenmeter.flow.block import Format, format_of
-from tokenmeter.flow.packed import PackedValues
+from tokenmeter.kafka.packed import PackedValues
 
 SINGLE_VALUES_MAX = 16
 """Below this many values they are decoded one by one: a smaller block is not worth its header."""

@@ -14,8 +14,8 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
-from tokenmeter.flow.batch import RecordBatch, Run
-from tokenmeter.flow.packed import PackedValues, Values, joined_values, pack
+from tokenmeter.kafka.batch import RecordBatch, Run
+from tokenmeter.kafka.packed import PackedValues, Values, joined_values, pack
 
 CREATE_TIME = 0
 """The records of such a batch are stamped by their producer, each for itself."""

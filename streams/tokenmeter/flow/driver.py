@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from tokenmeter.events.errors import Fatal, Fenced
-from tokenmeter.flow import losses, steps
+from tokenmeter.flow import steps
 from tokenmeter.flow.page import Outgoing, Processor
+from tokenmeter.kafka import losses
 
 TRANSACTION_TIMEOUT_MS = 60_000
 KAFKA_WAIT_S = 30.0

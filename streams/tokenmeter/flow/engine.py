@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tokenmeter.flow import steps
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.driver import Driver, run
 from tokenmeter.flow.page import Admission, Clocked, Demand, OpenPage, PageBounds, PageLimits, Processor, admit
+from tokenmeter.kafka.batch import RecordBatch
 
 log = logging.getLogger(__name__)
 

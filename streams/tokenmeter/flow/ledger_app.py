@@ -9,9 +9,9 @@ from tokenmeter.events.contract import LEDGER
 from tokenmeter.flow.ledger.catalog import CatalogRows
 from tokenmeter.flow.ledger.processor import LedgerProcessor
 from tokenmeter.flow.ledger.terms import LedgerRules
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.kafka.logreader import KafkaLogReader
 
 APP_ID = "tokenmeter-ledger"
 TOPICS = (LEDGER,)

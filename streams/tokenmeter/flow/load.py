@@ -23,10 +23,10 @@ from tokenmeter.events.contract import (
     RESALE,
 )
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import APPENDED_AT_MS, judge
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.kafka.batch import RecordBatch
 
 TABLES: dict[str, tuple[str, str]] = {
     EVENTS: ("usage_event", "usage_events"),

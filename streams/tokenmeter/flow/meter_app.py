@@ -10,11 +10,11 @@ from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.decode import SINGLE_VALUES_MAX, decode
 from tokenmeter.flow.dedup import fingerprint
 from tokenmeter.flow.journal import FileJournal
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.rate.catalog import CatalogRates
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.kafka.logreader import KafkaLogReader
 
 APP_ID = "tokenmeter-meter"
 JOURNAL_FOLDER = "horizon"

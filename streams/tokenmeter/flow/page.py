@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.kafka.batch import RecordBatch
 
 PAGE_SECONDS = 5.0
 PAGE_MIN_SECONDS = 0.2

@@ -10,7 +10,7 @@ import polars as pl
 
 from tokenmeter.events.contract import QUARANTINE, RELEASED
 from tokenmeter.flow.decode import decode
-from tokenmeter.flow.logreader import LogReader
+from tokenmeter.kafka.logreader import LogReader
 
 SKEW_MS = 10 * 60_000
 """A quarantined event is stamped by its meter's clock, which may be this far behind the broker's."""

@@ -18,8 +18,8 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.drain import drain, show_bytes
+from tokenmeter.kafka.batch import RecordBatch
 
 FETCH_BYTES_MIN = 256 << 10
 """The broker waits for this much, so that load arrives in large batches ..."""

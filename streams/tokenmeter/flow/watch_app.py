@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.watch import feed_billing, feed_market
 from tokenmeter.flow.watch.processor import WatchProcessor
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.kafka.logreader import KafkaLogReader
 
 APP_ID = "tokenmeter-watch"
 FEEDS = {feed.topic: feed for feed in (feed_billing.FEED, feed_market.FEED)}

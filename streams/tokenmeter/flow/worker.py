@@ -16,10 +16,9 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
-from tokenmeter.flow.batch import RecordBatch
+from tokenmeter.flow.credentials import credentials
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
-from tokenmeter.flow.losses import lost_offsets
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
@@ -27,6 +26,8 @@ from tokenmeter.flow.preflight import port_is_free, topics_exist
 from tokenmeter.flow.standing_back import stand_back
 from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
+from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.losses import lost_offsets
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class Worker:
         """
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
-        self.config.work_dir.mkdir(parents=True, exist_ok=True)
+        self.config.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         stand_back(self.config.niceness)
         tune()
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
@@ -142,6 +143,7 @@ class Worker:
         app = BatchApp(
             config.app_id,
             broker=[f"tokenmeter://{server}" for server in config.bootstrap_servers.split(",")],
+            broker_credentials=credentials(config.client),
             store="memory://",
             datadir=str(config.work_dir),
             web_bind=config.web_host,

@@ -15,7 +15,6 @@ from tokenmeter.events import accept, wire
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
 from tokenmeter.events.rating import amount
 from tokenmeter.flow import columnar_avro, steps
-from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
 from tokenmeter.flow.judge import REASON, judge
@@ -25,6 +24,7 @@ from tokenmeter.flow.page import CLOSE_SHARE_MAX, Admission, OpenPage, PageBound
 from tokenmeter.flow.rate.rated import CHARGE_PICO
 from tokenmeter.flow.rate.unrated import Unrated
 from tokenmeter.flow.watchdog import Watchdog
+from tokenmeter.kafka.batch import RecordBatch, Run
 
 HORIZON_MS = 1_000
 

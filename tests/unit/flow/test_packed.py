@@ -18,10 +18,10 @@ from support.events import value
 from support.producer_batch import Record, plain, producer_batch
 from tokenmeter.flow import block
 from tokenmeter.flow import decode as decoding
-from tokenmeter.flow.batch import RecordBatch, merged
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.drain import drain
-from tokenmeter.flow.packed import PackedValues
+from tokenmeter.kafka.batch import RecordBatch, merged
+from tokenmeter.kafka.packed import PackedValues
 
 TP = TopicPartition("usage.events", 0)
 SIZE = 60

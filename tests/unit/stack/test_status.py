@@ -173,7 +173,7 @@ def test_what_a_newer_version_wrote_is_read(tmp_path: Path) -> None:
 def test_watching_looks_again_until_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Stack] = []
 
-    def count(stack: Stack) -> dict[str, Look]:
+    def count(stack: Stack, access: object) -> dict[str, Look]:
         looked.append(stack)
         if len(looked) == 3:
             raise KeyboardInterrupt

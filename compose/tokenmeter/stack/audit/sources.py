@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.events.errors import Fatal
+from tokenmeter.kafka.positions import positions, wait_past
 from tokenmeter.stack.audit.blocks import I64, Block
 from tokenmeter.stack.audit.reference import LogRecord
 
@@ -36,12 +36,12 @@ class KafkaTopics:
     """Reads topics by hand: no group is joined, nothing is committed."""
 
     def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = dict(client)
+        self.client = dict(client)
 
     def _consumer(self, group: str = "tokenmeter-audit") -> Consumer:
         return Consumer(
             {
-                **self._client,
+                **self.client,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
@@ -137,21 +137,10 @@ class KafkaTopics:
         first = next(self.read(topic, partition, offset), None)
         return None if first is None else int(first.appended_at_ms[0])
 
-    @retry(  # a young broker does not know its groups yet
-        retry=retry_if_exception_type(KafkaException),
-        stop=stop_after_delay(KAFKA_TIMEOUT_S),
-        wait=wait_fixed(POLL_S),
-        reraise=True,
-    )
     def positions(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int]:
         """The next offset ``group`` will read of each partition, 0 when it has none yet."""
-        consumer = self._consumer(group)
-        try:
-            # One by one: a busy group commits so often that all partitions at once are hardly ever at rest.
-            found = [consumer.committed([TopicPartition(topic, one)], KAFKA_TIMEOUT_S)[0] for one in partitions]
-            return {one.partition: max(0, int(one.offset)) for one in found}
-        finally:
-            consumer.close()
+        found = positions(self.client, group, [(topic, one) for one in partitions])
+        return {partition: at for (_, partition), at in found.items()}
 
     def committed(self, group: str, topic: str, partition: int) -> int:
         """See ``positions``, of one partition."""
@@ -160,15 +149,13 @@ class KafkaTopics:
 
 def wait_loaded(kafka: KafkaTopics, ends: Mapping[tuple[str, int], int]) -> None:
     """Wait until the loader says that it has stored every record up to these offsets. Fatal if it stays behind."""
-    deadline = time.monotonic() + LOADED_TIMEOUT_S
-    for (topic, partition), last in ends.items():
-        while (at := kafka.committed(LOAD_GROUP, topic, partition)) <= last:
-            if time.monotonic() > deadline:
-                raise Fatal(
-                    f"ClickHouse is behind: {topic}/{partition} is loaded to offset {at - 1}, the topic ends at {last}",
-                    hint="tokenmeter status; then run the audit again",
-                )
-            time.sleep(POLL_S)
+    behind = wait_past(kafka.client, LOAD_GROUP, {place: last + 1 for place, last in ends.items()}, LOADED_TIMEOUT_S)
+    if behind is not None:
+        (topic, partition), at, last = behind.place, behind.at, behind.end - 1
+        raise Fatal(
+            f"ClickHouse is behind: {topic}/{partition} is loaded to offset {at - 1}, the topic ends at {last}",
+            hint="tokenmeter status; then run the audit again",
+        )
 
 
 def _offsets(messages: Sequence[Message]) -> I64:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 
 from tokenmeter.events.contract import ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
 from tokenmeter.flow import ledger_app
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.positions import wait_past
 from tokenmeter.stack.credit.read import alerts_since, entries_in, state_in
 
 DELIVERY_S = 30.0
 LOOK_EVERY_S = 0.05
-KAFKA_TIMEOUT_S = 10.0
 
 
 class NotBooked(Fatal):
@@ -41,7 +40,7 @@ def book(client: Mapping[str, Any], entry: LedgerEntry, wait_s: float) -> Booked
     log = KafkaLogReader(client)
     ends = [log.end(ALERTS, partition) for partition in range(log.partitions(ALERTS))]
     partition, offset, appended_at_ms = _write(client, entry)
-    _judged(client, partition, offset, wait_s, time.monotonic)
+    _judged(client, partition, offset, wait_s)
     told = [alert for number, start in enumerate(ends) for alert in alerts_since(log, number, start)]
     place = (LEDGER, partition, offset)
     refusal = next(
@@ -93,24 +92,14 @@ def _write(client: Mapping[str, Any], entry: LedgerEntry) -> tuple[int, int, int
     return int(message.partition()), int(message.offset()), int(message.timestamp()[1])
 
 
-def _judged(client: Mapping[str, Any], partition: int, offset: int, wait_s: float, clock: Callable[[], float]) -> None:
+def _judged(client: Mapping[str, Any], partition: int, offset: int, wait_s: float) -> None:
     """Wait until the ledger's position is behind ``offset``: it moves with state and alerts."""
-    group = {"group.id": ledger_app.APP_ID, "enable.auto.commit": False, "isolation.level": "read_committed"}
-    consumer = Consumer({**client, **group, "log_level": 2})
-    deadline = clock() + wait_s
     try:
-        while True:
-            try:
-                if consumer.committed([TopicPartition(LEDGER, partition)], KAFKA_TIMEOUT_S)[0].offset > offset:
-                    return
-            except KafkaException as error:
-                if clock() > deadline:
-                    raise Fatal(f"the ledger's position cannot be read: {error.args[0].str()}") from error
-            if clock() > deadline:
-                raise NotBooked(
-                    f"the entry is on {LEDGER}/{partition}@{offset}, but the ledger has not booked it in {wait_s:g} s",
-                    hint="tokenmeter status: a ledger must run",
-                )
-            time.sleep(LOOK_EVERY_S)
-    finally:
-        consumer.close()
+        behind = wait_past(client, ledger_app.APP_ID, {(LEDGER, partition): offset + 1}, wait_s, LOOK_EVERY_S)
+    except KafkaException as error:
+        raise Fatal(f"the ledger's position cannot be read: {error.args[0].str()}") from error
+    if behind is not None:
+        raise NotBooked(
+            f"the entry is on {LEDGER}/{partition}@{offset}, but the ledger has not booked it in {wait_s:g} s",
+            hint="tokenmeter status: a ledger must run",
+        )

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from tokenmeter.events.catalog import Account
 from tokenmeter.events.errors import Misconfigured, TokenmeterError
 from tokenmeter.events.ledger import EntryKind, LedgerEntry
-from tokenmeter.flow.logreader import KafkaLogReader, LogReader
+from tokenmeter.kafka.logreader import KafkaLogReader, LogReader
 from tokenmeter.stack.credit import shown
 from tokenmeter.stack.credit.book import Booked, NotBooked, book
 from tokenmeter.stack.credit.make import amount_of, entry, reversal

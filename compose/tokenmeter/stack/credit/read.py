@@ -11,7 +11,7 @@ from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
 from tokenmeter.flow.ledger import avro
-from tokenmeter.flow.logreader import LogReader
+from tokenmeter.kafka.logreader import LogReader
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tokenmeter.events.catalog import CatalogRow, row_of
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
-from tokenmeter.flow.logreader import LogReader
+from tokenmeter.kafka.logreader import LogReader
 from tokenmeter.stack.prices.catalog import Catalog
 
 

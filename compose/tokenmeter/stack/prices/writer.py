@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from tokenmeter.events.catalog import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Fenced
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.changes import Changes, changes
 from tokenmeter.stack.prices.proposed import Proposed, Rejected

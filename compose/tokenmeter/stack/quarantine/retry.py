@@ -16,8 +16,8 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
-from tokenmeter.flow.logreader import KafkaLogReader
-from tokenmeter.stack.audit.sources import KafkaTopics
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.positions import wait_past
 from tokenmeter.stack.quarantine.ledger import KAFKA_PARTITION, POSITION, Ledger, ledger, read
 from tokenmeter.stack.quarantine.plan import SEND, Counted, Identity, Position, Verdict, verdicts
 from tokenmeter.stack.quarantine.release import Release, Releaser
@@ -125,9 +125,9 @@ def _in_log(
     client: Mapping[str, Any], partition: int, wanted: Mapping[Identity, Position], quarantined: set[Position]
 ) -> dict[Identity, Position]:
     """Where a usable event of each identity stands behind its quarantined one, if anywhere."""
-    log, topics = KafkaLogReader(client), KafkaTopics(client)
+    log = KafkaLogReader(client)
     last = log.last(EVENTS, partition)
-    start = max(min(offset for _, offset in wanted.values()) + 1, topics.log_start(EVENTS, partition))
+    start = max(min(offset for _, offset in wanted.values()) + 1, log.start(EVENTS, partition))
     found: dict[Identity, Position] = {}
     asked = pl.DataFrame(sorted(wanted), schema=["customer_id", "event_id"], orient="row")
     for batch in log.read(EVENTS, partition, start, last[0] + 1) if last is not None else ():
@@ -173,15 +173,12 @@ def counted_in(client: Mapping[str, Any], clickhouse: Client, timeout_s: float =
 
 def _wait_loaded(client: Mapping[str, Any], timeout_s: float) -> None:
     """Return once the loader has committed everything that usage.events holds now."""
-    log, topics = KafkaLogReader(client), KafkaTopics(client)
-    deadline = time.monotonic() + timeout_s
-    for partition in range(log.partitions(EVENTS)):
-        last = log.last(EVENTS, partition)
-        while last is not None and topics.committed(LOAD_GROUP, EVENTS, partition) <= last[0]:
-            if time.monotonic() > deadline:
-                raise Fatal(
-                    f"ClickHouse has not loaded {EVENTS}/{partition} to offset {last[0]} yet, so what is counted "
-                    "already is not known",
-                    hint="tokenmeter status; then run the retry again",
-                )
-            time.sleep(0.2)
+    log = KafkaLogReader(client)
+    lasts = {(EVENTS, partition): log.last(EVENTS, partition) for partition in range(log.partitions(EVENTS))}
+    ends = {place: last[0] + 1 for place, last in lasts.items() if last is not None}
+    if (behind := wait_past(client, LOAD_GROUP, ends, timeout_s)) is not None:
+        raise Fatal(
+            f"ClickHouse has not loaded {EVENTS}/{behind.place[1]} to offset {behind.end - 1} yet, so what is counted "
+            "already is not known",
+            hint="tokenmeter status; then run the retry again",
+        )

@@ -8,10 +8,10 @@ from functools import cached_property
 from tokenmeter.events.catalog import CatalogRow, row_of
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
-from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.flow.rate.rater import BookRater
+from tokenmeter.kafka.logreader import LogReader
 
 RATERS_MAX = 16
 """Raters kept: pages come in the order of their offsets, and so do the catalogs they knew."""

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from confluent_kafka import Consumer, TopicPartition
 
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.reconcile.corrections import PageDifference
-from tokenmeter.stack.reconcile.sources import KAFKA_TIMEOUT_S, Store
+from tokenmeter.stack.reconcile.sources import Store
 
 CHUNK_IDENTITIES = 500_000
 _CUSTOMER = BILLING_USAGE_KEYS.index("customer_id")
@@ -64,7 +63,7 @@ class Evidence:
     def holds(self, page: PageDifference) -> bool:
         """Whether the log still has the page's first record."""
         if page.partition not in self._starts:
-            self._starts[page.partition] = self._start(page.partition)
+            self._starts[page.partition] = self._log.start(EVENTS, page.partition)
         return page.first_offset >= self._starts[page.partition]
 
     def require_whole(self, pages: Sequence[tuple[PageDifference, int]]) -> None:
@@ -104,10 +103,3 @@ class Evidence:
                 "may only be missing there, so nothing was corrected",
                 hint="tokenmeter audit; load the raw events again before reconciling",
             )
-
-    def _start(self, partition: int) -> int:
-        consumer = Consumer({**self._client, "group.id": "tokenmeter-reconcile", "enable.auto.commit": False})
-        try:
-            return int(consumer.get_watermark_offsets(TopicPartition(EVENTS, partition), KAFKA_TIMEOUT_S)[0])
-        finally:
-            consumer.close()

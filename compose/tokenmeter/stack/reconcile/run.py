@@ -17,7 +17,7 @@ from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import DAY_MS, EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS
-from tokenmeter.flow.logreader import KafkaLogReader
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.reconcile.books import Books
 from tokenmeter.stack.reconcile.byrating import split_by_rating
 from tokenmeter.stack.reconcile.corrections import (
@@ -254,7 +254,8 @@ def _send(sources: Sources, events: list[UsageEvent], judged_at: float, say: Cal
             hint="tokenmeter reconcile --apply",
         )
     say(f"sending {len(events)} corrections")
-    with sources.emitter(sources.client["bootstrap.servers"], source=SOURCE) as emitter:
+    servers = sources.client["bootstrap.servers"]
+    with sources.emitter(servers, source=SOURCE, client_config=sources.client) as emitter:
         for event in events:
             emitter.emit(event)
 

@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.events.contract import BILLING, MARKET, PAGES
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, MARKET_USAGE_KEYS
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.meter_app import APP_ID as METER_GROUP
+from tokenmeter.kafka.positions import positions
 from tokenmeter.stack.reconcile.corrections import BILLING_MEASURES, MARKET_ONLY, SOURCE, PageDifference
 
 KAFKA_TIMEOUT_S = 30.0
@@ -28,7 +28,6 @@ READ_AT_ONCE = 1_000
 PAGES_AT_ONCE = 500
 """Pages named in one query: they travel in its URL."""
 READ_WAIT_S = 0.05
-RETRY_WAIT_S = 0.2
 DERIVED: tuple[str, ...] = (BILLING, MARKET, PAGES)
 """What the meter writes and the lines and pages in ClickHouse are loaded from."""
 _NO_BUCKET_ABOVE = 2**62
@@ -82,31 +81,17 @@ class Positions:
 
     def behind(self, who: str, topic: str, ends: Offsets) -> Behind | None:
         """The first partition of ``topic`` that ``who`` ("meter" or "loader") has not committed to its end."""
-        wanted = [TopicPartition(topic, partition) for partition, end in ends.items() if end]
+        wanted = [(topic, partition) for partition, end in ends.items() if end]
         try:
-            places = self._committed(METER_GROUP if who == "meter" else LOAD_GROUP, wanted)
+            places = positions(self._client, METER_GROUP if who == "meter" else LOAD_GROUP, wanted)
         except KafkaException as error:
             raise Fatal(
                 f"Kafka does not say how far the {who} is: {error.args[0].str()}", hint="tokenmeter status"
             ) from error
-        for place in places:
-            if place.offset < ends[place.partition]:
-                return Behind(who, topic, place.partition, max(0, place.offset), ends[place.partition])
+        for (_, partition), at in places.items():
+            if at < ends[partition]:
+                return Behind(who, topic, partition, at, ends[partition])
         return None
-
-    @retry(
-        retry=retry_if_exception_type(KafkaException),
-        stop=stop_after_delay(KAFKA_TIMEOUT_S),
-        wait=wait_fixed(RETRY_WAIT_S),
-        reraise=True,
-    )
-    def _committed(self, group: str, wanted: list[TopicPartition]) -> list[TopicPartition]:
-        """A broker that has just started, or lost its leader, does not know its groups for a while."""
-        consumer = Consumer({**self._client, "group.id": group})
-        try:
-            return list(consumer.committed(wanted, KAFKA_TIMEOUT_S))
-        finally:
-            consumer.close()
 
 
 def _last_records(consumer: Consumer, topic: str, starts: Offsets) -> Offsets:

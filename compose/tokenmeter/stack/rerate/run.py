@@ -13,8 +13,8 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events.contract import RESALE
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.logreader import KafkaLogReader
 from tokenmeter.flow.rate.rated import Rater
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.reconcile.books import Books
 from tokenmeter.stack.reconcile.corrections import SOURCE as RECONCILE
 from tokenmeter.stack.reconcile.pages import EVERYTHING, PAGE, Filter, Place, lines, raw_events, weights

@@ -12,6 +12,7 @@ import httpx
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tokenmeter.events.access import Access
 from tokenmeter.stack.state import PARENT, Part, Stack
 from tokenmeter.stack.status.ask import ask_all
 from tokenmeter.stack.status.positions import GROUPS, Positions, positions
@@ -35,16 +36,17 @@ class Look:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def look(stack: Stack, within_s: float = WITHIN_S) -> dict[str, Look]:
-    """Ask every part that runs; those that are stopped by intent are not asked."""
+def look(stack: Stack, within_s: float = WITHIN_S, access: Access | None = None) -> dict[str, Look]:
+    """Ask every part that runs; those that are stopped by intent are not asked. ``access``: into a Kafka that is not
+    the stack's own."""
     asked: dict[str, Callable[[], Look | dict[str, Positions]]] = {}
     running = {name: part for name, part in stack.parts.items() if part.state not in ("stopped", "published")}
     for name, part in running.items():
         if name not in _NOT_ASKED and (part.url is not None or name == PARENT):
-            asked[name] = partial(_question(name), part)
+            asked[name] = partial(_question(name, access), part)
     apps = [app for app in GROUPS if app in stack.parts]
     if "kafka" in running and apps:
-        asked[_POSITIONS] = partial(positions, running["kafka"].url or "", apps, ANSWER_S)
+        asked[_POSITIONS] = partial(positions, _client(running["kafka"], access), apps, ANSWER_S)
     answers = ask_all(asked, within_s)
     found = {name: _look(answers.get(name)) for name in running if name in asked}
     known = answers.get(_POSITIONS)
@@ -71,11 +73,11 @@ def _with_positions(one: Look | None, read: Positions) -> Look:
     return Look(one.ok, one.said, {**told, **one.figures})
 
 
-def _question(name: str) -> Callable[[Part], Look]:
+def _question(name: str, access: Access | None) -> Callable[[Part], Look]:
     if name == PARENT:
         return _supervisor
     if name.partition("-")[0] == "kafka":
-        return _kafka
+        return partial(_kafka, access)
     return _clickhouse if name == "clickhouse" else _over_http
 
 
@@ -87,9 +89,14 @@ def _supervisor(part: Part) -> Look:
     return Look(True, part.state)
 
 
-def _kafka(part: Part) -> Look:
+def _client(part: Part, access: Access | None) -> dict[str, Any]:
+    own = Access(part.user, part.password or "") if part.user else Access()
+    return {"bootstrap.servers": part.url or "", **((access and access.client()) or own.client()), "log_level": 0}
+
+
+def _kafka(access: Access | None, part: Part) -> Look:
     try:
-        found = AdminClient({"bootstrap.servers": part.url or "", "log_level": 0}).list_topics(timeout=ANSWER_S)
+        found = AdminClient(_client(part, access)).list_topics(timeout=ANSWER_S)
     except KafkaException:
         return Look(False, NO_ANSWER)
     return Look(True, f"{len(found.brokers)} broker(s), {len(found.topics)} topics", {"brokers": len(found.brokers)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
@@ -20,7 +21,7 @@ from tokenmeter.events.contract import (
     QUARANTINE,
     RESALE,
 )
-from tokenmeter.flow.losses import read as lost_in
+from tokenmeter.kafka.losses import read as lost_in
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "meter": ("tokenmeter-meter", (EVENTS,)),
@@ -41,10 +42,10 @@ class Positions:
     lost: int
 
 
-def positions(bootstrap: str, apps: Collection[str], within_s: float) -> dict[str, Positions]:
+def positions(client: Mapping[str, Any], apps: Collection[str], within_s: float) -> dict[str, Positions]:
     """Of these apps, by one client for all. Raises what Kafka's client raises when it does not answer in time."""
     deadline = time.monotonic() + within_s
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient({**client, "log_level": 0})
     groups = {app: GROUPS[app][0] for app in apps}
     committed = {
         app: admin.list_consumer_group_offsets(

@@ -26,6 +26,7 @@ from confluent_kafka import Message
 from tokenmeter.emit.credit.answer import FAIL_MODES, REFUSE, STALE, Answer
 from tokenmeter.emit.credit.book import CreditBook
 from tokenmeter.emit.credit.follower import Follower
+from tokenmeter.events.access import client_of
 from tokenmeter.events.contract import ACCOUNT_STATE
 from tokenmeter.events.errors import Misconfigured, Poison
 
@@ -37,7 +38,8 @@ STALENESS_S = 10.0
 
 class CreditCache:
     """Thread-safe. ``fail`` says for each reason whether it refuses (``refuse``) or only tells (``allow``); by default
-    ``unknown`` and ``stale`` allow, all others refuse (FAIL_MODES). ``client``: further settings of the Kafka client.
+    ``unknown`` and ``stale`` allow, all others refuse (FAIL_MODES). ``client``: further settings of the Kafka client
+    (TLS, SASL); without them TOKENMETER_KAFKA_USER and the like are used.
 
     Raises Misconfigured for a reason or mode that does not exist, or a staleness that no cache can keep.
     """
@@ -60,7 +62,8 @@ class CreditCache:
         self._stale = Answer({**FAIL_MODES, **(fail or {})}[STALE] != REFUSE, STALE, None)
         self._stale_at = -inf
         self._unreadable = 0
-        self._follower = Follower({"bootstrap.servers": bootstrap_servers, **(client or {})}, self._fold, self._tick)
+        access = client_of(bootstrap_servers, "reader", client)
+        self._follower = Follower({"bootstrap.servers": bootstrap_servers, **access}, self._fold, self._tick)
         self._follower.start()
 
     def allowed(

@@ -10,8 +10,8 @@ from tokenmeter.events.catalog import Account, Budget, CatalogRow, row_of
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.ledger.terms import LedgerRules, Terms, terms_of
-from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.rate.timeline import Timeline, epoch_us
+from tokenmeter.kafka.logreader import LogReader
 
 LOOK_EVERY_S = 1.0
 """How often the catalog is asked for new rows: a new limit is in force that much later."""

@@ -23,12 +23,10 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import FIRST_DIGEST, page_digest
 from tokenmeter.events.rating import amount
 from tokenmeter.flow import columnar_avro
-from tokenmeter.flow.batch import RecordBatch, merged
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks, joined, marks
 from tokenmeter.flow.journal import Journal, NoJournal, Span
 from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
-from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.meter import totals
 from tokenmeter.flow.meter.entries import Written, entries
 from tokenmeter.flow.meter.lines import Lines, end_users, lines, sum_of
@@ -38,6 +36,8 @@ from tokenmeter.flow.meter.rules import MeterRules
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.rate.rated import CHARGE_PICO, Rater, Rates
 from tokenmeter.flow.rate.unrated import Unrated
+from tokenmeter.kafka.batch import RecordBatch, merged
+from tokenmeter.kafka.logreader import LogReader
 
 CUSTOMERS_CACHED_MAX = 1_000_000
 DECODED_EVENTS_MIN = 1_000

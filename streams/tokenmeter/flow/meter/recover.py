@@ -15,13 +15,13 @@ from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import FIRST_DIGEST
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.dedup import Horizon, Marks, joined, marks
 from tokenmeter.flow.journal import NO_DIGEST, Journal, Span, Stored
 from tokenmeter.flow.judge import APPENDED_AT_MS
-from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.refused import refused_since
+from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.logreader import LogReader
 
 JOURNAL_BEHIND_PAGES_MAX = 16
 """A journal that ends more pages before the head of the chain is not searched for; the log is read instead."""

@@ -10,11 +10,11 @@ import numpy as np
 from tokenmeter.events import wire
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.watch import WatchRows, WatchState
-from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.partition import Watch
 from tokenmeter.flow.watch.settings import Sensitivity, Settings
 from tokenmeter.flow.watch.subjects import NAMES
+from tokenmeter.kafka.logreader import LogReader
 
 CHUNK_ROWS = 1_000
 """Of one record: a measure of so many subjects is about 1 MB."""

@@ -13,15 +13,15 @@ from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import Alert
 from tokenmeter.events.watch import WatchState
-from tokenmeter.flow.batch import RecordBatch
 from tokenmeter.flow.decode import decode
-from tokenmeter.flow.logreader import LogReader
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.watch.bucket import Plan
 from tokenmeter.flow.watch.checkpoint import ANEW, key, newest, restored, rows_of, state_of
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.partition import Watch
 from tokenmeter.flow.watch.settings import Settings
+from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.logreader import LogReader
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from tokenmeter.emit.catalogue import CHAT_MODELS, CODE_MODELS
 from tokenmeter.emit.synthetic import calls
 from tokenmeter.events.catalog import CatalogRow
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.batch import RecordBatch, Run
 from tokenmeter.flow.rate.matching import Call
+from tokenmeter.kafka.batch import RecordBatch, Run
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.check import BELOW_COST, NO_AUTHOR, TIE, UNREACHABLE, check
 from tokenmeter.stack.prices.demo import DISTRIBUTOR, ITS_CUSTOMERS, RETAIL_CUSTOMERS, demo_rows

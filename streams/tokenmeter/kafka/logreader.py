@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.batch import RecordBatch, Run
+from tokenmeter.kafka.batch import RecordBatch, Run
 
 READ_RECORDS_MAX = 50_000
 """Records taken from the client in one call."""
@@ -44,9 +44,13 @@ class LogReader(Protocol):
 
 
 class KafkaLogReader:
-    """The log of a cluster; ``client`` holds the settings every Kafka client shares."""
+    """The log of a cluster; ``client`` holds the settings every Kafka client shares. ``stall_s``: longer than a
+    transaction may stay open where a read must outlast one. ``records_max``: fewer at a time, where they are large."""
 
-    def __init__(self, client: Mapping[str, Any]) -> None:
+    def __init__(
+        self, client: Mapping[str, Any], stall_s: float = STALL_S, records_max: int = READ_RECORDS_MAX
+    ) -> None:
+        self._stall_s, self._records_max = stall_s, records_max
         self._settings = {
             **client,
             "group.id": "tokenmeter-log-reader",  # the client wants one; nothing is ever committed to it
@@ -79,7 +83,7 @@ class KafkaLogReader:
             consumer.assign([TopicPartition(topic, partition, start)])
             position, heard_at = start, time.monotonic()
             while position < end:
-                messages = consumer.consume(READ_RECORDS_MAX, READ_WAIT_S)
+                messages = consumer.consume(self._records_max, READ_WAIT_S)
                 errors = [error for m in messages if (error := m.error()) is not None]
                 ends = [int(m.offset() or 0) for m in messages if m.error() is not None]
                 for error in errors:
@@ -95,8 +99,20 @@ class KafkaLogReader:
                 reached = consumer.position([TopicPartition(topic, partition)])[0].offset
                 if max([reached, *ends]) >= end:
                     return
-                if time.monotonic() - heard_at > STALL_S:
-                    raise Fatal(f"{topic}/{partition}: no record for {STALL_S:.0f} s at offset {position} of {end}")
+                if time.monotonic() - heard_at > self._stall_s:
+                    raise Fatal(
+                        f"{topic}/{partition} stands still at offset {position} of {end}: no record for "
+                        f"{self._stall_s:.0f} s; a transaction is open, or Kafka is away",
+                        hint="tokenmeter status; then the same again",
+                    )
+        finally:
+            consumer.close()
+
+    def start(self, topic: str, partition: int) -> int:
+        """The first offset that the partition still has."""
+        consumer = Consumer(self._settings)
+        try:
+            return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), STALL_S)[0])
         finally:
             consumer.close()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from tokenmeter.flow.packed import Values, joined_values
+from tokenmeter.kafka.packed import Values, joined_values
 
 
 @dataclass(frozen=True, slots=True)

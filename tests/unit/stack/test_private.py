@@ -1,0 +1,85 @@
+"""What a stack keeps is closed to every other Unix user, also what an earlier version left open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tokenmeter.emit.spool import FILE as SPOOL
+from tokenmeter.emit.spool import Spool
+from tokenmeter.stack.private import OTHERS, make_private
+
+NOBODY = "65534"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that everybody can reach, unlike pytest's own."""
+    folder, mask = Path(tempfile.mkdtemp(dir="/tmp")), os.umask(0o022)
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        os.umask(mask)
+        shutil.rmtree(folder)
+
+
+def left_open(data: Path) -> Path:
+    """As an earlier version made it; a file of usage."""
+    usage = data / "kafka" / "log" / "usage.events-0" / "00000000.log"
+    usage.parent.mkdir(parents=True)
+    usage.write_text("usage", "utf-8")
+    (data / "stack.json").write_text("{}", "utf-8")
+    return usage
+
+
+def is_read_by_nobody(path: Path) -> bool:
+    asked = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "cat", str(path)]
+    return subprocess.run(asked, capture_output=True).returncode == 0
+
+
+def open_paths(folder: Path) -> list[Path]:
+    return [one for one in (folder, *folder.rglob("*")) if stat.S_IMODE(one.lstat().st_mode) & OTHERS]
+
+
+def test_nothing_below_is_open_to_others_whatever_was_there(place: Path) -> None:
+    data = place / "data"
+    left_open(data)
+    assert len(open_paths(data)) == 6, "the twin without it"
+    make_private(data)
+    (data / "logs").mkdir()
+    (data / "logs" / "meter.log").write_text("made since", "utf-8")
+    assert open_paths(data) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can be somebody else")
+def test_another_user_reads_nothing(place: Path) -> None:
+    usage = left_open(place / "data")
+    assert is_read_by_nobody(usage), "the twin without it"
+    make_private(place / "data")
+    assert not is_read_by_nobody(usage)
+    (place / "data").chmod(0o755)
+    assert not is_read_by_nobody(usage), "and not by the directory's mode alone"
+
+
+def test_a_directory_with_other_things_keeps_them_as_they_are(place: Path) -> None:
+    (place / "shared.txt").write_text("theirs", "utf-8")
+    make_private(place)
+    assert stat.S_IMODE((place / "shared.txt").stat().st_mode) == 0o644
+    assert stat.S_IMODE(place.stat().st_mode) == 0o755
+
+
+def test_a_spool_is_closed_too(place: Path) -> None:
+    spool = Spool(place / "spool")
+    try:
+        assert stat.S_IMODE((place / "spool").stat().st_mode) == 0o700
+        assert stat.S_IMODE((place / "spool" / SPOOL).stat().st_mode) == 0o600
+    finally:
+        spool.close()

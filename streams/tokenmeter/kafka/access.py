@@ -21,9 +21,10 @@ from tokenmeter.events.errors import Misconfigured
 ACCESS_WAIT_S = 5.0
 """A broker that says neither yes nor no within this time is away: whoever needs it says so."""
 LOOK_S = 0.25
-CLOSED_S = 0.5
-"""A broker that only closes connections for so long, and is no more refused than answering, wants a user or TLS."""
+SURE_S = 1.0
+"""A broker that refuses for so long means it: a user may be a moment old, and a broker that stops hangs up, too."""
 _REFUSED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
+_AWAY = {KafkaError._TRANSPORT, KafkaError._RESOLVE}
 _HANDSHAKE = "SSL handshake failed"
 _WHERE = re.compile(r"^\S+://\S+: |\s*\(after \d+ms in state \w+\)")
 """What librdkafka says around the cause."""
@@ -37,23 +38,20 @@ def require_access(client: Mapping[str, Any], within_s: float = ACCESS_WAIT_S) -
     heard: list[KafkaError] = []
     settings: dict[str, Any] = {**client, "error_cb": heard.append, "log_level": 0}
     admin = AdminClient(settings)
-    deadline, closed_at = time.monotonic() + within_s, inf
+    deadline, heard_at = time.monotonic() + within_s, inf
     while time.monotonic() < deadline:
         try:
             admin.list_topics(timeout=LOOK_S)
             return
         except KafkaException:
             admin.poll(LOOK_S)
-        if (found := refusal(client, heard)) is not None:
-            raise found
-        if any(one.code() in (KafkaError._TRANSPORT, KafkaError._RESOLVE) for one in heard):
+        found = refusal(client, heard)
+        codes = {one.code() for one in heard}
+        if found is None and KafkaError._ALL_BROKERS_DOWN in codes and codes & _AWAY:
             return
-        closed_at = min(closed_at, time.monotonic() if heard else inf)
-        if time.monotonic() - closed_at > CLOSED_S and "security.protocol" not in client:
-            raise Misconfigured(
-                f"Kafka at {client['bootstrap.servers']} closes the connection of a client without a user",
-                hint="set TOKENMETER_KAFKA_USER, _PASSWORD and, for TLS, _CA; of a local stack: --data DIR",
-            )
+        heard_at = min(heard_at, time.monotonic() if heard else inf)
+        if found is not None and time.monotonic() - heard_at > SURE_S:
+            raise found
 
 
 def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfigured | None:
@@ -71,6 +69,11 @@ def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfig
                 f"Kafka at {servers} refuses user {user}: {why}",
                 hint="check TOKENMETER_KAFKA_USER and TOKENMETER_KAFKA_PASSWORD",
             )
+    if heard and "security.protocol" not in client and not {one.code() for one in heard} & _AWAY:
+        return Misconfigured(
+            f"Kafka at {servers} closes the connection of a client without a user",
+            hint="set TOKENMETER_KAFKA_USER, _PASSWORD and, for TLS, _CA; of a local stack: --data DIR",
+        )
     return None
 
 

@@ -8,13 +8,19 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tokenmeter.emit.spool import FILE as SPOOL
 from tokenmeter.emit.spool import Spool
+from tokenmeter.stack import running
 from tokenmeter.stack.private import OTHERS, make_private
+from tokenmeter.stack.state import Part
+from tokenmeter.stack.terminal import make_console
 
 NOBODY = "65534"
 
@@ -83,3 +89,16 @@ def test_a_spool_is_closed_too(place: Path) -> None:
         assert stat.S_IMODE((place / "spool" / SPOOL).stat().st_mode) == 0o600
     finally:
         spool.close()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_board_s_login_is_said_to_a_terminal_and_never_into_a_log(
+    terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = StringIO()
+    monkeypatch.setattr(running, "console", make_console(file=said, force_terminal=terminal, width=200))
+    board = Part("published", None, "http://127.0.0.1:8088", "admin", "canary")
+    stack: Any = SimpleNamespace(board=board, data=tmp_path)
+    running.show_board(stack)
+    assert ("canary" in said.getvalue()) is terminal
+    assert str(tmp_path / "stack.json") in said.getvalue(), "where it is, in any case"

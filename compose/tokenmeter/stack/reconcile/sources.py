@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,23 +10,19 @@ from typing import Any
 
 import polars as pl
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from tokenmeter.events.contract import BILLING, MARKET, PAGES
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, MARKET_USAGE_KEYS
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.meter_app import APP_ID as METER_GROUP
+from tokenmeter.kafka.ends import record_ends
 from tokenmeter.kafka.positions import positions
 from tokenmeter.stack.reconcile.corrections import BILLING_MEASURES, MARKET_ONLY, SOURCE, PageDifference
 
-KAFKA_TIMEOUT_S = 30.0
-TAIL_OFFSETS = 16
-"""How far before a partition's end the search for its last record begins."""
-READ_AT_ONCE = 1_000
 PAGES_AT_ONCE = 500
 """Pages named in one query: they travel in its URL."""
-READ_WAIT_S = 0.05
 DERIVED: tuple[str, ...] = (BILLING, MARKET, PAGES)
 """What the meter writes and the lines and pages in ClickHouse are loaded from."""
 _NO_BUCKET_ABOVE = 2**62
@@ -54,30 +49,11 @@ class Positions:
     """Ends of topics and committed positions of the meter and the loader; commits nothing."""
 
     def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = {**client, "enable.auto.commit": False}
+        self._client = dict(client)
 
     def ends(self, topic: str) -> Offsets:
-        """By partition, the offset after the last record that a reader sees: the marker that ends a transaction is at
-        an offset of its own, and whoever reads records never gets there."""
-        settings = {"group.id": "tokenmeter-reconcile", "enable.partition.eof": True, "fetch.wait.max.ms": 20}
-        consumer = Consumer({**self._client, **settings, "isolation.level": "read_committed"})
-        try:
-            partitions = list(consumer.list_topics(topic, KAFKA_TIMEOUT_S).topics[topic].partitions)
-            bounds = {}
-            for partition in partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), KAFKA_TIMEOUT_S)
-                bounds[partition] = (int(low), int(high))
-            found: Offsets = {}
-            tail = TAIL_OFFSETS
-            while open_ := {p: bounds[p] for p in partitions if p not in found}:
-                starts = {p: max(low, high - tail) for p, (low, high) in open_.items()}
-                last = _last_records(consumer, topic, starts)
-                # Nothing but markers so far: look further back, until the partition begins.
-                found |= {p: last[p] + 1 if p in last else 0 for p in open_ if p in last or starts[p] == bounds[p][0]}
-                tail *= 4
-            return found
-        finally:
-            consumer.close()
+        """See record_ends."""
+        return record_ends(self._client, topic)
 
     def behind(self, who: str, topic: str, ends: Offsets) -> Behind | None:
         """The first partition of ``topic`` that ``who`` ("meter" or "loader") has not committed to its end."""
@@ -92,28 +68,6 @@ class Positions:
             if at < ends[partition]:
                 return Behind(who, topic, partition, at, ends[partition])
         return None
-
-
-def _last_records(consumer: Consumer, topic: str, starts: Offsets) -> Offsets:
-    """The last record at or after ``starts``, of the partitions that have one."""
-    consumer.assign([TopicPartition(topic, partition, start) for partition, start in starts.items()])
-    last: Offsets = {}
-    ended: set[int] = set()
-    deadline = time.monotonic() + KAFKA_TIMEOUT_S
-    while len(ended) < len(starts):
-        if time.monotonic() > deadline:
-            raise Fatal(
-                f"the end of {topic} cannot be read: an open transaction, or Kafka is away", hint="tokenmeter status"
-            )
-        for message in consumer.consume(READ_AT_ONCE, READ_WAIT_S):
-            error, partition = message.error(), int(message.partition() or 0)
-            if error is None:
-                last[partition] = int(message.offset() or 0)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                ended.add(partition)
-            else:
-                raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
-    return last
 
 
 @dataclass(frozen=True)

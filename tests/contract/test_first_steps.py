@@ -274,6 +274,7 @@ def test_no_password_key_or_payload_is_in_a_log_or_on_a_command_line_and_nothing
     assert len(told) > len(logs), "processes are looked at"
     assert [(where, one) for where, text in told.items() for one in secrets if one in text] == []
     assert str(folder / "kafka-users.json") in told[str(folder / "logs" / "up.log")], "where they are is said"
+    assert "passwords: " in run(["status", *stack])[1]
     # Below the folder that pytest made: a file that a part has just removed is none.
     kept = [one for one in folder.rglob("*") if one.exists()]
     assert [one for one in kept if one.exists() and one.stat().st_mode & 0o077 and not one.is_symlink()] == []

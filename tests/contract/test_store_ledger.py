@@ -21,11 +21,13 @@ from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_totals import touched
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.kafka.batch import RecordBatch, Run
+from tokenmeter.stack.audit.foreign import put_aside
 from tokenmeter.stack.backtest.history import from_clickhouse
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import digests
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import migrate
+from tokenmeter.store.queries import sql
 
 GRANT = Decimal("1000.000000000001")
 
@@ -170,3 +172,15 @@ def test_a_backtest_sees_what_the_watch_saw_minute_by_minute(store: Client) -> N
 
 
 WHO = (("customer acme", 2), ("key k of acme", 1))
+
+
+def test_strangers_records_are_kept_once_however_often_their_page_is_loaded(store: Client) -> None:
+    desk, _ = busy()
+    values = [one.to_value() for one in desk.entries]
+    store.command("TRUNCATE TABLE ledger_entries")
+    for _ in range(2):
+        load(store, LEDGER, [b"evil", *values, b""])
+    kept = store.query("SELECT topic, partition, offset, reason, value FROM foreign_records FINAL ORDER BY offset")
+    assert kept.result_rows == [(LEDGER, 0, 0, "truncated", "evil"), (LEDGER, 0, 1 + len(values), "truncated", "")]
+    assert store.query(sql("status")).first_row[1] == 2
+    assert str(put_aside(store, LEDGER, "ledger_entry")[0]).endswith("offset 0 is no ledger_entry: truncated")

@@ -150,11 +150,11 @@ def test_status_knows_every_part_and_which_one_is_frozen(stack: list[str]) -> No
     assert {*names} <= {*parts}
     assert {parts[name]["state"] for name in names} == {"running"}
     eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
-    os.kill(parts["meter"]["pid"], signal.SIGSTOP)
-    try:
-        eventually("the meter alone is not well", lambda: not_well(stack) == {"meter"}, WAIT_S)
-    finally:
-        os.kill(parts["meter"]["pid"], signal.SIGCONT)
+    stopped = parts["meter"]["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    eventually("the meter alone is not well", lambda: not_well(stack) == {"meter"}, WAIT_S)
+    eventually("the supervisor puts another in its place", lambda: status(stack)["meter"]["pid"] != stopped, WAIT_S)
+    eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
 
 
 def not_well(where: list[str]) -> set[str]:

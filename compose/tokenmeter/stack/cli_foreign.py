@@ -39,7 +39,7 @@ def foreign(
         return
     table = Table("topic", "partition", "offset", "written", "reason", "bytes", "begins", box=SIMPLE_HEAD)
     for row in found:
-        value = bytes.fromhex(row["value"])
+        value = bytes.fromhex(row["hexed"])
         begins = Text(printable(value[:SHOWN_BYTES_MAX].decode("utf-8", "backslashreplace")))
         at, size = f"{row['appended_at']:%Y-%m-%d %H:%M:%S}", str(row["bytes"])
         table.add_row(row["topic"], str(row["partition"]), str(row["offset"]), at, row["reason"], size, begins)

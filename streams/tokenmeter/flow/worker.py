@@ -16,6 +16,7 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
+from tokenmeter.flow.calls import CALLS
 from tokenmeter.flow.credentials import credentials
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
@@ -135,6 +136,7 @@ class Worker:
         self.config.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         stand_back(self.config.niceness)
         tune()
+        CALLS.watch(die)
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()
 

@@ -138,4 +138,6 @@ def _over_http(part: Part) -> Look:
     if isinstance(partitions, list):
         figures["lag"] = sum(max(0, one.get("lag", 0)) for one in partitions)
     ok = answer.is_success and bool(body.get("ok", True))
+    if ok and body.get("blocked"):
+        return Look(False, "held up by an open transaction", figures)
     return Look(ok, "answers" if ok else f"is not well (HTTP {answer.status_code})", figures)

@@ -68,6 +68,8 @@ def sentences(looks: Mapping[str, Look]) -> Iterator[tuple[str, bool]]:
     if rows := max((one.figures.get("foreign_catalog_rows", 0) for one in looks.values()), default=0):
         yield f"{rows:,} records of catalog are no rows and were passed over (next: tokenmeter audit)", True
     for name, one in looks.items():
+        for blocked in one.figures.get("blocked", ()):
+            yield f"{name} waits: {blocked}", True
         if lost := one.figures.get("lost_offsets"):
             yield f"{name} has lost {lost} offsets: retention removed them before they were read", True
 

@@ -140,4 +140,6 @@ def _over_http(part: Part) -> Look:
     ok = answer.is_success and bool(body.get("ok", True))
     if ok and body.get("blocked"):
         return Look(False, "held up by an open transaction", figures)
+    if not ok and (waiting_s := body.get("waiting_seconds")):
+        return Look(False, f"{figures.get('lag', 0):,} offsets wait, nothing was done for {waiting_s:.0f} s", figures)
     return Look(ok, "answers" if ok else f"is not well (HTTP {answer.status_code})", figures)

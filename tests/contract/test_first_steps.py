@@ -28,6 +28,8 @@ from tokenmeter.emit import Emitter
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.openai import metered
 from tokenmeter.stack.kafka import free_port
+from tokenmeter.stack.places import kafka
+from tokenmeter.stack.settings import load
 from tokenmeter.store.client import connect
 
 ROOT = Path(__file__).parents[2]
@@ -160,7 +162,7 @@ def test_status_knows_every_part_and_which_one_is_frozen(stack: list[str]) -> No
 
 def test_a_strangers_open_transaction_is_said_with_its_producer_and_ends_no_worker(stack: list[str]) -> None:
     parts = status(stack)
-    stranger = Producer({"bootstrap.servers": parts["kafka"]["url"], "transactional.id": "stranger"})
+    stranger = Producer({**kafka(load(data=Path(stack[1]))), "transactional.id": "stranger"})
     stranger.init_transactions(WAIT_S)
     stranger.begin_transaction()
     stranger.produce("usage.events", b"held", partition=1)

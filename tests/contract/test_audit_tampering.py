@@ -21,7 +21,7 @@ from support.copying import Topics, fill, snapshot, unchanged
 from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
 from tokenmeter.events import decode, encode
-from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES, RESALE
+from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES, QUARANTINE, RESALE
 from tokenmeter.events.lines import page_digest
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
@@ -247,7 +247,7 @@ def test_the_honest_log_has_what_the_cases_change(honest: Topics) -> None:
     assert CHEAPER.row_id in {decode(record.value).record["price_id"] for record in honest[BILLING]}
 
 
-def test_a_forged_page_appended_and_values_that_are_no_line_or_row_are_named(honest: Topics, copy: str) -> None:
+def test_a_forged_page_is_a_difference_and_a_strangers_record_is_none(honest: Topics, copy: str) -> None:
     def change(topics: Topics) -> None:
         append_page(topics)
         no_line(topics)
@@ -255,9 +255,19 @@ def test_a_forged_page_appended_and_values_that_are_no_line_or_row_are_named(hon
 
     end = decode(honest[PAGES][-1].value).record["last_offset"] + 1
     fill(copy, honest, PARTITIONS, APP_ID, change)
-    found = {(difference.page, difference.field) for difference in audit(copy).differences}
-    assert found == {
-        (f"page 0@[{end},{end + 9}]", "events_in"),
-        (f"{BILLING}/0 offset {len(honest[BILLING])}", "value"),
-        (f"{CATALOG}/0 offset {len(honest[CATALOG])}", "value"),
-    }
+    report = audit(copy)
+    assert [(found.page, found.field) for found in report.differences] == [(f"page 0@[{end},{end + 9}]", "events_in")]
+    strangers = [(BILLING, len(honest[BILLING]), "magic"), (CATALOG, len(honest[CATALOG]), "magic")]
+    assert sorted((one.topic, one.offset, one.reason) for one in report.foreign) == sorted(strangers)
+    assert any(line.startswith(f"FOREIGN: {BILLING}/0: the record at offset") for line in report.lines())
+
+
+def test_strangers_records_on_every_topic_leave_the_audit_as_it_was(honest: Topics, copy: str) -> None:
+    def change(topics: Topics) -> None:
+        for topic in (BILLING, MARKET, RESALE, PAGES, LEDGER, CATALOG, QUARANTINE):
+            topics[topic].append(Record(0, 0, 0, None, b"evil"))
+
+    fill(copy, honest, PARTITIONS, APP_ID, change)
+    report = audit(copy)
+    assert report.ok, report.difference
+    assert {one.topic for one in report.foreign} == {BILLING, MARKET, RESALE, PAGES, LEDGER, CATALOG, QUARANTINE}

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import Producer
 from openai import OpenAI
 
 from support.broker import eventually
@@ -27,6 +28,8 @@ from tokenmeter.emit import Emitter
 from tokenmeter.emit.hosts import Meter
 from tokenmeter.emit.hosts.openai import metered
 from tokenmeter.stack.kafka import free_port
+from tokenmeter.stack.places import kafka
+from tokenmeter.stack.settings import load
 from tokenmeter.store.client import connect
 
 ROOT = Path(__file__).parents[2]
@@ -150,11 +153,53 @@ def test_status_knows_every_part_and_which_one_is_frozen(stack: list[str]) -> No
     assert {*names} <= {*parts}
     assert {parts[name]["state"] for name in names} == {"running"}
     eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
-    os.kill(parts["meter"]["pid"], signal.SIGSTOP)
-    try:
-        eventually("the meter alone is not well", lambda: not_well(stack) == {"meter"}, WAIT_S)
-    finally:
-        os.kill(parts["meter"]["pid"], signal.SIGCONT)
+    stopped = parts["meter"]["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    eventually("the meter alone is not well", lambda: not_well(stack) == {"meter"}, WAIT_S)
+    eventually("the supervisor puts another in its place", lambda: status(stack)["meter"]["pid"] != stopped, WAIT_S)
+    eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
+
+
+def test_a_strangers_open_transaction_is_said_with_its_producer_and_ends_no_worker(stack: list[str]) -> None:
+    parts = status(stack)
+    stranger = Producer({**kafka(load(data=Path(stack[1]))), "transactional.id": "stranger"})
+    stranger.init_transactions(WAIT_S)
+    stranger.begin_transaction()
+    stranger.produce("usage.events", b"held", partition=1)
+    stranger.flush(WAIT_S)
+    eventually("it is said", lambda: {"meter", "load"} <= not_well(stack), WAIT_S)
+    said = status(stack)["meter"]["blocked"]
+    assert len(said) == 1 and "usage.events/1: nothing behind offset" in said[0], said
+    assert re.search(r"producer \d+ has had a transaction open there since", said[0]), said
+    stranger.abort_transaction(WAIT_S)
+    eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
+    assert [status(stack)[name]["pid"] for name in ("meter", "load")] == [parts[n]["pid"] for n in ("meter", "load")]
+
+
+def test_a_killed_broker_is_said_and_every_part_goes_on(stack: list[str]) -> None:
+    parts = status(stack)
+    os.kill(parts["kafka"]["pid"], signal.SIGKILL)
+    eventually("it is said", lambda: "kafka" in not_well(stack), WAIT_S)
+    eventually("all is well", lambda: run(["status", *stack])[0] == 0, WAIT_S)
+    event = {"customer_id": "after", "model": "a/b", "provider": "p", "event_id": "1"}
+    url = f"{parts['gateway']['url']}/v1/events"
+
+    def taken() -> bool:
+        sent = {**event, "occurred_at": datetime.now(UTC).isoformat()}
+        try:
+            return httpx.post(url, json=sent, timeout=20, trust_env=False).status_code == 202
+        except httpx.HTTPError:
+            return False
+
+    eventually("the gateway takes an event", taken, WAIT_S)
+
+    def used() -> int:
+        done = subprocess.run(
+            [*COMMAND, "usage", "after", "--json", *stack], capture_output=True, text=True, timeout=60
+        )
+        return int(json.loads(done.stdout)["total"]["calls"]) if done.returncode == 0 else 0
+
+    eventually("it is metered and loaded", lambda: used() == 1, WAIT_S)
 
 
 def not_well(where: list[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from clickhouse_connect.driver.client import Client
+from typer.testing import CliRunner
 
 from support.clickhouse import Server
 from support.ledger_desk import Desk, budget, prepaid
@@ -21,11 +23,14 @@ from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_totals import touched
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.kafka.batch import RecordBatch, Run
+from tokenmeter.stack.audit.foreign import put_aside
 from tokenmeter.stack.backtest.history import from_clickhouse
+from tokenmeter.stack.cli import app
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import digests
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import migrate
+from tokenmeter.store.queries import sql
 
 GRANT = Decimal("1000.000000000001")
 
@@ -170,3 +175,27 @@ def test_a_backtest_sees_what_the_watch_saw_minute_by_minute(store: Client) -> N
 
 
 WHO = (("customer acme", 2), ("key k of acme", 1))
+
+
+def test_strangers_records_are_kept_once_however_often_their_page_is_loaded_and_are_listed(
+    store: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, _ = busy()
+    values = [one.to_value() for one in desk.entries]
+    store.command("TRUNCATE TABLE ledger_entries")
+    for _ in range(2):
+        load(store, LEDGER, [b"evil", *values, b""])
+    kept = store.query("SELECT topic, partition, offset, reason, value FROM foreign_records FINAL ORDER BY offset")
+    assert kept.result_rows == [(LEDGER, 0, 0, "truncated", "evil"), (LEDGER, 0, 1 + len(values), "truncated", "")]
+    assert store.query(sql("status")).first_row[1] == 2
+    assert str(put_aside(store, LEDGER, "ledger_entry")[0]).endswith("offset 0 is no ledger_entry: truncated")
+    for name, value in (("URL", store.url), ("USER", "writer"), ("PASSWORD", "secret")):
+        monkeypatch.setenv(f"TOKENMETER_CLICKHOUSE_{name}", value)
+    listed = CliRunner().invoke(app, ["quarantine", "foreign", "--json"])
+    assert listed.exit_code == 0, listed.output
+    found = [
+        (one["topic"], one["offset"], one["bytes"], bytes.fromhex(one["hexed"])) for one in json.loads(listed.output)
+    ]
+    assert found == [(LEDGER, 0, 4, b"evil"), (LEDGER, 1 + len(values), 0, b"")]
+    shown = CliRunner().invoke(app, ["quarantine", "foreign"])
+    assert "evil" in shown.output and "truncated" in shown.output

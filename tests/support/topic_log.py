@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tokenmeter.flow.page import Outgoing
 from tokenmeter.kafka.batch import RecordBatch, Run
+from tokenmeter.kafka.logreader import Wanted, any_value
 
 BATCH_RECORDS = 50
 
@@ -56,7 +57,9 @@ class TopicLog:
     def end(self, topic: str, partition: int) -> int:
         return self.ends.get(topic, 0)
 
-    def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
+    def last(
+        self, topic: str, partition: int, before: int | None = None, wanted: Wanted = any_value
+    ) -> tuple[int, int, bytes | None] | None:
         raise NotImplementedError
 
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:

@@ -88,6 +88,13 @@ class Child:
     def log_tail(self) -> str:
         """The end of its log, for an error message."""
         try:
-            return self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+            with self.log.open("rb") as written:
+                written.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
+                return written.read().decode(errors="replace").strip()
         except OSError:
             return "(no log)"
+
+    def last_line(self) -> str:
+        """The last line of its log."""
+        lines = self.log_tail().splitlines()
+        return lines[-1].strip() if lines else "(an empty log)"

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from tokenmeter.events.contract import EVENTS, RELEASED
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.stack.cli_foreign import foreign
 from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.printable import printable
 from tokenmeter.stack.quarantine.ledger import ledger, read
@@ -31,6 +32,8 @@ from tokenmeter.stack.utc import utc
 from tokenmeter.store.client import connect
 
 app = typer.Typer(no_args_is_help=True, help="Look at events that could not be used, and count them after a fix.")
+
+app.command(epilog="Example: tokenmeter quarantine foreign --since 2026-11-01")(foreign)
 
 SHOWN_BYTES_MAX = 4_096
 HEX_COLUMNS = 16

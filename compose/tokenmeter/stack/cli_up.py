@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +10,7 @@ import typer
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack import detached
 from tokenmeter.stack.places import home
+from tokenmeter.stack.processes import is_same, terminate
 from tokenmeter.stack.running import running, show_board, until_interrupted
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import Stack
@@ -51,7 +49,7 @@ def up(
     if detach:
         detached.start(settings, say)
         return
-    with running(settings) as stack:
+    with running(settings, patient=True) as stack:
         show_board(stack)
         say("running; Ctrl-C stops everything")
         until_interrupted(stack)
@@ -63,9 +61,11 @@ def down(data: DataOption = None) -> None:
     if parent is None or parent.pid is None:
         say("no stack is running")
         return
-    os.kill(parent.pid, signal.SIGTERM)
+    if not terminate(parent.pid, parent.born, "tokenmeter"):
+        say(f"no stack is running (process {parent.pid} is not the one that was started)")
+        return
     deadline = time.monotonic() + DOWN_TIMEOUT_S
-    while Path(f"/proc/{parent.pid}").exists():
+    while is_same(parent.pid, parent.born):
         if time.monotonic() > deadline:
             raise Misconfigured(f"process {parent.pid} did not stop", hint=f"kill -9 {parent.pid}")
         time.sleep(0.1)

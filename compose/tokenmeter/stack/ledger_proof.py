@@ -9,6 +9,7 @@ from typing import Any
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import LEDGER
+from tokenmeter.events.errors import Poison
 from tokenmeter.events.ledger import EntryKind
 from tokenmeter.events.rating import pico
 from tokenmeter.kafka.logreader import KafkaLogReader
@@ -41,7 +42,10 @@ def _entries(log: KafkaLogReader) -> Counter[str]:
     for partition in range(log.partitions(LEDGER)):
         for batch in log.read(LEDGER, partition, 0, log.end(LEDGER, partition)):
             for value in batch.values:
-                entry = wire.decode(value, expect="ledger_entry").record
+                try:
+                    entry = wire.decode(value, expect="ledger_entry").record
+                except Poison:
+                    continue  # it charges nobody
                 if entry["kind"] == EntryKind.CHARGE and entry["scope"] is None and entry["amount"] is not None:
                     found[entry["currency"]] -= pico(entry["amount"])
     return found

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
@@ -23,19 +24,18 @@ from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.local_kafka import LocalKafka
 from tokenmeter.stack.ports import Ports
 from tokenmeter.stack.private import make_private
+from tokenmeter.stack.processes import born
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names, slot_name, slots
 from tokenmeter.stack.state import PARENT, Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
 from tokenmeter.stack.superset_venv import ensure_superset
+from tokenmeter.stack.supervisor import Supervisor, part_of
 from tokenmeter.stack.topics import register_schemas
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
 
-RESTART_WAIT_S = 1.0
-RESTARTS_MAX = 20
-"""A part that ends this often has something to tell; the stack stops and points at its log."""
 PASSWORD_BYTES = 18
 
 STOPPING = (("superset", "gateway", "meter", "load", "ledger", "watch"), ("clickhouse",), ("kafka",))
@@ -52,7 +52,7 @@ class LocalStack:
     ``stores_only``: Kafka and ClickHouse alone, for work that no worker may disturb. ``begin`` may make ClickHouse's
     data directory before it starts, and ``fill`` put rows into the migrated ClickHouse: both run beside what starts
     meanwhile, and boards are published when they have ended. ``boards_later``: start() does not wait for them,
-    finish() does.
+    finish() does. ``patient``: a worker that does not start is left to watch().
     """
 
     def __init__(
@@ -64,8 +64,10 @@ class LocalStack:
         begin: Begin | None = None,
         fill: Fill | None = None,
         boards_later: bool = False,
+        patient: bool = False,
     ) -> None:
         self._stores_only, self._begin, self._fill, self._later = stores_only, begin, fill, boards_later
+        self._patient = patient
         self._beside = ThreadPoolExecutor(2, "beside")
         self._beginning: Future[None] | None = None
         self._filling: Future[None] | None = None
@@ -77,8 +79,8 @@ class LocalStack:
         self._logs = self._data / "logs"
         self._stack = Stack()
         self._children: dict[str, Child] = {}
-        self._restarts: dict[str, int] = {}
         self.kafka = LocalKafka(settings, self._data, self._logs)
+        self._supervisor = Supervisor(self._children, self._stack, self._data, say)
         self.clickhouse_url = settings.clickhouse_url or ""
         self.clickhouse_password = ""
         self._boards_password = ""
@@ -123,6 +125,7 @@ class LocalStack:
             self._step("boards", self._publishing.result)
             superset, published = self._stack.parts["superset"], self._publishing.result()
             self._stack.parts["boards"] = Part("published", None, published.url, superset.user, superset.password)
+        self._supervisor.ask()
         self._stack.parts[PARENT].state = "running"
         self._stack.save(self._data)
 
@@ -195,7 +198,12 @@ class LocalStack:
         """All at once: most of a start is waiting."""
         asked = [*map(self._launch_worker, slots(self._settings)), self._launch_gateway()]
         for name, health in asked:
-            wait_healthy(self._children[name], health)
+            try:
+                wait_healthy(self._children[name], health)
+            except Fatal as error:
+                if not self._patient:
+                    raise
+                self._say(f"{error.message}; the others run, and it is tried again (next: tokenmeter status)")
 
     def _launch_worker(self, which: tuple[str, int]) -> tuple[str, str]:
         """Start a verb's slot; its name and where it tells of its health."""
@@ -255,27 +263,18 @@ class LocalStack:
         if child is None:
             self._stack.parts[name] = Part("external", None, url, user, password)
         else:
-            self._stack.parts[name] = Part("running", child.pid, url, user, password, str(child.log))
-        self._stack.parts.setdefault(PARENT, Part("starting", os.getpid()))
+            self._stack.parts[name] = part_of(child, url, user, password)
+            self._supervisor.started(name)
+        self._stack.parts.setdefault(PARENT, Part("starting", os.getpid(), born=born(os.getpid())))
         self._stack.save(self._data)
 
     def watch(self) -> None:
-        """Restart what died, a bounded number of times. Call it every second or so."""
-        for name, child in self._children.items():
-            if child.is_alive():
-                continue
-            self._restarts[name] = self._restarts.get(name, 0) + 1
-            if self._restarts[name] > RESTARTS_MAX:
-                raise Fatal(f"{name} ended {RESTARTS_MAX} times; last: {child.log_tail()}", hint=f"see {child.log}")
-            self._say(f"{name} ended with {child.returncode}; starting it again")
-            time.sleep(RESTART_WAIT_S)
-            child.start()
-            self._stack.parts[name].pid = child.pid
-            self._stack.parts[name].restarts = self._restarts[name]
-            self._stack.save(self._data)
+        """Start again what ended, see Supervisor. Call it every second or so."""
+        self._supervisor.look()
 
     def stop(self) -> None:
         """Stop the children: first who uses the stores, then ClickHouse, then all of Kafka together."""
+        self._supervisor.close()
         for stage in STOPPING:
             leaving = [child for name, child in self._children.items() if name.startswith(stage)]
             for child in leaving:
@@ -283,8 +282,9 @@ class LocalStack:
             for child in leaving:
                 child.stop()
         for part in self._stack.parts.values():
-            if part.state in ("running", "starting", "published"):
-                part.state, part.pid = "stopped", None
+            if part.state != "external":
+                part.state, part.pid, part.said = "stopped", None, ""
         if self._stack.parts:
-            self._stack.save(self._data)
+            with suppress(OSError):  # a full disk: whoever reads it sees that the processes are gone
+                self._stack.save(self._data)
         self._lock.close()

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.flow.foreign import TABLE as FOREIGN
 from tokenmeter.flow.load import TABLES
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.load_app import TOPICS
@@ -150,7 +151,7 @@ class Rebuild:
 
         Totals stay: those of what is loaded again are made anew, those whose lines are no more are all that is left.
         """
-        drop_derived(self._clickhouse, LOADED | {LOADED_TOPICS})
+        drop_derived(self._clickhouse, LOADED | {LOADED_TOPICS, FOREIGN})
         migrate(self._clickhouse)
 
     def _reset(self, starts: Mapping[Key, int]) -> None:

@@ -13,6 +13,8 @@ from tokenmeter.stack.private import where_passwords_are
 from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.terminal import console, say
 
+WATCH_S = 1.0
+
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
@@ -35,7 +37,7 @@ def until_interrupted(stack: LocalStack) -> None:
     try:
         while True:
             stack.watch()
-            time.sleep(1)
+            time.sleep(WATCH_S)
     except KeyboardInterrupt:
         say("stopping")
 

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.stack.processes import is_same
 
 PARENT = "tokenmeter"
 """The part that is the supervisor: ``starting`` until everything answers, then ``running``."""
 FILE = "stack.json"
+NOT_RUNNING = ("gone", "restarting", "failed")
 
 
 @dataclass
 class Part:
-    """One line of ``tokenmeter status``; state is running, external or stopped.
+    """One line of ``tokenmeter status``; state is running, external or stopped; restarting or failed, which ``said``
+    explains; or gone: it ended, and its supervisor has not seen it yet.
 
-    ``restarts``: how often the supervisor has started it again.
+    ``restarts``: how often the supervisor has started it again. ``born``: see processes.born.
     """
 
     state: str
@@ -29,6 +32,8 @@ class Part:
     password: str | None = None
     log: str | None = None
     restarts: int = 0
+    said: str = ""
+    born: str | None = None
 
 
 def write_private(path: Path, document: Any) -> None:
@@ -62,11 +67,12 @@ class Stack:
     def runs(self) -> bool:
         """Whether its supervisor lives."""
         parent = self.parts.get(PARENT)
-        return parent is not None and parent.state != "stopped"
+        return parent is not None and parent.state not in ("stopped", "gone")
 
     @classmethod
     def load(cls, data: Path) -> Stack:
-        """The stack of ``data``, empty when there is none. A part whose process is gone is ``stopped``.
+        """The stack of ``data``, empty when there is none. A part whose process is no more is ``gone``, and
+        ``stopped`` when there is no supervisor either.
 
         Raises Misconfigured when the file cannot be read, or is torn.
         """
@@ -84,8 +90,11 @@ class Stack:
                 f"{path} is damaged, so what runs there is not known", hint=f"rm {path}, then tokenmeter up"
             ) from error
         for part in stack.parts.values():
-            if part.pid is not None and not Path(f"/proc/{part.pid}").exists():
-                part.state, part.pid = "stopped", None
+            if part.pid is not None and not is_same(part.pid, part.born):
+                part.state, part.pid = "gone", None
+        if not stack.runs:  # nobody starts anything again
+            for part in stack.parts.values():
+                part.state = "stopped" if part.state in NOT_RUNNING else part.state
         return stack
 
 

@@ -49,7 +49,7 @@ SlotOption = Annotated[str | None, typer.Option(help="worker slot: a replacement
 
 def say(text: str) -> None:
     """Print a line as it is."""
-    console.print(text, highlight=False, markup=False)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -302,6 +302,19 @@ ROWS: Mapping[str, type[CatalogRow]] = {
 assert set(ROWS) == set(CATALOG_SCHEMAS)
 
 
+def row_or_foreign(value: bytes | None) -> CatalogRow | Poison:
+    """The row of one record, or why it is none: a stranger's record changes no price and stops nobody.
+
+    Raises Poison for one that a later tokenmeter may have written, which must not be passed over.
+    """
+    try:
+        return row_of(value)
+    except Poison as why:
+        if wire.is_newer(value):
+            raise
+        return why
+
+
 def row_of(value: bytes | None) -> CatalogRow:
     """The row of one record of the topic; Poison when it is none, or says other than its id."""
     decoded = wire.decode(value)

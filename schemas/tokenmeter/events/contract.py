@@ -101,6 +101,9 @@ _IDS: dict[tuple[str, int], int] = {
 }
 
 
+SCHEMA_IDS_MAX = 999
+"""Ids of tokenmeter's own, of this version or a later one, are 1 to this."""
+
 _rehearsed: list[Schema] = []
 """What ``rehearse`` adds to the bundled versions."""
 

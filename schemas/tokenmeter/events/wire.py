@@ -14,7 +14,7 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from tokenmeter.events.contract import Schema, by_id, latest
+from tokenmeter.events.contract import SCHEMA_IDS_MAX, Schema, by_id, latest
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.repair import with_known_branches
 
@@ -81,6 +81,14 @@ def schema_of(value: bytes | None) -> Schema:
     if schema is None:
         raise Poison("schema", f"schema id {schema_id} is not known")
     return schema
+
+
+def is_newer(value: bytes | None) -> bool:
+    """Whether a later tokenmeter may have written this: then it is no stranger's, and must not be passed over."""
+    if value is None or len(value) < PREFIX_BYTES:
+        return False
+    magic, schema_id = _PREFIX.unpack_from(value)
+    return bool(magic == MAGIC and 0 < schema_id <= SCHEMA_IDS_MAX and by_id(schema_id) is None)
 
 
 def decode(value: bytes | None, *, expect: str | None = None) -> Decoded:

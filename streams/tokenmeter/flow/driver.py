@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.flow import steps
+from tokenmeter.flow.calls import CALLS, OFFSETS_CALL_S
 from tokenmeter.flow.page import Outgoing, Processor
 from tokenmeter.kafka import losses
 
@@ -102,7 +103,8 @@ class KafkaDriver:
         match effect:
             case steps.Fence():
                 self._producer = self._new_producer()
-                self._producer.init_transactions(KAFKA_WAIT_S)
+                with CALLS.made(f"Fence of {self._name}", KAFKA_WAIT_S):
+                    self._producer.init_transactions(KAFKA_WAIT_S)
                 return None
             case steps.ReadPosition():
                 with self._asking() as consumer:
@@ -135,7 +137,8 @@ class KafkaDriver:
                     self._travelling[1].result()
                 return None if self._travelling and self._travelling[0] == effect else self._send(effect)
             case steps.Commit():
-                self._tx.commit_transaction(KAFKA_WAIT_S)
+                with CALLS.made(f"Commit of {self._name}"):
+                    self._tx.commit_transaction(KAFKA_WAIT_S)
                 self._in_transaction, self._travelling = False, None
                 return None
             case steps.Committed(bounds):
@@ -160,7 +163,8 @@ class KafkaDriver:
     def _send(self, position: steps.SendOffsets) -> None:
         written = losses.written(position.lost)
         at = TopicPartition(self._topic, self._partition, position.next_offset, written)
-        self._tx.send_offsets_to_transaction([at], self._group, KAFKA_WAIT_S)
+        with CALLS.made(f"SendOffsets of {self._name}", OFFSETS_CALL_S):
+            self._tx.send_offsets_to_transaction([at], self._group, KAFKA_WAIT_S)
 
     @contextmanager
     def _asking(self) -> Iterator[Consumer]:

@@ -1,5 +1,7 @@
 """The loader: one partition of any topic of ours, a page at a time, into its ClickHouse table.
 
+What is no record of ours it puts aside, see ``foreign.py``, and goes on.
+
 Its transaction is insert, then commit. A page that was inserted but not committed is inserted again after a crash, and
 the tables are keyed so that twice is once.
 """
@@ -22,7 +24,7 @@ from tokenmeter.events.contract import (
     QUARANTINE,
     RESALE,
 )
-from tokenmeter.events.errors import Fatal
+from tokenmeter.flow import foreign
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import APPENDED_AT_MS, judge
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
@@ -53,12 +55,16 @@ class Loader:
     partition: int
     insert: Insert
     _frames: list[pl.DataFrame] = field(default_factory=list)
+    _foreign: list[pl.DataFrame] = field(default_factory=list)
 
     def restore(self, position: int) -> None:
         """There is no state: the table is it. See Processor."""
 
     def add(self, batch: RecordBatch) -> Demand:
-        """Decode a batch. See Processor; unusable events are the meter's to quarantine and are left out here."""
+        """Decode a batch. See Processor; unusable events are the meter's to quarantine and are left out here.
+
+        Fatal when a later tokenmeter wrote it: its table would lack what this one cannot read.
+        """
         record, table = TABLES[self.topic]
         decoded = decode(batch.values, record)
         index = decoded.frame[INDEX].to_numpy()
@@ -74,12 +80,8 @@ class Loader:
             )
         else:
             if decoded.rejected:
-                bad = decoded.rejected[0]
-                raise Fatal(
-                    f"{self.topic}/{self.partition}: offset {batch.offsets()[bad.index]} is not a {record} "
-                    f"({bad.reason}: {bad.detail}), so {table} would lack it",
-                    hint="find who else writes to this topic",
-                )
+                foreign.require_no_newer(self.topic, self.partition, batch, decoded.rejected, table)
+                self._foreign.append(foreign.rows(self.topic, self.partition, batch, decoded.rejected))
             self._frames.append(decoded.frame.drop(INDEX))
         return Demand.NOTHING
 
@@ -88,6 +90,8 @@ class Loader:
         frame = pl.concat(self._frames) if self._frames else pl.DataFrame()
         if frame.height:
             self.insert(TABLES[self.topic][1], frame)
+        if self._foreign:
+            self.insert(foreign.TABLE, pl.concat(self._foreign))
         return []
 
     def remembered(self) -> int:
@@ -96,4 +100,4 @@ class Loader:
 
     def committed(self, bounds: PageBounds) -> None:
         """Begin the next page. See Processor."""
-        self._frames = []
+        self._frames, self._foreign = [], []

@@ -49,7 +49,9 @@ def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker
         journal = FileJournal(folder, config.rules.horizon_ms, hashed_as)
         return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules, journal, rates)
 
-    return Worker(replace(config.worker, position_early=True), make_processor, make_driver)
+    worker = Worker(replace(config.worker, position_early=True), make_processor, make_driver)
+    worker.notes = lambda: {"foreign_catalog_rows": rates.foreign}
+    return worker
 
 
 def run(config: MeterConfig) -> None:

@@ -14,10 +14,11 @@ from typing import Any, ClassVar, cast
 
 import faust
 from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
+from tokenmeter.flow.blocked import OpenTransaction, open_transaction
 from tokenmeter.flow.drain import drain, show_bytes
 from tokenmeter.kafka.batch import RecordBatch
 
@@ -44,7 +45,7 @@ PRIVATE: dict[str, tuple[str, ...]] = {
         "on_partitions_revoked",
         "on_partitions_assigned",
     ),
-    "aiokafka:AIOKafkaConsumer": ("_fetch_min_bytes", "_fetch_max_wait_ms", "_isolation_level"),
+    "aiokafka:AIOKafkaConsumer": ("_fetch_min_bytes", "_fetch_max_wait_ms", "_isolation_level", "_client"),
     "aiokafka.consumer.fetcher:Fetcher": (
         "_records",
         "_notify",
@@ -118,6 +119,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._isolation_level = ISOLATION_LEVEL
         return consumer
+
+    async def open_transaction(self, tp: TP) -> OpenTransaction | None:
+        """See blocked.open_transaction."""
+        return cast(OpenTransaction | None, await self.call_thread(open_transaction, self._ensure_consumer(), tp))
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: set[Any], timeout: float | None = None, max_records: int | None = None
@@ -200,9 +205,18 @@ class BatchConsumer(driver.Consumer):
     """Leaves position and commit of batch topics to the page engine."""
 
     WAIT_EMPTY_S: ClassVar[float] = 5.0
+    ASK_S: ClassVar[float] = 5.0
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def open_transaction(self, tp: TP) -> OpenTransaction | None:
+        """What holds the partition up, as far as Kafka tells; None also while it cannot be asked."""
+        try:
+            async with asyncio.timeout(self.ASK_S):
+                return await cast(BatchConsumerThread, self._thread).open_transaction(tp)
+        except (TimeoutError, KafkaError, AssertionError):  # the last: it is not assigned any more
+            return None
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         if type(record) is not RecordBatch:

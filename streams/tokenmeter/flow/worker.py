@@ -11,11 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
+from tokenmeter.flow.blocked import Blocked
+from tokenmeter.flow.calls import CALLS
 from tokenmeter.flow.credentials import credentials
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
@@ -24,7 +26,7 @@ from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.preflight import port_is_free, topics_exist
 from tokenmeter.flow.standing_back import stand_back
-from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchSchema
+from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchConsumer, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.losses import lost_offsets
@@ -110,6 +112,7 @@ class Worker:
         self.waiting_s = 0.0
         self.notes: Callable[[], Mapping[str, Any]] = dict
         """What else /health shows."""
+        self.blocked = Blocked()
         self._lost: dict[tuple[str, int], int] = {}
         self._lost_read_for: set[Any] = set()
 
@@ -135,6 +138,7 @@ class Worker:
         self.config.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         stand_back(self.config.niceness)
         tune()
+        CALLS.watch(die)
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()
 
@@ -227,8 +231,10 @@ class Worker:
                 lag, progressed_at = (highest - position if position is not None else 0), 0.0
             self.metrics.lag.labels(tp.topic, str(tp.partition)).set(max(0, lag))
             waiting_s = self.watchdog.observe(tp, lag, progressed_at, now)
-            self.waiting_s = max(self.waiting_s, waiting_s)
-            if waiting_s > self.config.stall_seconds:
+            held_up = await self.blocked.look(tp, waiting_s, now, cast(BatchConsumer, consumer).open_transaction)
+            if not held_up:
+                self.waiting_s = max(self.waiting_s, waiting_s)
+            if waiting_s > self.config.stall_seconds and not held_up:
                 die(
                     Fatal(
                         f"{tp.topic}/{tp.partition}: {lag} offsets wait, no page was committed for {waiting_s:.0f} s",
@@ -236,6 +242,7 @@ class Worker:
                     )
                 )
         self.watchdog.forget(set(assigned))
+        self.blocked.forget(assigned)
         await self._watch_losses(assigned)
 
     async def _take_clocked(self) -> None:
@@ -258,13 +265,15 @@ class Worker:
             self.metrics.lost.labels(topic, str(partition)).set(lost)
 
     def _health(self, web: Any) -> Any:
-        """``ok`` says that work goes on. A loss does not change it: no restart brings back what is gone."""
+        """``ok`` says that work goes on, as far as this worker can. A loss does not change it, nor what it is
+        ``blocked`` by: no restart brings back what is gone, or ends another's transaction."""
         healthy = self.waiting_s <= self.config.stall_seconds / 2
         body = {
             "ok": healthy,
             "app": self.config.app_id,
             "waiting_seconds": round(self.waiting_s, 1),
             "lost_offsets": sum(self._lost.values()),
+            "blocked": self.blocked.told(),
             **self.notes(),
             "partitions": [
                 {"topic": o.topic, "partition": o.partition, "committed": o.committed, "lag": o.lag}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -23,6 +23,13 @@ STALL_S = 30.0
 TAIL_STEP = 16
 """How far before the end the search for the last record begins; doubled until one is found."""
 
+Wanted = Callable[[bytes | None], bool]
+
+
+def any_value(value: bytes | None) -> bool:
+    """Every record is wanted."""
+    return True
+
 
 class LogReader(Protocol):
     """The log as a processor sees it while it restores."""
@@ -36,8 +43,10 @@ class LogReader(Protocol):
     def end(self, topic: str, partition: int) -> int:
         """The offset after the last record, whether it is committed yet or not."""
 
-    def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
-        """(offset, append time in ms, value) of the last committed record (below ``before``), or None."""
+    def last(
+        self, topic: str, partition: int, before: int | None = None, wanted: Wanted = any_value
+    ) -> tuple[int, int, bytes | None] | None:
+        """(offset, append time in ms, value) of the last committed record (below ``before``) that is ``wanted``."""
 
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:
         """The first offset appended at or after a time; None when nothing was."""
@@ -124,7 +133,9 @@ class KafkaLogReader:
         finally:
             consumer.close()
 
-    def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
+    def last(
+        self, topic: str, partition: int, before: int | None = None, wanted: Wanted = any_value
+    ) -> tuple[int, int, bytes | None] | None:
         """See LogReader."""
         consumer = Consumer(self._settings)
         try:
@@ -137,8 +148,9 @@ class KafkaLogReader:
             start = max(low, end - step)
             found = None
             for batch in self.read(topic, partition, start, end):
-                if len(batch):
-                    found = (int(batch.offsets()[-1]), batch.runs[-1].appended_at_ms, batch.values[-1])
+                at = next((n for n in reversed(range(len(batch))) if wanted(batch.values[n])), None)
+                if at is not None:
+                    found = (int(batch.offsets()[at]), int(batch.appended_at_ms()[at]), batch.values[at])
             if found is not None or start == low:
                 return found
             step *= 2

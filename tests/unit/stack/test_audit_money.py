@@ -76,7 +76,7 @@ def test_lines_of_both_versions_are_kept(tmp_path: Path) -> None:
     kept = Kept()
     block = Block(values, np.arange(4), np.full(4, NOW_MS))
     keep("billing_line", 3, [block.part(0, 2), block.part(2, 4)], tmp_path / "lines", kept)
-    assert not kept.unreadable
+    assert not kept.foreign
     assert [line.value for line in fetch(kept.segments["billing_line"][0, 7])] == values
 
 

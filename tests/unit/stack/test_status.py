@@ -109,6 +109,26 @@ def test_each_part_tells_its_own_health_beside_those_that_do_not() -> None:
     assert ("meter has lost 3 offsets: retention removed them before they were read", True) in list(sentences(looks))
 
 
+def test_a_worker_that_makes_no_progress_while_work_waits_is_not_well() -> None:
+    stuck = {"ok": False, "waiting_seconds": 51.2, "partitions": [{"lag": 700}]}
+    held = {"ok": True, "waiting_seconds": 51.2, "partitions": [{"lag": 7}], "blocked": ["usage.events/1: nothing ..."]}
+    with serving(stuck, 503) as meter, serving(held) as load:
+        looks = look(running(meter=meter, load=load))
+    assert looks["meter"].said == "700 offsets wait, nothing was done for 51 s"
+    assert looks["load"].ok is False and looks["load"].said == "held up by an open transaction"
+    assert ("load waits: usage.events/1: nothing ...", True) in list(sentences(looks))
+
+
+def test_what_strangers_wrote_is_said() -> None:
+    looks = {
+        "clickhouse": Look(True, "answers", {"foreign_records": 8}),
+        "meter": Look(True, "answers", {"foreign_catalog_rows": 1}),
+    }
+    said = [line for line, bad in sentences(looks) if bad]
+    assert "8 foreign records on our topics put aside (next: tokenmeter quarantine foreign)" in said
+    assert any(line.startswith("1 records of catalog are no rows") for line in said)
+
+
 def _seconds(stack: Stack) -> float:
     began = time.monotonic()
     look(stack)

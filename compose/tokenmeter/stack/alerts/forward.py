@@ -86,17 +86,18 @@ def _take(
     group: str,
 ) -> None:
     alert = alert_of(message)
+    name = "none" if alert is None else alert.alert_id
     partition, offset = int(message.partition() or 0), int(message.offset() or 0)
     try:
-        if wanted(alert):
+        if alert is not None and wanted(alert):
             deliver(alert)
         consumer.commit(offsets=[TopicPartition(ALERTS, partition, offset + 1)], asynchronous=False)
     except Transient as error:
-        log.warning("%s: alert %s is not delivered yet: %s; trying on", group, alert.alert_id, error)
+        log.warning("%s: alert %s is not delivered yet: %s; trying on", group, name, error)
         _again(consumer, partition, offset)
     except KafkaException as error:
         # Another process of this group has the partition now, or Kafka is away: it will be sent again.
-        log.warning("%s: the position after alert %s is not kept: %s", group, alert.alert_id, error.args[0].str())
+        log.warning("%s: the position after alert %s is not kept: %s", group, name, error.args[0].str())
 
 
 def _again(consumer: Consumer, partition: int, offset: int) -> None:

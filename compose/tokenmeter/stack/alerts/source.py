@@ -34,11 +34,13 @@ def since(text: str, now: datetime) -> datetime:
         ) from error
 
 
-def alert_of(message: Message) -> Alert:
-    """The alert of a record. Fatal when it is none."""
+def alert_of(message: Message) -> Alert | None:
+    """The alert of a record; None for a stranger's. Fatal when a newer tokenmeter wrote it."""
     try:
         return Alert.model_validate(wire.decode(message.value(), expect="alert").record)
     except Poison as error:
+        if not wire.is_newer(message.value()):
+            return None
         place = f"{ALERTS}/{message.partition()}@{message.offset()}"
         raise Fatal(f"{place} is no alert: {error.detail}", hint="upgrade tokenmeter: a newer one wrote it") from error
 
@@ -79,7 +81,8 @@ def read(client: Mapping[str, Any], at: datetime, follow: bool) -> Iterator[Aler
                 continue
             error = message.error()
             if error is None:
-                yield alert_of(message)
+                if (alert := alert_of(message)) is not None:
+                    yield alert
             elif error.code() == KafkaError._PARTITION_EOF:
                 unread.discard(message.partition() or 0)
             elif not error.retriable():

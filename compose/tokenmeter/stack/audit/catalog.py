@@ -13,7 +13,7 @@ from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.charges import Charges
-from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.foreign import Foreign
 from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.ratings import Ratings
 
@@ -40,19 +40,17 @@ class Catalog:
         return self._ratings[drawn]
 
 
-def judged(blocks: Iterable[Block]) -> tuple[Values, list[Difference]]:
-    """The records that are rows, and a difference for each that is none."""
+def judged(blocks: Iterable[Block]) -> tuple[Values, list[Foreign]]:
+    """The records that are rows, and those that are none."""
     values: Values = []
-    bad: list[Difference] = []
+    bad: list[Foreign] = []
     for block in blocks:
         for offset, value in zip(block.offsets.tolist(), block.values, strict=True):
             try:
                 row_of(value)
                 values.append((offset, value))
             except Poison as poison:
-                bad.append(
-                    Difference(f"{CATALOG}/0 offset {offset}", "value", "contract", "a row", CATALOG, poison.reason)
-                )
+                bad.append(Foreign(CATALOG, 0, offset, "row of the catalog", poison.reason))
     return values, bad
 
 

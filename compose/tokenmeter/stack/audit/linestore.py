@@ -18,7 +18,8 @@ from tokenmeter.events.contract import LEDGER, versions
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.ledger import EntryKind
 from tokenmeter.stack.audit.blocks import Block
-from tokenmeter.stack.audit.compare import Difference, FoundLine
+from tokenmeter.stack.audit.compare import FoundLine
+from tokenmeter.stack.audit.foreign import Foreign
 from tokenmeter.stack.audit.ledger.expiries import Expiries, read_expiries
 from tokenmeter.stack.audit.recount import RECORDS
 from tokenmeter.stack.audit.walk import walk_lines
@@ -58,7 +59,7 @@ class Kept:
     ends: dict[tuple[str, int], int] = field(default_factory=dict)
     begins: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     """(offset, append time in ms) of each partition's first record."""
-    unreadable: list[Difference] = field(default_factory=list)
+    foreign: list[Foreign] = field(default_factory=list)
     expiries: dict[int, Expiries] = field(default_factory=dict)
     """By partition of ledger.entries."""
 
@@ -68,13 +69,12 @@ class Kept:
                 self.segments[record].setdefault(key, []).extend(found)
         self.ends |= other.ends
         self.begins |= other.begins
-        self.unreadable += other.unreadable
+        self.foreign += other.foreign
         self.expiries |= other.expiries
 
 
 def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path, kept: Kept) -> None:
-    """Write every line of ``blocks``, or entry of a page, to ``path``. A value that is no ``record`` is a difference of
-    its own."""
+    """Write every line of ``blocks``, or entry of a page, to ``path``. A value that is no ``record`` is foreign."""
     topic, segments = KEPT[record], kept.segments[record]
     with path.open("wb") as out:
         for block in blocks:
@@ -89,8 +89,7 @@ def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path,
             begin = out.tell()
             for value, offset, place in zip(block.values, block.offsets.tolist(), places, strict=True):
                 if place is None:
-                    name = f"{topic}/{topic_partition} offset {offset}"
-                    kept.unreadable.append(Difference(name, "value", "contract", f"a {record}", topic, "no such"))
+                    kept.foreign.append(Foreign(topic, topic_partition, offset, record, _why(record, value)))
                     continue
                 if place == NO_PAGE:
                     continue
@@ -133,6 +132,14 @@ def _places(record: str, block: Block) -> list[tuple[int, int, int] | None]:
                     columns[:, found.numbers("kind") != _CHARGE] = -1
                 return [(p, f, n) for p, f, n in columns.T.tolist()]
     return [_place(record, value) for value in block.values]
+
+
+def _why(record: str, value: bytes | None) -> str:
+    try:
+        wire.decode(value, expect=record)
+    except Poison as poison:
+        return poison.reason
+    return "it names no page"
 
 
 def _place(record: str, value: bytes | None) -> tuple[int, int, int] | None:

@@ -8,12 +8,14 @@ from typing import Any
 
 from tokenmeter.events.rating import amount
 from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.foreign import Foreign
 from tokenmeter.stack.audit.sequences import Sequences, described
 from tokenmeter.stack.audit.waiting import Waiting
 
 REPORT_VERSION = 1
 """Raised when a key of the JSON report changes its meaning or goes; new keys may come at any time."""
 SOURCES_SHOWN = 20
+FOREIGN_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class AuditReport:
     lost: list[Lost] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     """What was acknowledged before the audit began and is in no page at its end."""
+    foreign: list[Foreign] = field(default_factory=list)
+    """Records on our topics that are none of ours."""
     differences: list[Difference] = field(default_factory=list)
     sequences: Sequences = field(default_factory=Sequences)
     notes: list[str] = field(default_factory=list)
@@ -80,6 +84,7 @@ class AuditReport:
         charges, costs    {currency: amount as text}, recounted by the catalog offset that each page names
         lost          {"offsets": n, "pages": [{"page", "offsets"}]}: removed by retention before they were read
         waiting       [{"partition", "offset", "events"}]: acknowledged before the audit began, metered not even now
+        foreign       [{"topic", "partition", "offset", "record", "reason"}]: on our topics and none of ours
         difference    the first difference or null; differences: the first of each partition. Each has page, field,
                       expected_place, expected, place, found and text (the sentence)
         sequences     {"sources", "missing", "skipped", "gaps": [{"source", "missing", "seen", "ranges": [[a, b]]}]}:
@@ -98,6 +103,7 @@ class AuditReport:
             "costs": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.costs.items())},
             "lost": {"offsets": self.lost_offsets, "pages": [vars(lost) for lost in self.lost]},
             "waiting": [vars(one) for one in self.waiting],
+            "foreign": [one.as_dict() for one in self.foreign],
             "difference": differences[0] if differences else None,
             "differences": differences,
             "sequences": {
@@ -118,6 +124,10 @@ class AuditReport:
             yield f"LOST: {lost.page}: retention removed {lost.offsets} offsets before the meter read them"
         for one in self.waiting:
             yield f"NOT METERED: {one}"
+        for stranger in self.foreign[:FOREIGN_SHOWN]:
+            yield f"FOREIGN: {stranger}; nothing is made of it (next: tokenmeter quarantine foreign)"
+        if len(self.foreign) > FOREIGN_SHOWN:
+            yield f"FOREIGN: and {len(self.foreign) - FOREIGN_SHOWN} records more (--json has them all)"
         if self.sequences.gaps:
             number = len(self.sequences.gaps)
             yield f"warning: {self.sequences.missing} events of {number} sources were lost before Kafka by number:"

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG, EVENTS, PAGES, QUARANTINE
+from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, EVENTS, PAGES, QUARANTINE
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
 from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.facts import Keys
+from tokenmeter.stack.audit.foreign import put_aside
 from tokenmeter.stack.audit.ledger.shares import since, tasks_of
 from tokenmeter.stack.audit.ledger.states import StatesTask
 from tokenmeter.stack.audit.linestore import KEPT, Kept
@@ -26,6 +27,7 @@ from tokenmeter.stack.audit.small import Small, read_small
 from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
 from tokenmeter.stack.audit.waiting import METERED_WAIT_S, waiting
 from tokenmeter.stack.audit.worker import LinesTask, Workers
+from tokenmeter.store.client import connect
 
 CLOCKS_MS = 300_000
 """Lines are stamped by the clock that closed their page, give or take this much."""
@@ -71,7 +73,7 @@ def run(
             raise Misconfigured(f"{EVENTS} has no partition {number}, only {partitions[0]} to {partitions[-1]}")
     progress("pages and quarantine", 0, 0)
     small = read_small(kafka, wanted)
-    report.differences += small.unreadable
+    report.foreign += small.foreign
     ends = {number: kafka.log_end(EVENTS, number) for number in wanted}
     plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
     report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
@@ -82,7 +84,7 @@ def run(
         folder = Path(name)
         catalog.keep(small.catalog, folder / CATALOG)
         kept = _read_lines(kafka, workers, options, folder, progress)
-        report.differences += kept.unreadable
+        report.foreign += kept.foreign
         small.ends |= kept.ends
         report.places = [PAGES, *KEPT.values(), QUARANTINE]
         if sources.clickhouse_url is None:
@@ -90,6 +92,8 @@ def run(
         else:
             report.places.append("ClickHouse")
             wait_loaded(kafka, _loaded_to(small))
+            store = connect(sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password)
+            report.foreign += put_aside(store, ALERTS, "alert")
         entries_since_ms, whole = since(kafka, kept, report.notes)
         tasks = [_task(number, plans[number], small, kept, folder, options, entries_since_ms) for number in wanted]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
@@ -239,6 +243,7 @@ def _judge_states(workers: Workers, tasks: Sequence[StatesTask], report: AuditRe
     for part in workers.perform(tasks, lambda records: None):
         report.accounts += part.accounts
         report.notes += part.notes
+        report.foreign += part.foreign
         if part.difference is not None:
             report.differences.append(part.difference)
     if report.accounts:

@@ -12,7 +12,7 @@ from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE, RELEA
 from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit import catalog
 from tokenmeter.stack.audit.blocks import Block
-from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.foreign import Foreign
 from tokenmeter.stack.audit.sources import KafkaTopics
 
 METER_GROUP = "tokenmeter-meter"
@@ -31,7 +31,7 @@ class Small:
     catalog_end: int = 0
     catalog_ms: dict[int, int] = field(default_factory=dict)
     """When each row of the catalog was written, by offset."""
-    unreadable: list[Difference] = field(default_factory=list)
+    foreign: list[Foreign] = field(default_factory=list)
 
 
 def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
@@ -49,10 +49,7 @@ def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
                     try:
                         one = wire.decode(value, expect=record).record
                     except Poison as poison:
-                        name = f"{topic}/{partition} offset {offset}"
-                        found.unreadable.append(
-                            Difference(name, "value", "contract", f"a {record}", topic, poison.reason)
-                        )
+                        found.foreign.append(Foreign(topic, partition, offset, record, poison.reason))
                         continue
                     if topic == PAGES:
                         found.pages[partition].append(one)
@@ -71,5 +68,5 @@ def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
 
     found.catalog, bad = catalog.judged(dated(kafka.read(CATALOG, 0)))
     found.catalog_end = kafka.log_end(CATALOG, 0)
-    found.unreadable += bad
+    found.foreign += bad
     return found

@@ -83,7 +83,10 @@ def _records(
     wanted: Callable[[bytes], bool],
     end: int | None = None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(offset, record) of each value that is wanted and of this kind; what is none is the ledger's to tell of."""
+    """(offset, record) of each value that is wanted and of this kind; what is none is passed over.
+
+    Fatal when a newer tokenmeter wrote it.
+    """
     end = log.end(topic, partition) if end is None else end
     for batch in log.read(topic, partition, start, end):
         for offset, value in zip(batch.offsets().tolist(), batch.values, strict=True):
@@ -92,6 +95,8 @@ def _records(
             try:
                 yield offset, wire.decode(value, expect=name).record
             except Poison as error:
-                if topic == LEDGER:
-                    continue
-                raise Fatal(f"{topic}/{partition}: offset {offset} is no {name}: {error.detail}") from error
+                if wire.is_newer(value):
+                    raise Fatal(
+                        f"{topic}/{partition}: offset {offset} was written by a newer tokenmeter: {error.detail}",
+                        hint="upgrade this one first",
+                    ) from error

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 from confluent_kafka import KafkaException
 
+from tokenmeter.events import wire
 from tokenmeter.events.contract import QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.decode import INDEX, decode
@@ -71,7 +72,9 @@ def read(client: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
 
 def _decoded(values: list[Any], partition: int) -> pl.DataFrame:
     decoded = decode(values, "quarantined_event")
-    if decoded.rejected:
-        bad = decoded.rejected[0]
-        raise Fatal(f"{QUARANTINE}/{partition}: a record is not a quarantined event ({bad.reason}: {bad.detail})")
+    for bad in decoded.rejected:  # a stranger's is the loader's to put aside
+        if wire.is_newer(values[bad.index]):
+            raise Fatal(
+                f"{QUARANTINE}/{partition}: written by a newer tokenmeter: {bad.detail}", hint="upgrade this one first"
+            )
     return decoded.frame.drop(INDEX).with_columns(pl.lit(partition, pl.Int32).alias(KAFKA_PARTITION))

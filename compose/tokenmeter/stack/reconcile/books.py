@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from tokenmeter.events.catalog import CatalogRow, row_of
+from tokenmeter.events.catalog import CatalogRow, row_or_foreign
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.flow.rate.book import Book
@@ -46,7 +46,12 @@ class Books:
         for batch in self._log.read(CATALOG, 0, 0, self.end):
             for offset, value in zip(batch.offsets().tolist(), batch.values, strict=True):
                 try:
-                    found.append((offset, row_of(value)))
+                    row = row_or_foreign(value)
                 except Poison as error:
-                    raise Fatal(f"{CATALOG}: offset {offset} is no row of the catalog: {error}") from error
+                    raise Fatal(
+                        f"{CATALOG}: offset {offset} was written by a newer tokenmeter: {error}",
+                        hint="upgrade this one first",
+                    ) from error
+                if not isinstance(row, Poison):
+                    found.append((offset, row))
         return found

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.access import Access
-from tokenmeter.stack.state import PARENT, Part, Stack
+from tokenmeter.stack.state import NOT_RUNNING, PARENT, Part, Stack
 from tokenmeter.stack.status.ask import ask_all
 from tokenmeter.stack.status.positions import GROUPS, Positions, positions
 from tokenmeter.store.queries import sql
@@ -40,7 +40,8 @@ def look(stack: Stack, within_s: float = WITHIN_S, access: Access | None = None)
     """Ask every part that runs; those that are stopped by intent are not asked. ``access``: into a Kafka that is not
     the stack's own."""
     asked: dict[str, Callable[[], Look | dict[str, Positions]]] = {}
-    running = {name: part for name, part in stack.parts.items() if part.state not in ("stopped", "published")}
+    not_asked = ("stopped", "published", *NOT_RUNNING)
+    running = {name: part for name, part in stack.parts.items() if part.state not in not_asked}
     for name, part in running.items():
         if name not in _NOT_ASKED and (part.url is not None or name == PARENT):
             asked[name] = partial(_question(name, access), part)
@@ -49,10 +50,15 @@ def look(stack: Stack, within_s: float = WITHIN_S, access: Access | None = None)
         asked[_POSITIONS] = partial(positions, _client(running["kafka"], access), apps, ANSWER_S)
     answers = ask_all(asked, within_s)
     found = {name: _look(answers.get(name)) for name in running if name in asked}
+    found |= {name: Look(False, _down(part)) for name, part in stack.parts.items() if part.state in NOT_RUNNING}
     known = answers.get(_POSITIONS)
     for name, read in known.items() if isinstance(known, dict) else ():
         found[name] = _with_positions(found.get(name), read)
     return found
+
+
+def _down(part: Part) -> str:
+    return f"{part.state}: {part.said}" if part.said else "its process is gone"
 
 
 def _look(answer: Look | dict[str, Positions] | Exception | None) -> Look:
@@ -132,4 +138,8 @@ def _over_http(part: Part) -> Look:
     if isinstance(partitions, list):
         figures["lag"] = sum(max(0, one.get("lag", 0)) for one in partitions)
     ok = answer.is_success and bool(body.get("ok", True))
+    if ok and body.get("blocked"):
+        return Look(False, "held up by an open transaction", figures)
+    if not ok and (waiting_s := body.get("waiting_seconds")):
+        return Look(False, f"{figures.get('lag', 0):,} offsets wait, nothing was done for {waiting_s:.0f} s", figures)
     return Look(ok, "answers" if ok else f"is not well (HTTP {answer.status_code})", figures)

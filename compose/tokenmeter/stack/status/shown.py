@@ -61,9 +61,15 @@ def sentences(looks: Mapping[str, Look]) -> Iterator[tuple[str, bool]]:
         quarantined, alerts = figures.get("quarantined", 0), figures.get("open_alerts", 0)
         if quarantined:
             yield f"{quarantined:,} events in quarantine (next: tokenmeter quarantine list)", True
+        if strange := figures.get("foreign_records"):
+            yield f"{strange:,} foreign records on our topics put aside (next: tokenmeter quarantine foreign)", True
         if alerts:
             yield f"{alerts:,} open alerts (next: tokenmeter alerts --since 7d)", True
+    if rows := max((one.figures.get("foreign_catalog_rows", 0) for one in looks.values()), default=0):
+        yield f"{rows:,} records of catalog are no rows and were passed over (next: tokenmeter audit)", True
     for name, one in looks.items():
+        for blocked in one.figures.get("blocked", ()):
+            yield f"{name} waits: {blocked}", True
         if lost := one.figures.get("lost_offsets"):
             yield f"{name} has lost {lost} offsets: retention removed them before they were read", True
 

@@ -20,6 +20,8 @@ log = logging.getLogger("tokenmeter.credit")
 ASK_EVERY_S = 0.5
 """How often the brokers are asked where the topics end: as old as that is what is known, if nothing is wrong."""
 ASK_TIMEOUT_S = 5.0
+EPOCH_TIMEOUT_S = 1.0
+"""A broker that says that an epoch is old answers at once."""
 POLL_S = 0.1
 AGAIN_S = 1.0
 READ_RECORDS_MAX = 10_000
@@ -28,6 +30,8 @@ QUEUED_KB = 16_384
 TOPICS = (ACCOUNT_STATE, CATALOG)
 LOOK_EVERY_S = 30.0
 """How often it is looked whether the topics have grown partitions."""
+
+_OLD_EPOCH = (KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH)
 
 Place = tuple[str, int]
 Take = Callable[[Message], None]
@@ -154,8 +158,15 @@ class _Ends:
             return None
         try:
             found = {(str(one.topic), one.partition): future.result().offset for one, future in self._futures.items()}
-        except KafkaException:
+        except KafkaException as error:
             self._futures = {}  # the next question may find them
+            if error.args[0].code() in _OLD_EPOCH:
+                # The client asks with the epoch that it knows, for ever: nothing but metadata tells it of the new one.
+                with suppress(KafkaException):
+                    self._admin.list_topics(timeout=EPOCH_TIMEOUT_S)
+            return None
+        if any(end < 0 for end in found.values()):  # said of a leader that has just gone
+            self._futures = {}
             return None
         for place, end in found.items():
             if end < self._last.get(place, 0):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from threading import Lock
 
-from tokenmeter.events.catalog import Account, Budget, CatalogRow, row_of
+from tokenmeter.events.catalog import Account, Budget, CatalogRow, row_or_foreign
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.ledger.terms import LedgerRules, Terms, terms_of
 from tokenmeter.flow.rate.timeline import Timeline, epoch_us
 from tokenmeter.kafka.logreader import LogReader
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 """How often the catalog is asked for new rows: a new limit is in force that much later."""
@@ -45,10 +48,15 @@ class CatalogRows:
         for batch in self._log.read(CATALOG, 0, self._offset, end):
             for offset, value in zip(batch.offsets().tolist(), batch.values, strict=True):
                 try:
-                    row = row_of(value)
+                    row = row_or_foreign(value)
                 except Poison as error:
-                    raise Fatal(f"{CATALOG}: offset {offset} is no row: {error}", hint="tokenmeter audit") from error
-                if isinstance(row, Account | Budget):
+                    raise Fatal(
+                        f"{CATALOG}: offset {offset} was written by a newer tokenmeter: {error}",
+                        hint="upgrade this one first",
+                    ) from error
+                if isinstance(row, Poison):
+                    log.error("%s: passed over offset %d, which is no row: %s", CATALOG, offset, row.reason)
+                elif isinstance(row, Account | Budget):
                     yield offset, row
 
 

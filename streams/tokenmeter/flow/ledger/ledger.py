@@ -25,11 +25,13 @@ class Ledger:
         self.next_offset = 0
         """Entries below it are in the states that were restored."""
 
-    def restore(self, states: Sequence[bytes | None]) -> None:
-        """Take over the newest state of each account among ``states``, in the order of the topic."""
-        accounts, next_offset = accounts_of(states)
+    def restore(self, states: Sequence[bytes | None]) -> list[Rejected]:
+        """Take over the newest state of each account among ``states``, in the order of the topic; returns what is no
+        state."""
+        accounts, next_offset, rejected = accounts_of(states)
         self._books.restore(accounts)
         self.next_offset = max(self.next_offset, next_offset)
+        return rejected
 
     def fold(
         self, values: Sequence[bytes | None], at_ms: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]

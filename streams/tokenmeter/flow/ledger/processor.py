@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
+from tokenmeter.flow.decode import Rejected
 from tokenmeter.flow.ledger.alert import alert_id, time_of
 from tokenmeter.flow.ledger.catalog import CatalogRows, CatalogTerms
 from tokenmeter.flow.ledger.ledger import Ledger
@@ -23,6 +24,12 @@ from tokenmeter.flow.ledger.terms import LedgerRules
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.logreader import LogReader
+
+_WHAT = {
+    LEDGER: "is no entry and was not booked",
+    ACCOUNT_STATE: "is no state and was passed over; had it replaced one, tokenmeter audit names the account",
+}
+"""What is said of a record that cannot be read."""
 
 
 class LedgerProcessor:
@@ -42,11 +49,16 @@ class LedgerProcessor:
         self._alerts: list[Alert] = []
 
     def restore(self, position: int) -> None:
-        """Read the states of this partition. Fatal when one is of entries that are not committed. See Processor."""
+        """Read the states of this partition. What is no state is alerted. See Processor.
+
+        Fatal when one is of entries that are not committed.
+        """
         self._start()
         end = self._log.end(ACCOUNT_STATE, self._partition)
         for batch in self._log.read(ACCOUNT_STATE, self._partition, 0, end):
-            self._ledger.restore(batch.values)
+            for bad in self._ledger.restore(batch.values):
+                place = int(batch.offsets()[bad.index]), int(batch.appended_at_ms()[bad.index])
+                self._alerts.append(self._unreadable(ACCOUNT_STATE, *place, bad))
         if self._ledger.next_offset > position:
             raise Fatal(
                 f"{LEDGER}/{self._partition}: the committed position is {position}, but {ACCOUNT_STATE} knows entries "
@@ -74,9 +86,7 @@ class LedgerProcessor:
         told, rejected = self._ledger.fold(values, times, offsets)
         self._alerts += told
         for bad in rejected:
-            self._alerts.append(
-                self._unreadable(int(offsets[bad.index]), int(times[bad.index]), bad.reason, bad.detail)
-            )
+            self._alerts.append(self._unreadable(LEDGER, int(offsets[bad.index]), int(times[bad.index]), bad))
 
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         """The states that changed, the alerts, and the expiries that are due. See Processor."""
@@ -104,20 +114,20 @@ class LedgerProcessor:
         for account_id, why in self._terms.advance(at_ms, rows).items():
             self._alerts += self._ledger.reconsider([account_id], at_ms, why)
 
-    def _unreadable(self, offset: int, at_ms: int, reason: str, detail: str) -> Alert:
-        place = f"{LEDGER}/{self._partition}@{offset}"
+    def _unreadable(self, topic: str, offset: int, at_ms: int, bad: Rejected) -> Alert:
+        place, what = f"{topic}/{self._partition}@{offset}", _WHAT[topic]
         named: dict[str, Any] = {"subject_kind": "record", "subject_id": place, "kind": "invalid"}
         return Alert(
-            alert_id=alert_id("", place, reason),
+            alert_id=alert_id("", place, bad.reason),
             account_id="",
             **named,
             state=AlertState.NOTICE,
             severity=AlertSeverity.CRITICAL,
-            topic=LEDGER,
+            topic=topic,
             partition=self._partition,
             first_offset=offset,
             last_offset=offset,
             broker_at=time_of(at_ms),
             since=time_of(at_ms),
-            sentence=f"the record {place} is no entry and was not booked: {reason}: {detail}",
+            sentence=f"the record {place} {what}: {bad.reason}: {bad.detail}",
         )

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tokenmeter.events import wire
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.rating import pico
-from tokenmeter.flow.decode import decode
+from tokenmeter.flow.decode import Rejected, decode
 from tokenmeter.flow.ledger.account import Account, Counted, Grant, Open
 from tokenmeter.flow.ledger.entry import BUCKET_MS
 from tokenmeter.flow.ledger.state import ACCOUNT_SCOPE
@@ -17,19 +18,19 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def accounts_of(values: Sequence[bytes | None]) -> tuple[list[Account], int]:
-    """The accounts of some states, the last of each, and the next offset of the newest.
+def accounts_of(values: Sequence[bytes | None]) -> tuple[list[Account], int, list[Rejected]]:
+    """The accounts of some states, the last of each, the next offset of the newest, and what is no state.
 
-    Fatal when one cannot be read: nothing else remembers what it said.
+    Fatal when a later tokenmeter wrote one: nothing else remembers what it said.
     """
     decoded = decode(values, "account_state")
-    if decoded.rejected:
-        bad = decoded.rejected[0]
-        raise Fatal(f"a record of account.state cannot be read: {bad.reason}: {bad.detail}", hint="tokenmeter audit")
+    for bad in decoded.rejected:
+        if wire.is_newer(values[bad.index]):
+            raise Fatal(f"account.state was written by a newer tokenmeter: {bad.detail}", hint="upgrade this one first")
     newest = decoded.frame.unique("account_id", keep="last")
     next_offset = decoded.frame["next_offset"].max() if decoded.frame.height else 0
     assert isinstance(next_offset, int)
-    return [_account(row) for row in newest.iter_rows(named=True)], next_offset
+    return [_account(row) for row in newest.iter_rows(named=True)], next_offset, decoded.rejected
 
 
 def _ms(at: datetime) -> int:

@@ -18,7 +18,17 @@ from aiokafka.partitioner import murmur2
 
 from tokenmeter.events import accept, wire
 from tokenmeter.events.catalog import BudgetScope
-from tokenmeter.events.contract import BILLING, EVENTS, LEDGER, MARKET, PAGES, QUANTITY_FIELDS, QUARANTINE, RESALE
+from tokenmeter.events.contract import (
+    ALERTS,
+    BILLING,
+    EVENTS,
+    LEDGER,
+    MARKET,
+    PAGES,
+    QUANTITY_FIELDS,
+    QUARANTINE,
+    RESALE,
+)
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.lines import FIRST_DIGEST, page_digest
 from tokenmeter.events.rating import amount
@@ -28,6 +38,7 @@ from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks, jo
 from tokenmeter.flow.journal import Journal, NoJournal, Span
 from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
 from tokenmeter.flow.meter import totals
+from tokenmeter.flow.meter.blame import Blame
 from tokenmeter.flow.meter.entries import Written, entries
 from tokenmeter.flow.meter.lines import Lines, end_users, lines, sum_of
 from tokenmeter.flow.meter.outage import Hit
@@ -106,6 +117,7 @@ class Meter:
         self._previous_digest = FIRST_DIGEST
         self._digest = FIRST_DIGEST
         self._open: _Page | None = None
+        self._blame = Blame(partition)
         self._own: set[str] = set()
         """Customers known to belong to this partition."""
 
@@ -208,6 +220,7 @@ class Meter:
         source: str | None = None,
     ) -> None:
         self._page.hit.add(reason, customer_id, source)
+        self._blame.add(reason, customer_id, source, int(offsets[index]), int(stamps[index]))
         self._page.quarantined.append(
             {
                 "partition": self._partition,
@@ -280,7 +293,10 @@ class Meter:
         unsigned = wire.encode("page", record)
         self._digest = page_digest(self._previous_digest, unsigned, billing_values, market_values, resale_values)
         signed = wire.encode("page", {**record, "digest": self._digest})
+        told = self._blame.take()
+        alerts = [Outgoing(ALERTS, [one.account_id.encode() for one in told], [one.to_value() for one in told])]
         return [
+            *(alerts if told else []),
             Outgoing(BILLING, _keys(made.billing["customer_id"]), billing_values),
             Outgoing(MARKET, _keys(made.market["model"]), market_values),
             Outgoing(LEDGER, _keys(charged["account_id"]), columnar_avro.encode("ledger_entry", charged)),

@@ -13,7 +13,7 @@ import polars as pl
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, PAGES
-from tokenmeter.events.errors import Fatal
+from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.dedup import Horizon, Marks, joined, marks
@@ -39,7 +39,7 @@ class Recovery:
 
     def head(self, position: int) -> bytes:
         """The digest of the last page; Fatal unless it ends right before ``position``."""
-        found = self.log.last(PAGES, self.partition)
+        found = self.log.last(PAGES, self.partition, wanted=is_a_page)
         if found is None:
             return FIRST_DIGEST
         page = wire.decode(found[2], expect="page").record
@@ -110,7 +110,7 @@ class Recovery:
         """Whether one of the newest pages of usage.pages ends where the span does, with its digest."""
         before = None
         for _ in range(JOURNAL_BEHIND_PAGES_MAX):
-            found = self.log.last(PAGES, self.partition, before)
+            found = self.log.last(PAGES, self.partition, before, is_a_page)
             if found is None:
                 return False
             page = wire.decode(found[2], expect="page").record
@@ -118,3 +118,14 @@ class Recovery:
                 return bool(page["last_offset"] + 1 == span.next_offset and page["digest"] == span.digest)
             before = found[0]
         return False
+
+
+def is_a_page(value: bytes | None) -> bool:
+    """False for a stranger's record. Poison when a later tokenmeter wrote it."""
+    try:
+        wire.decode(value, expect="page")
+    except Poison:
+        if wire.is_newer(value):
+            raise
+        return False
+    return True

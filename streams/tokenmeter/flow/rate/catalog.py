@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from threading import Lock
@@ -9,12 +10,14 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tokenmeter.events.catalog import CatalogRow, row_of
+from tokenmeter.events.catalog import CatalogRow, row_or_foreign
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.flow.rate.rater import BookRater
+
+log = logging.getLogger(__name__)
 
 STALL_S = 30.0
 """A look at the catalog that gets no answer, or reads nothing new, for this long has failed."""
@@ -47,10 +50,12 @@ class CatalogRates:
         self._lock = Lock()
         self._consumer: Consumer | None = None
         self._rater = BookRater(Book())
+        self.foreign = 0
+        """Records passed over because they are no rows."""
 
     def current(self) -> Rater:
         """See Rates: the same rater as long as nothing was committed. Fatal when the catalog cannot be read to its
-        end, or holds what is no row."""
+        end, or a later tokenmeter wrote to it."""
         with self._lock:
             end = self._end()
             if end > self._rater.catalog_offset:
@@ -105,7 +110,10 @@ class CatalogRates:
         consumer = self._opened()
         consumer.assign([TopicPartition(CATALOG, 0, start)])
         try:
-            return [(offset, _row(offset, value)) for offset, value in self._records(consumer, start, end)]
+            found = [(offset, _row(offset, value)) for offset, value in self._records(consumer, start, end)]
+            rows = [(offset, row) for offset, row in found if row is not None]
+            self.foreign += len(found) - len(rows)
+            return rows
         finally:
             consumer.unassign()
 
@@ -133,11 +141,14 @@ class CatalogRates:
                 )
 
 
-def _row(offset: int, value: bytes | None) -> CatalogRow:
+def _row(offset: int, value: bytes | None) -> CatalogRow | None:
     try:
-        return row_of(value)
+        row = row_or_foreign(value)
     except Poison as error:
         raise Fatal(
-            f"{CATALOG}: offset {offset} is no row of the catalog: {error}",
-            hint=f"find who else writes to {CATALOG}; only tokenmeter prices, plans and accounts may",
+            f"{CATALOG}: offset {offset} was written by a newer tokenmeter: {error}", hint="upgrade this one first"
         ) from error
+    if isinstance(row, Poison):
+        log.error("%s: passed over offset %d, which is no row of the catalog: %s", CATALOG, offset, row.reason)
+        return None
+    return row

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tokenmeter.events import wire
-from tokenmeter.events.errors import Fatal
+from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.watch import WatchRows, WatchState
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.partition import Watch
@@ -119,7 +119,7 @@ def newest(log: LogReader, feed: Feed, partition: int) -> tuple[WatchState, dict
         state: WatchState | None = None
         rows: dict[tuple[str, int], WatchRows] = {}
         for batch in log.read(feed.state, partition, start, end):
-            for decoded in map(wire.decode, batch.values):
+            for decoded in _ours(batch.values):
                 if decoded.schema.name == "watch_state":
                     state = WatchState(**decoded.record)
                 else:
@@ -130,6 +130,16 @@ def newest(log: LogReader, feed: Feed, partition: int) -> tuple[WatchState, dict
         if start == 0 or (state is not None and len(rows) == len(parts(feed)) * chunks(state)):
             return None if state is None else (state, rows)
         reach *= 4
+
+
+def _ours(values: Sequence[bytes | None]) -> Iterator[wire.Decoded]:
+    """Each record but a stranger's. Poison when a later tokenmeter wrote one."""
+    for value in values:
+        try:
+            yield wire.decode(value)
+        except Poison:
+            if wire.is_newer(value):
+                raise
 
 
 def chunks(state: WatchState) -> int:

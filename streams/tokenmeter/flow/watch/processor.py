@@ -142,7 +142,7 @@ class WatchProcessor:
         if not len(batch):
             return []
         self._lines += len(batch)
-        # What is no line of ours stops the loader, which says where it stands.
+        # What is no line of ours the loader puts aside.
         frame, at_ms = decode(batch.values, self._feed.record).frame, batch.appended_at_ms()
         lines = self._feed.read(frame, at_ms)
         return self.watch.fold(lines, at_ms[lines.place] // 1000, batch.offsets()[lines.place])

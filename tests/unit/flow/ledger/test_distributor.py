@@ -26,6 +26,7 @@ from tokenmeter.flow.meter import Meter, meter
 from tokenmeter.flow.meter.meter import partition_of
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
+from tokenmeter.kafka.logreader import Wanted, any_value
 from tokenmeter.stack.audit.charges import Charges
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -53,7 +54,7 @@ class Log(TopicLog):
     def partitions(self, topic: str) -> int:
         return PARTITIONS
 
-    def last(self, topic: str, partition: int, before: int | None = None) -> None:
+    def last(self, topic: str, partition: int, before: int | None = None, wanted: Wanted = any_value) -> None:
         return None
 
 

@@ -21,6 +21,7 @@ from tokenmeter.flow.ledger.catalog import CatalogRows
 from tokenmeter.flow.ledger.processor import LedgerProcessor
 from tokenmeter.flow.page import Demand, PageBounds
 
+EVIL = b"evil"
 NOON_MS = round(NOON.timestamp() * 1_000)
 
 
@@ -57,7 +58,7 @@ class World:
         return demand
 
     def state(self, account_id: str = "c") -> dict[str, object]:
-        states = [wire.decode(value).record for value in self.log.values(ACCOUNT_STATE)]
+        states = [wire.decode(value).record for value in self.log.values(ACCOUNT_STATE) if value != EVIL]
         return [state for state in states if state["account_id"] == account_id][-1]
 
 
@@ -189,3 +190,22 @@ def test_what_is_no_entry_is_told_with_its_place_and_harms_no_other() -> None:
     [alert] = [wire.decode(value).record for value in world.log.values(ALERTS)]
     assert (alert["kind"], alert["subject_id"]) == ("invalid", "ledger.entries/0@1")
     assert world.state()["balance"] == 10
+
+
+def test_strangers_records_on_the_topics_a_ledger_restores_from_change_no_balance_and_are_alerted() -> None:
+    honest, spoilt, desk = World(prepaid()), World(prepaid()), Desk()
+    before, after = desk.entry("PAYMENT", 10), desk.charge(3)
+    for world in (honest, spoilt):
+        world.write(before)
+        world.page()
+    for topic in (ACCOUNT_STATE, CATALOG):
+        spoilt.log.append(topic, [b"who"], [EVIL], NOON_MS)
+    for world in (honest, spoilt):
+        world.crash()
+        world.write(after)
+        world.page()
+    states = [{name: one for name, one in world.state().items() if name != "as_of"} for world in (honest, spoilt)]
+    assert states[0] == states[1]
+    assert honest.log.values(ALERTS) == []
+    told = [wire.decode(value).record for value in spoilt.log.values(ALERTS)]
+    assert [(one["kind"], one["topic"], one["severity"]) for one in told] == [("invalid", ACCOUNT_STATE, "CRITICAL")]

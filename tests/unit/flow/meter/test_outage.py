@@ -8,7 +8,7 @@ import pytest
 
 from support.events import NOW_MS, value
 from support.topic_log import TopicLog
-from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE
+from tokenmeter.events.contract import ALERTS, BILLING, EVENTS, QUARANTINE
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import PageBounds
@@ -50,6 +50,7 @@ def test_what_is_one_customers_or_one_sources_fault_is_put_aside(customers: int,
     made = page(early(customers, sources))
     assert made[QUARANTINE] == BAD
     assert made[BILLING] > 0
+    assert made[ALERTS] >= 1, "and somebody is told"
 
 
 def test_what_hits_many_stops_the_meter() -> None:

@@ -11,9 +11,11 @@ from support.catalog_rows import account, plan, price
 from tokenmeter.emit.catalogue import CHAT_MODELS, CODE_MODELS
 from tokenmeter.emit.synthetic import calls
 from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.contract import SCHEMA_IDS_MAX
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.rate.matching import Call
 from tokenmeter.kafka.batch import RecordBatch, Run
+from tokenmeter.kafka.logreader import Wanted, any_value
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.check import BELOW_COST, NO_AUTHOR, TIE, UNREACHABLE, check
 from tokenmeter.stack.prices.demo import DISTRIBUTOR, ITS_CUSTOMERS, RETAIL_CUSTOMERS, demo_rows
@@ -143,17 +145,22 @@ class Log:
     def end(self, topic: str, partition: int) -> int:
         return len(self._values)
 
-    def last(self, topic: str, partition: int, before: int | None = None) -> tuple[int, int, bytes | None] | None:
+    def last(
+        self, topic: str, partition: int, before: int | None = None, wanted: Wanted = any_value
+    ) -> tuple[int, int, bytes | None] | None:
         return None
 
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:
         return None
 
 
-def test_the_topic_is_read_with_its_offsets_and_a_strange_record_stops_it() -> None:
+def test_the_topic_is_read_with_its_offsets_and_a_strange_record_passed_over() -> None:
     rows = demo_rows()
     catalog = read_catalog(Log([row.to_value() for row in rows]))
     assert catalog.rows == tuple(enumerate(rows))
     assert catalog.catalog_offset == len(rows)
-    with pytest.raises(Fatal, match="catalog/0 offset 1 is no row of the catalog"):
-        read_catalog(Log([rows[0].to_value(), b"noise"]))
+    strange = read_catalog(Log([b"noise", rows[0].to_value()]))
+    assert (strange.rows, strange.catalog_offset) == (((1, rows[0]),), 2)
+    newer = b"\x00" + SCHEMA_IDS_MAX.to_bytes(4, "big")
+    with pytest.raises(Fatal, match="catalog/0 offset 1 was written by a newer tokenmeter"):
+        read_catalog(Log([rows[0].to_value(), newer]))

@@ -16,11 +16,12 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import ACCOUNT_STATE, LEDGER
+from tokenmeter.events.contract import ACCOUNT_STATE, LEDGER, versions
 from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit.blocks import Block, cut
 from tokenmeter.stack.audit.catalog import kept as kept_catalog
 from tokenmeter.stack.audit.compare import Difference
+from tokenmeter.stack.audit.foreign import Foreign
 from tokenmeter.stack.audit.ledger.book import Book
 from tokenmeter.stack.audit.ledger.expiries import Expiries
 from tokenmeter.stack.audit.ledger.journal import Journal
@@ -55,6 +56,7 @@ class StatesReport:
 
     accounts: int = 0
     notes: list[str] = field(default_factory=list)
+    foreign: list[Foreign] = field(default_factory=list)
     difference: Difference | None = None
 
 
@@ -62,13 +64,7 @@ def audit_states(kafka: KafkaTopics, client: Client | None, task: StatesTask) ->
     """Book the partition again and compare."""
     report, partition = StatesReport(), task.partition
     place = f"{LEDGER}/{partition}"
-    try:
-        states, last = read_states(kafka.read(ACCOUNT_STATE, partition))
-    except Poison as poison:
-        report.difference = Difference(
-            f"{ACCOUNT_STATE}/{partition}", "value", "contract", f"an {STATE}", ACCOUNT_STATE, str(poison)
-        )
-        return report
+    states, last = read_states(kafka.read(ACCOUNT_STATE, partition), partition, report.foreign)
     end = max([task.position, *(state["next_offset"] for state in states.values())])
     if end == 0:
         report.notes.append(f"{place}: no ledger has booked anything yet: account states were not compared")
@@ -89,17 +85,31 @@ def audit_states(kafka: KafkaTopics, client: Client | None, task: StatesTask) ->
     return report
 
 
-def read_states(blocks: Iterator[Block]) -> tuple[dict[str, State], int]:
-    """The newest state of each account, and the offset of the last record. Poison when one is none."""
-    newest: dict[bytes, bytes] = {}
-    last = -1
+def read_states(
+    blocks: Iterator[Block], partition: int = 0, foreign: list[Foreign] | None = None
+) -> tuple[dict[str, State], int]:
+    """The newest state of each account, and the offset of the last record. What is none goes to ``foreign``."""
+    newest: dict[bytes, tuple[int, bytes]] = {}
+    last, prefixes = -1, tuple(wire.prefix(schema) for schema in versions(STATE))
+    strangers = [] if foreign is None else foreign
+    states: dict[str, State] = {}
     for block in blocks:
-        for value in block.values:
-            if value is not None:
-                newest[_head(value)] = value
+        for value, offset in zip(block.values, block.offsets.tolist(), strict=True):
+            if value is None:
+                continue
+            if value.startswith(prefixes):
+                newest[_head(value)] = offset, value
+            else:
+                strangers.append(Foreign(ACCOUNT_STATE, partition, offset, STATE, "schema"))
         last = int(block.offsets[-1])
-    states = (wire.decode(value, expect=STATE).record for value in newest.values())
-    return {state["account_id"]: state for state in states}, last
+    for offset, value in newest.values():
+        try:
+            state = wire.decode(value, expect=STATE).record
+        except Poison as poison:
+            strangers.append(Foreign(ACCOUNT_STATE, partition, offset, STATE, poison.reason))
+        else:
+            states[state["account_id"]] = state
+    return states, last
 
 
 def _head(value: bytes) -> bytes:

@@ -176,6 +176,7 @@ BANDED = {
 
 def banded(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What the chart of an anomaly shows: how many minutes, those in which anything was seen, the band of each hour."""
+    rows = sorted(rows, key=lambda row: row["Time"])
     minutes = [datetime.fromtimestamp(row["Time"] / 1000, UTC) for row in rows]
     bands = {at.hour: (row["Low"], row["Expected"], row["Spike above"]) for at, row in zip(minutes, rows, strict=True)}
     seen = {at: row["Seen"] for at, row in zip(minutes, rows, strict=True) if row["Seen"]}

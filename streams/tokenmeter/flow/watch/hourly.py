@@ -56,7 +56,7 @@ class Hourly:
         spread = residual.hour_dispersion(c)
         now, highest, lowest = season.factors(c, hour, plan.close) if seasonal else (one, one, one)
         up, slow, often, down, quiet = cusum.scales(c, age, plan.buckets_day)
-        shifted = cusum.shifted(c, age, slow, plan.buckets_day)
+        shifted = cusum.shifted(c, slow, age < plan.buckets(plan.slow_days))
         if seasonal and not plan.close:
             shifted = np.maximum(shifted, drift.score(c, age, plan.buckets_day))
         inflation = np.minimum(spread, INFLATION_MAX) * np.float32(plan.buckets_hour)

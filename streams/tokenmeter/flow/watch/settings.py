@@ -28,7 +28,12 @@ class Sensitivity(Enum):
 
     def score(self, buckets_day: int) -> float:
         """−log10 p that a bucket needs, in [0, 12]."""
-        return math.log10(buckets_day * 100_000 / self.value)
+        margin = LOW_MARGIN if self is Sensitivity.LOW else 0.0
+        return math.log10(buckets_day * 100_000 / self.value) + margin
+
+
+LOW_MARGIN = 0.5
+"""What is as rare as LOW wants it is less rare than a model says. Cumulative sums are then told at their cap alone."""
 
 
 class Kind(IntEnum):
@@ -102,6 +107,11 @@ class Settings:
         """Whether it may tell so little that it waits until it knows whom it tells of."""
         return self.sensitivity in (Sensitivity.NORMAL, Sensitivity.LOW)
 
+    @property
+    def slow_days(self) -> float:
+        """Under this age a slow shift is added up and not told."""
+        return DRIFT_DAYS if self.quiet else SLOW_DAYS
+
     def discount(self, half_life_days: float) -> float:
         """What is left of a weight after one bucket. Rounded to twelve digits: ``**`` may differ in its last bit."""
         return round(float(0.5 ** (1 / (half_life_days * self.buckets_day))), 12)
@@ -149,9 +159,10 @@ DOUBT_DISPERSION, DOUBT_DAYS, DOUBT_SHARE = 0.3, 28.0, 0.75
 """What is found of a subject under that age whose whole hours stray by over half from what was expected (an office's,
 until they are known) counts three quarters at NORMAL and LOW: its sums are not told, its leaks are."""
 SLOW_DAYS = 21.0
-"""Under this age, before each hour of the week was seen three times, a slow shift is added up and not told."""
+"""Under this age, before each hour of the week was seen three times, a slow shift is added up and not told at HIGH and
+CLOSE."""
 DRIFT_DAYS = 28.0
-"""A drift is told of subjects of this age: before, a weekend may be one."""
+"""A drift is told of subjects of this age, and a slow shift too at NORMAL and LOW: before, a weekend may be one."""
 HELD_DAYS, HELD_ALLOWANCE = 42.0, 1.3
 """From WEEK_DAYS to this age a slow burn's scale is 1 at least, and at NORMAL and LOW it is measured against so many
 times the expectation."""

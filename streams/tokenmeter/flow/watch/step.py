@@ -179,7 +179,7 @@ def _learn_hour(c: Columns, plan: Plan, h: Hourly) -> None:
     _, slow, *_ = cusum.scales(c, c.age, plan.settings.buckets_day)
     cusum.slow(c, c.hour_y - c.hour_late, mean, 1 + residual.hour_dispersion(c) * mean, slow)
     # What the first weeks added up is of learning.
-    c.sum_slow[hours == int(settings.SLOW_DAYS * 24)] = 0
+    c.sum_slow[hours == int(plan.settings.slow_days * 24)] = 0
     residual.learn_hour(c, c.hour_mean * h.factor, residual.forgetting(hours, plan.hour_spread))
     if plan.measure.form is Form.COUNT:
         drift.learn_hour(c, h.factor, plan.settings.buckets_hour, hours)

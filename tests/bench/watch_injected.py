@@ -21,7 +21,8 @@ KINDS: dict[str, tuple[str, float, int]] = {
     "spike × 30": ("spike", 30, 30),
     "spike × 100": ("spike", 100, 30),
     "ramp to × 10 in 4 h": ("ramp", 10, 240),
-    "level × 1.5": ("spike", 1.5, 720),
+    "level × 1.5 for 12 h": ("spike", 1.5, 720),
+    "level × 1.5 for 2 d": ("level", 1.5, 2880),
     "leaked key": ("leak", 50, 180),
     "silence": ("spike", 0, 720),
     "error surge 2 → 30 %": ("errors", 0.3, 60),
@@ -45,7 +46,7 @@ class Outcome:
 def injected(
     keys_each: int, days: int = 16, seed: int = 23, sensitivity: Sensitivity = Sensitivity.NORMAL
 ) -> list[Outcome]:
-    """One anomaly a key on the last day; keys of 0.2 calls a minute and more."""
+    """One anomaly a key, over by the end of the last day; keys of 0.2 calls a minute and more."""
     names = list(KINDS)
     keys = keys_each * len(names)
     traffic = Traffic(keys, days, seed)
@@ -55,6 +56,7 @@ def injected(
     kind = np.repeat(np.arange(len(names)), keys_each)
     begins = (days - 1) * 1440 + rng.integers(0, 720, keys)
     lasts = np.array([KINDS[name][2] for name in names])[kind]
+    begins -= np.maximum(lasts - 720, 0)
     minutes = days * 1440
     calls = np.zeros((minutes, keys), np.float32)
     for i, minute in enumerate(traffic.minutes()):
@@ -67,6 +69,8 @@ def injected(
         level = np.maximum(usual[max(begins[key] - 60, 0) : begins[key], key].mean(), 0.2)
         if shape == "spike":
             calls[here, key] = np.round(usual[here, key] * size)
+        elif shape == "level":  # in whole calls, by chance and not by rounding
+            calls[here, key] += rng.binomial(usual[here, key].astype(np.int32), size - 1)
         elif shape == "ramp":
             calls[here, key] = np.round(usual[here, key] * np.linspace(1, size, length))
         elif shape == "leak":  # somebody else's calls on top, whatever the hour

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.board_rows import LARGEST, MODELS, fill, tokens_of
+from support.board_rows import BAND_BEGINS, LARGEST, MODELS, NOW, fill, tokens_of
 from support.clickhouse import Server
 from support.superset import api, shared_node
 from tokenmeter.boards import BOARDS, Board, Database, publish
@@ -149,6 +150,7 @@ def test_the_charts_answer_what_was_stored(published: dict[str, int]) -> None:
         ("1", "spike", "acme")
     ]
     assert {row["kind"]: row["Alerts"] for row in found["alerts-by-kind"]} == {"spike": 1, "burn": 1}
+    assert banded(found["alert-band"]) == BANDED
     empty = [key for key, rows in found.items() if not rows]
     assert empty == ["leaderboard-day"], "all of it is 24 hours old"
 
@@ -162,6 +164,32 @@ def test_tokens_are_written_as_people_read_them_and_sort_as_numbers(server: Serv
     assert read == ["-5.00k", "0", "999", "1.00k", "999.99k", "1.00M", "8.80T", "9007.20T"]
     units = [len(text) - len(text.lstrip()) for text in written[1:]]
     assert units == sorted(units) and len(set(units)) == 4, "a browser sorts by text: more spaces are more"
+
+
+BANDED = {
+    "minutes": 120,
+    "seen": {BAND_BEGINS + timedelta(minutes=1): 9.0},
+    "hours": [(0.5, 2.0, 4.0), (1.0, 3.0, 5.0)],
+}
+"""The alert "1" of board_rows: its key's nine calls, and not those of the customer's other key."""
+
+
+def banded(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the chart of an anomaly shows: how many minutes, those in which anything was seen, the band of each hour."""
+    rows = sorted(rows, key=lambda row: row["Time"])
+    minutes = [datetime.fromtimestamp(row["Time"] / 1000, UTC) for row in rows]
+    bands = {at.hour: (row["Low"], row["Expected"], row["Spike above"]) for at, row in zip(minutes, rows, strict=True)}
+    seen = {at: row["Seen"] for at, row in zip(minutes, rows, strict=True) if row["Seen"]}
+    return {"minutes": len(rows), "seen": seen, "hours": [*bands.values()]}
+
+
+def test_a_chosen_anomaly_is_shown_beside_its_own_band(server: Server, published: dict[str, int]) -> None:
+    client = connect(server.url, "writer", "secret")
+    asked = "SELECT anomaly, is_open FROM boards.anomalies"
+    ((name, is_open),) = client.query(asked).result_rows
+    assert (name, is_open) == (f"acme, k: calls, {NOW:%m-%d %H:%M} (1)", 1)
+    assert banded(answers(("alert-band",), anomaly=name)["alert-band"]) == BANDED
+    assert answers(("alert-band",), anomaly="another")["alert-band"] == []
 
 
 def test_filters_change_what_they_reach_others_included(published: dict[str, int]) -> None:

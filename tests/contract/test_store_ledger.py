@@ -133,6 +133,7 @@ def test_another_entry_under_a_used_id_does_not_replace_the_first(store: Client)
 def test_an_anomaly_is_stored_with_what_it_counted_and_will_cost(store: Client) -> None:
     when = datetime(2026, 11, 26, 12, tzinfo=UTC)
     figures = {"expected": Decimal(50), "seen": Decimal(2000), "score": 12.5, "projected_amount": Decimal("700.25")}
+    band = {"band_begins_at": when, "band_low": (0.5, 1.0), "band_expected": (2.0, 3.0), "band_high": (9.0, 8.0)}
     told = Alert(
         alert_id="anomaly-1",
         account_id="anomalous",
@@ -146,10 +147,13 @@ def test_an_anomaly_is_stored_with_what_it_counted_and_will_cost(store: Client) 
         sentence="key k of anomalous: 2,000 tokens in a minute",
         measure="tokens",
         **figures,
+        **band,
     )
     load(store, ALERTS, [told.to_value()])
     asked = "SELECT measure, expected, seen, score, projected_amount FROM alerts FINAL WHERE account_id = 'anomalous'"
     assert store.query(asked).result_rows == [("tokens", *figures.values())]
+    asked = f"SELECT {', '.join(band)} FROM alerts FINAL WHERE account_id = 'anomalous'"
+    assert store.query(asked).result_rows == [(when.replace(tzinfo=None), [0.5, 1.0], [2.0, 3.0], [9.0, 8.0])]
 
 
 def test_a_backtest_sees_what_the_watch_saw_minute_by_minute(store: Client) -> None:

@@ -35,11 +35,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.child.kill()
 
 
+TABLES = ("usage_market", "usage_billing", "usage_events", "usage_pages", "quarantine", "reconcile_runs", "alerts")
+
+
 @pytest.fixture
 def client(server: Server) -> Client:
     """Writes; every test begins with empty tables. Rows of long ago would be past their keeping."""
     client = connect(server.url, "writer", "secret")
-    for table in ("usage_market", "usage_events", "usage_pages", "quarantine", "reconcile_runs", *TOTALS):
+    for table in (*TABLES, *TOTALS):
         if " TTL " in str(client.command(f"SHOW CREATE TABLE tokenmeter.{table}")).replace("\\n", " "):
             client.command(f"ALTER TABLE tokenmeter.{table} REMOVE TTL")
         client.command(f"TRUNCATE TABLE tokenmeter.{table}")
@@ -351,3 +354,65 @@ def test_quarantine_is_counted_by_reason_and_day(client: Client) -> None:
         ("2026-03-03", "late", 1),
         ("2026-03-03", "malformed", 1),
     ]
+
+
+def anomaly(alert: str, told: datetime, measure: str, subject: tuple[str, str, str], topic: str) -> dict[str, Any]:
+    """An open alert whose band begins an hour before its own: 1, 2 and 4 in the first, ten times that in the second."""
+    kind, account, name = subject
+    band = {"band_low": [1.0, 10.0], "band_expected": [2.0, 20.0], "band_high": [4.0, 40.0]}
+    whom = {"account_id": account, "subject_kind": kind, "subject_id": name, "measure": measure, "topic": topic}
+    begins = told.replace(minute=0) - timedelta(hours=1)
+    fixed = {"kind": "spike", "state": "OPEN", "severity": "WARNING", "resolves": [], "sentence": ""}
+    return {**fixed, **whom, **band, "alert_id": alert, "broker_at": told, "since": told, "band_begins_at": begins}
+
+
+def test_each_anomaly_has_its_subjects_minutes_beside_its_band(client: Client) -> None:
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    told = now - timedelta(hours=3)
+    begins, model = told - timedelta(hours=1), ("model_provider", "", "m at p")
+    told_of = [
+        ("tokens", ("customer", "acme", "acme"), "usage.billing"),
+        ("price_mismatch", ("key", "acme", "k"), "usage.billing"),
+        *((measure, model, "usage.market") for measure in ("errors", "rate_limited", "first_token_ms", "loss")),
+    ]
+    alerts = [anomaly(f"{n}", told + timedelta(minutes=n), *one) for n, one in enumerate(told_of)]
+    over = {"alert_id": "r", "account_id": "acme", "state": "RESOLVED", "resolves": ["0"], "broker_at": now}
+    insert(client, "alerts", [*alerts])
+    insert(client, "alerts", [{**over, "subject_kind": "key", "kind": "resolved", "severity": "INFO", "sentence": ""}])
+    insert(client, "usage_pages", [{"first_offset": n, "closed_at": begins + timedelta(minutes=n)} for n in (5, 70)])
+    used = {"customer_id": "acme", "model": "m", "occurred_hour": begins, "events": 2, "input_tokens": 90}
+    money_of = {"currency": "USD", "cost_currency": "USD", "charge": Decimal(9)}
+    reported = {**money_of, "reported_calls_cost": Decimal(4), "reported_cost": Decimal(5)}
+    in_page = [{**used, **reported, "first_offset": n, "api_key_id": "k"} for n in (5, 70)]
+    insert(client, "usage_billing", in_page)
+    insert(client, "usage_billing", [{**used, "line": 1, "first_offset": 5, "api_key_id": None}])
+    insert(client, "usage_billing", [{**used, "line": 2, "first_offset": 5, "customer_id": "another"}])
+    sold = {"model": "m", "provider": "p", "occurred_hour": begins, "first_offset": 70, "events": 10, "errors": 4}
+    sold |= {"rate_limited": 1, "latency_sum_ms": 900, "latency_calls": 3, **money("USD", "4.00", "USD", "5.00")}
+    insert(client, "usage_market", [sold, {**sold, "line": 1, "provider": "another"}])
+
+    places = ask(client, "SELECT alert, is_open FROM boards.anomalies ORDER BY place")
+    assert places == [("5", 1), ("4", 1), ("3", 1), ("2", 1), ("1", 1), ("0", 0)], "open ones first, the newest first"
+    asked = "SELECT measure, minute, seen FROM boards.alert_bands WHERE {} ORDER BY measure, minute"
+    found = ask(client, asked.format("seen != 0"))
+    naive = begins.replace(tzinfo=None)
+    first, later = naive + timedelta(minutes=5), naive + timedelta(minutes=70)
+    assert found == [
+        ("errors", later, 0.3),
+        ("first_token_ms", later, 300.0),
+        ("loss", later, 0.25),
+        ("price_mismatch", first, 0.2),
+        ("price_mismatch", later, 0.2),
+        ("rate_limited", later, 0.1),
+        ("tokens", first, 180.0),
+        ("tokens", later, 90.0),
+    ]
+    kinds = "SELECT measure, countIf(seen = 0), countIf(seen IS NULL) FROM boards.alert_bands GROUP BY measure"
+    quiet = {measure: (zero, null) for measure, zero, null in ask(client, kinds)}
+    assert quiet["tokens"] == (118, 0), "a customer's silence is 0"
+    assert quiet["errors"] == (0, 119), "no call has no share of errors"
+    hours = "SELECT minute, low, expected, high FROM boards.alert_band WHERE measure = 'loss' ORDER BY minute"
+    rows = ask(client, hours)
+    assert len(rows) == len(ask(client, "SELECT 1 FROM boards.alert_band")) == 120, "the newest that is open alone"
+    assert rows[0] == (naive, 1.0, 2.0, 4.0)
+    assert rows[60] == (naive + timedelta(hours=1), 10.0, 20.0, 40.0)

@@ -15,6 +15,18 @@ NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 LARGEST = 2**53 + 1
 """Beyond what a JavaScript number holds."""
 
+BAND_BEGINS = NOW - timedelta(days=3)
+"""Hours that no other page of here is in."""
+BAND = {
+    "measure": "calls",
+    "topic": "usage.billing",
+    "band_begins_at": BAND_BEGINS,
+    "band_low": [0.5, 1.0],
+    "band_expected": [2.0, 3.0],
+    "band_high": [4.0, 5.0],
+}
+"""Of the alert "1", whose key made nine calls in the second minute of the first hour."""
+
 
 def tokens_of(number: int, largest: int = LARGEST) -> int:
     """The n-th model's tokens."""
@@ -62,7 +74,11 @@ def fill(client: Client, largest: int = LARGEST) -> None:
     told |= {"state": "OPEN", "broker_at": NOW, "since": NOW, "resolves": []}
     told |= {"sentence": "key k of acme: 9 calls in a minute"}
     over = {**told, "alert_id": "3", "kind": "resolved", "state": "RESOLVED", "resolves": ["2"]}
-    insert(client, "alerts", [{**told, "alert_id": "1"}, {**told, "alert_id": "2", "kind": "burn"}, over])
+    insert(client, "alerts", [{**told, "alert_id": "2", "kind": "burn"}, over])
+    insert(client, "alerts", [{**told, **BAND, "alert_id": "1"}])
+    used = {"customer_id": "acme", "api_key_id": "k", "occurred_hour": BAND_BEGINS, "events": 9, "first_offset": 3}
+    insert(client, "usage_pages", [{"first_offset": 3, "closed_at": BAND_BEGINS + timedelta(minutes=1, seconds=30)}])
+    insert(client, "usage_billing", [{**used, "input_tokens": 900}, {**used, "line": 1, "api_key_id": "other"}])
     run = {"run_id": "r1", "finished_at": NOW, "applied": True, "corrections": 3}
     insert(client, "reconcile_runs", [{**run, "wrong_input_tokens": 5, "wrong_output_tokens": 2}])
     insert(client, "audit_runs", [{"finished_at": NOW, "ok": True, "pages": 2, "events": 20, "difference": ""}])

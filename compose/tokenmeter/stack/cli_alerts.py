@@ -15,6 +15,7 @@ from typing import Annotated
 import httpx
 import typer
 
+from tokenmeter.boards.alerts import ALERTS
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert
 from tokenmeter.kafka.logreader import KafkaLogReader
@@ -112,8 +113,16 @@ def explain(
     console.print(chart(day), soft_wrap=True)
     for name, share in day.movers:
         say(f"{share:.0%} of it since {alert.since:%H:%M}Z: {name}")
-    if (boards := Stack.load(load(data=data).data).parts.get("boards")) is not None:
-        say(f"board: {boards.url}")
+    own = load(data=data)
+    part = Stack.load(own.data).parts.get("boards")
+    if (url := own.superset_url or (part.url if part is not None else None)) is not None:
+        say(board_of(url, alert))
+
+
+def board_of(superset_url: str, alert: Alert) -> str:
+    """Where the alert's series is drawn beside its band, and how to choose it there."""
+    chosen = f"; filter Anomaly, the one with ({alert.alert_id[:6]})" if alert.band_expected else ""
+    return f"board: {superset_url.rstrip('/')}/superset/dashboard/{ALERTS.slug}/{chosen}"
 
 
 def _secret(given: str | None, slack: bool) -> bytes | None:

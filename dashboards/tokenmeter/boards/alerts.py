@@ -8,6 +8,10 @@ from tokenmeter.boards.forms import COUNT_FORMAT, over_time, rows, table, tile
 from tokenmeter.boards.ranges import DAYS
 
 _ALERTS = m.total("alerts", "Alerts")
+_BAND = tuple(
+    m.formula(f"max({column})", label)
+    for column, label in (("seen", "Seen"), ("low", "Low"), ("expected", "Expected"), ("high", "Spike above"))
+)
 
 ALERTS = Board(
     slug="tokenmeter-alerts",
@@ -29,6 +33,19 @@ ALERTS = Board(
                     stack=True,
                     number_format=COUNT_FORMAT,
                     width=8,
+                ),
+                over_time(
+                    "alert-band",
+                    "An anomaly beside its subject's habit",
+                    "Each minute of the newest open anomaly's subject, or of the one chosen above, and the band that "
+                    "the watch expected when it told. Shares are of one call or unit of money.",
+                    "alert_band",
+                    _BAND,
+                    "minute",
+                    time=("minute", "No filter"),
+                    kind="line",
+                    fill=("1min", "asfreq"),
+                    width=12,
                 ),
                 table(
                     "alerts-by-kind",
@@ -56,5 +73,5 @@ ALERTS = Board(
             ),
         ),
     ),
-    filters=(Filter("Kind", "alerts_daily", "kind"),),
+    filters=(Filter("Kind", "alerts_daily", "kind"), Filter("Anomaly", "anomalies", "anomaly")),
 )

@@ -53,6 +53,8 @@ DATASETS: Mapping[str, tuple[Grain, ...]] = {
     "hours": (_grain("hours"), _grain("hours_by_app", "app")),
     "calls_by_minute": (_grain("calls_by_minute"), _grain("calls_by_minute_by_app", "app")),
     "calls_by_hour": (_grain("calls_by_hour"), _grain("calls_by_hour_by_app", "app")),
+    # The newest alert, or a chosen one.
+    "alert_band": (_grain("alert_band"), _grain("alert_bands", "anomaly")),
 }
 """By dataset: its views, the smallest first; the last has every optional column. All others are a view as it is."""
 

@@ -98,6 +98,7 @@ _IDS: dict[tuple[str, int], int] = {
     ("alert", 2): 23,
     ("watch_rows", 1): 24,
     ("catalog_key", 1): 25,
+    ("alert", 3): 26,
 }
 
 

@@ -284,7 +284,15 @@ class Alert(Record):
     sentence: str
     measure: str | None = None
     projected_amount: Usd | None = None
+    band_begins_at: AwareDatetime | None = None
+    band_low: tuple[float, ...] = ()
+    band_expected: tuple[float, ...] = ()
+    band_high: tuple[float, ...] = ()
 
     def to_value(self) -> bytes:
         """The alert as a record of the topic."""
-        return wire.encode("alert", {**self.__dict__, "resolves": list(self.resolves)})
+        arrays = {name: list(getattr(self, name)) for name in _ALERT_ARRAYS}
+        return wire.encode("alert", {**self.__dict__, **arrays})
+
+
+_ALERT_ARRAYS = ("resolves", "band_low", "band_expected", "band_high")

@@ -11,6 +11,7 @@ from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.stack.alerts.chart import COLUMNS, ROWS, chart
 from tokenmeter.stack.alerts.history import Day, day_of
+from tokenmeter.stack.cli_alerts import board_of
 
 BEGIN_S = 20_605 * 86400
 DAYS = 2
@@ -59,6 +60,15 @@ def test_the_chart_shows_the_leak_in_red_at_its_quarter_of_an_hour(day: Day) -> 
     assert any(span.style == "red" for span in made.spans)
     assert len(made.plain.splitlines()) == ROWS + 2
     assert "logarithmic" in made.plain
+
+
+def test_the_board_is_named_with_what_to_choose_there(leaked: tuple[World, Alert]) -> None:
+    _, alert = leaked
+    link = board_of("http://127.0.0.1:8088/", alert)
+    assert link.startswith("board: http://127.0.0.1:8088/superset/dashboard/tokenmeter-alerts/; ")
+    assert link.endswith(f"({alert.alert_id[:6]})")
+    earlier = alert.model_copy(update={"band_expected": ()})
+    assert board_of("http://h", earlier) == "board: http://h/superset/dashboard/tokenmeter-alerts/"
 
 
 def test_what_is_no_anomaly_of_a_known_subject_has_no_day(leaked: tuple[World, Alert]) -> None:

@@ -81,7 +81,7 @@ def day_of(log: LogReader, alert: Alert) -> Day:
     # What has no exposure is expected by the clock: ``band`` does not look at it.
     exposure = sums[watched.columns.get("exposure", watched.value)]
     bands = [band(watch.detectors[number], row, buckets, exposure[i]) for i, (row, _) in enumerate(members)]
-    expected, spike = (np.sum([one[side] for one in bands], axis=0) for side in (0, 1))
+    expected, spike = np.sum([one.expected for one in bands], axis=0), np.sum([one.high for one in bands], axis=0)
     total_moved = sum(moved.values()) or 1.0
     movers = sorted(((name, value / total_moved) for name, value in moved.items()), key=lambda one: -one[1])[:MOVERS]
     learned: dict[str, Any] = {

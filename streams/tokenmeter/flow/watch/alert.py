@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
+from tokenmeter.flow.watch.band import Band
 from tokenmeter.flow.watch.causes import Cause, Change, What
 from tokenmeter.flow.watch.settings import Kind, Measure
 from tokenmeter.flow.watch.subjects import Subject
@@ -39,8 +40,10 @@ def alert_of(
     measure: Measure,
     change: Change,
     offsets: tuple[int, int] | None,
+    band: tuple[int, Band] | None = None,
 ) -> Alert:
-    """The record of a change in ``bucket``, whose lines are at ``offsets`` of the watched partition."""
+    """The record of a change in ``bucket``, whose lines are at ``offsets`` of the watched partition. ``band``: of the
+    subject's hours, from an hour since 1970 on."""
     cause, found, place = change.cause, change.found, f"{topic}/{partition}"
     ends = change.what in (What.CLOSED, What.NEW_NORMAL)
     worse = [f"worse {number}" for number in range(1, cause.worse + 1)]
@@ -76,6 +79,10 @@ def alert_of(
         sentence=_sentence(subject, measure, change, bucket_s, since, priced),
         measure=measure.name,
         projected_amount=_decimal(pace) if priced and not ends else None,
+        band_begins_at=_time(band[0] * 3600) if band else None,
+        band_low=tuple(band[1].low.tolist()) if band else (),
+        band_expected=tuple(band[1].expected.tolist()) if band else (),
+        band_high=tuple(band[1].high.tolist()) if band else (),
     )
 
 

@@ -91,10 +91,10 @@ def often(c: Columns, over: Floats, scale: Scale) -> Floats:
     return add(c.sum_often, c.top_often, step, scale)
 
 
-def shifted(c: Columns, age: Ints, scale: Scale, buckets_day: int) -> Floats:
-    """The score of the slow sum (rows), the same all through an hour; 0 under SHIFTING and the age of SLOW_DAYS."""
+def shifted(c: Columns, scale: Scale, young: Mask) -> Floats:
+    """The score of the slow sum (rows), the same all through an hour; 0 under SHIFTING and of the ``young``."""
     found: Floats = c.sum_slow * scale.points
-    found[(age < settings.SLOW_DAYS * buckets_day) | (found <= SHIFTING)] = 0
+    found[young | (found <= SHIFTING)] = 0
     return found
 
 

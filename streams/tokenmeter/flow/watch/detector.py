@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch import habit, level, settings, tail
+from tokenmeter.flow.watch import drift, habit, level, settings, tail
 from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan, joined
 from tokenmeter.flow.watch.episodes import ALERT
 from tokenmeter.flow.watch.exact import Longs
@@ -49,6 +49,7 @@ class Detector:
         level.start(c)
         tail.start(c)
         habit.start(c, self.plan.settings.buckets_day)
+        drift.start(c)
         c.season_before[:] = c.day[:] = c.week[:] = 1
 
     def reuse(self, rows: Longs, groups: Longs) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch import cusum, habit, residual, season, settings
+from tokenmeter.flow.watch import cusum, drift, habit, residual, season, settings
 from tokenmeter.flow.watch.cusum import Scale
 from tokenmeter.flow.watch.exact import Floats
 from tokenmeter.flow.watch.settings import Settings
@@ -32,7 +32,6 @@ class Hourly:
     lowest: Floats
     spike: Floats
     up: Scale
-    slow: Scale
     often: Scale
     shifted: Floats
     shifting: NDArray[np.intp]
@@ -44,6 +43,8 @@ class Hourly:
     """The burn's, see settings.WEEK_ALLOWANCE; None: nobody's."""
     mature: bool
     """Nobody is in its first week."""
+    doubt: Floats | None
+    """What a score counts, see settings.DOUBT_SHARE; None: all of it, of everybody."""
     falls: NDArray[np.bool_]
     """Whose lack is judged."""
 
@@ -55,16 +56,28 @@ class Hourly:
         spread = residual.hour_dispersion(c)
         now, highest, lowest = season.factors(c, hour, plan.close) if seasonal else (one, one, one)
         up, slow, often, down, quiet = cusum.scales(c, age, plan.buckets_day)
-        shifted = cusum.shifted(c, age, slow, plan.buckets_day)
+        shifted = cusum.shifted(c, slow, age < plan.buckets(plan.slow_days))
+        if seasonal and not plan.close:
+            shifted = np.maximum(shifted, drift.score(c, age, plan.buckets_day))
         inflation = np.minimum(spread, INFLATION_MAX) * np.float32(plan.buckets_hour)
         # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
         unsure = age < plan.buckets(settings.WEEK_DAYS_CLOSE if plan.close else settings.WEEK_DAYS)
-        allowance = np.where(unsure, np.float32(settings.WEEK_ALLOWANCE), one) if unsure.any() else None
+        allowed = np.where(unsure, np.float32(settings.WEEK_ALLOWANCE), one)
+        if plan.quiet:
+            held = ~unsure & (age < plan.buckets(settings.HELD_DAYS))
+            allowed = np.where(held, np.float32(settings.HELD_ALLOWANCE), allowed)
+        allowance = allowed if (allowed > 1).any() else None
         falls = age >= plan.buckets(settings.FALLS_DAYS)
         if plan.close:
             falls |= (spread < settings.STEADY_DISPERSION) & (age >= plan.buckets(settings.STEADY_DAYS))
+        doubted = (
+            (spread > settings.DOUBT_DISPERSION) & (age < plan.buckets(settings.DOUBT_DAYS))
+            if plan.quiet
+            else unsure[:0]
+        )
+        doubt = np.where(doubted, np.float32(settings.DOUBT_SHARE), one) if seasonal and doubted.any() else None
         spike = habit.scale(c, age, plan.buckets_day)
         shifting = np.flatnonzero(shifted)
-        scales = spike, up, slow, often, shifted, shifting, down, quiet
+        scales = spike, up, often, shifted, shifting, down, quiet
         mature = int(age.min(initial=2**31 - 1)) >= plan.buckets(settings.FIRST_WEEK_DAYS)
-        return cls(hour, now, highest, lowest, *scales, inflation, allowance, mature, falls)
+        return cls(hour, now, highest, lowest, *scales, inflation, allowance, mature, doubt, falls)

@@ -54,3 +54,5 @@ def accept(c: Columns, rows: NDArray[np.intp]) -> None:
     weight = np.minimum(c.level_weight[rows], NEW_NORMAL_WEIGHT * recent)
     c.level_sum[rows] = c.recent_sum[rows] / recent * weight
     c.level_weight[rows] = weight
+    c.level_long[rows] = c.recent_sum[rows] / recent
+    c.drift[rows] = 0

@@ -10,7 +10,8 @@ import numpy as np
 
 from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.watch.alert import alert_of
-from tokenmeter.flow.watch.causes import Causes, Change
+from tokenmeter.flow.watch.band import Band, hours_about
+from tokenmeter.flow.watch.causes import Causes, Change, What
 from tokenmeter.flow.watch.collect import AHEAD_BUCKETS, Collect
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.exact import Longs
@@ -132,4 +133,13 @@ class Watch:
         assert subject is not None
         measure = self.feed.measures[change.measure].measure
         place = self.feed.topic, self.partition, self.plan.bucket_s
-        return alert_of(*place, bucket, subject, measure, change, self.collect.offsets)
+        return alert_of(*place, bucket, subject, measure, change, self.collect.offsets, self._band(bucket, change))
+
+    def _band(self, bucket: int, change: Change) -> tuple[int, Band] | None:
+        """The subject's band, for what opens or worsens; a whole group has none."""
+        row = change.cause.row
+        if row < 0 or change.what not in (What.OPENED, What.WORSE):
+            return None
+        exposure = self.feed.measures[change.measure].columns.get("exposure")
+        seen = 0.0 if exposure is None else float(self.collect.sums(exposure, row, row + 1)[0])
+        return hours_about(self.detectors[change.measure], row, bucket, seen)

@@ -28,7 +28,12 @@ class Sensitivity(Enum):
 
     def score(self, buckets_day: int) -> float:
         """−log10 p that a bucket needs, in [0, 12]."""
-        return math.log10(buckets_day * 100_000 / self.value)
+        margin = LOW_MARGIN if self is Sensitivity.LOW else 0.0
+        return math.log10(buckets_day * 100_000 / self.value) + margin
+
+
+LOW_MARGIN = 0.5
+"""What is as rare as LOW wants it is less rare than a model says. Cumulative sums are then told at their cap alone."""
 
 
 class Kind(IntEnum):
@@ -97,6 +102,16 @@ class Settings:
     def close(self) -> bool:
         return self.sensitivity is Sensitivity.CLOSE
 
+    @property
+    def quiet(self) -> bool:
+        """Whether it may tell so little that it waits until it knows whom it tells of."""
+        return self.sensitivity in (Sensitivity.NORMAL, Sensitivity.LOW)
+
+    @property
+    def slow_days(self) -> float:
+        """Under this age a slow shift is added up and not told."""
+        return DRIFT_DAYS if self.quiet else SLOW_DAYS
+
     def discount(self, half_life_days: float) -> float:
         """What is left of a weight after one bucket. Rounded to twelve digits: ``**`` may differ in its last bit."""
         return round(float(0.5 ** (1 / (half_life_days * self.buckets_day))), 12)
@@ -128,6 +143,8 @@ in the tail, of a drop."""
 PEAK_CALIBRATED, PEAK_CALIBRATED_SLOW, PEAK_CALIBRATED_OFTEN, PEAK_CALIBRATED_FALLS = 4.0, 2.5, 1.6, 2.5
 """Mean daily maximum of a cumulative sum whose model is right."""
 PEAK_PRIOR, PEAK_PRIOR_OFTEN, PEAK_PRIOR_FALLS, PEAK_PRIOR_SPIKE, PEAK_GAIN_MIN = 4.0, 3.0, 8.0, 1.0, 1 / 20
+PEAK_PRIOR_DRIFT, DRIFT_CUT = 0.05, 1.5
+"""Mean daily maximum of the squared drift, before it is known; an hour counts so many times the level at most."""
 YOUNG_DAYS = 1.0
 """Under this age a subject is judged by what newcomers do."""
 FIRST_WEEK_DAYS, NEW_SHARE = 7.0, 2.0
@@ -138,10 +155,17 @@ that is told is an alarm a subject: what CLOSE is allowed in a month, but for th
 FALLS_DAYS, STEADY_DAYS, STEADY_DISPERSION = 14.0, 8.0, 0.05
 """A weekend is no silence: too little is judged once a subject has shown two weekends. CLOSE judges one whose whole
 hours have kept to a fifth of what was expected, weekend and all, after the first."""
+DOUBT_DISPERSION, DOUBT_DAYS, DOUBT_SHARE = 0.3, 28.0, 0.75
+"""What is found of a subject under that age whose whole hours stray by over half from what was expected (an office's,
+until they are known) counts three quarters at NORMAL and LOW: its sums are not told, its leaks are."""
 SLOW_DAYS = 21.0
-"""Under this age, before each hour of the week was seen three times, a slow shift is added up and not told."""
-HELD_DAYS = 42.0
-"""From WEEK_DAYS to this age a slow burn's scale is 1 at least."""
+"""Under this age, before each hour of the week was seen three times, a slow shift is added up and not told at HIGH and
+CLOSE."""
+DRIFT_DAYS = 28.0
+"""A drift is told of subjects of this age, and a slow shift too at NORMAL and LOW: before, a weekend may be one."""
+HELD_DAYS, HELD_ALLOWANCE = 42.0, 1.3
+"""From WEEK_DAYS to this age a slow burn's scale is 1 at least, and at NORMAL and LOW it is measured against so many
+times the expectation."""
 SEASON_DAYS = 3.0
 """Under this age the hours of its day are not known well enough to add up what is over them."""
 NEWCOMER_START, NEWCOMER_EXCESS = 1.0, 0.5

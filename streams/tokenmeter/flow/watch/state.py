@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenmeter.flow.watch.exact import Bytes, Floats, Ints
 
 BLOCK_ROWS = 12_500
-VERSION = 3
+VERSION = 4
 HOURS_WEEK = 168
 
 _F, _I, _B = np.dtype("<f4"), np.dtype("<i4"), np.dtype("u1")
@@ -80,6 +80,10 @@ class Columns:
     sum_often: Floats  # of buckets in the tail
     top_often: Floats
     peak_often: Floats
+    level_long: Floats  # typical calls per bucket, by weeks
+    drift: Floats  # mean excess of the last hours over it, a share of it
+    top_drift: Floats  # the maximum today of its square
+    peak_drift: Floats
     day: Floats  # (24, rows) factor of each hour of the day
     week: Floats  # (168, rows) factor of each hour of the week, beside that of the day
 
@@ -100,13 +104,14 @@ def _field(name: str, annotation: str) -> tuple[str, np.dtype[Any], tuple[int, .
 FIELDS = [_field(name, annotation) for name, annotation in Columns.__annotations__.items()]
 RECORD = np.dtype([("version", "u1"), *FIELDS])
 """One subject's state on ``watch.state``."""
-SINCE_3 = ("season_before", "sum_often", "top_often", "peak_often")
+SINCE_4 = ("level_long", "drift", "top_drift", "peak_drift")
+SINCE_3 = ("season_before", "sum_often", "top_often", "peak_often", *SINCE_4)
 SINCE_2 = ("hour_late", "sum_slow", "top_slow", "peak_slow", *SINCE_3)
-RECORD_1, RECORD_2 = (
-    np.dtype([("version", "u1"), *(field for field in FIELDS if field[0] not in later)]) for later in (SINCE_2, SINCE_3)
-)
-"""The same as versions 1 and 2 had it."""
-EARLIER = {1: RECORD_1, 2: RECORD_2}
+EARLIER = {
+    version: np.dtype([("version", "u1"), *(field for field in FIELDS if field[0] not in later)])
+    for version, later in ((1, SINCE_2), (2, SINCE_3), (3, SINCE_4))
+}
+"""The same as earlier versions had it."""
 
 
 class Block:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenmeter.flow.watch import cusum, habit, level, loss, residual, season, settings, size, tail
+from tokenmeter.flow.watch import cusum, drift, habit, level, loss, residual, season, settings, size, tail
 from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan
 from tokenmeter.flow.watch.episodes import ALERT, NONE, Seen, Side, accumulate, advance
 from tokenmeter.flow.watch.exact import Doubles, Floats
@@ -67,6 +67,11 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 
     over = z - c.tail_start
     spike = habit.calibrated(c, tail.score(c, z, over), h.spike)
+    expects = high
+    if len(h.shifting) and counts and not config.close:
+        # Two days into a shift the level has followed half of it: the excess is over what weeks have shown.
+        expects = high.copy()
+        expects[h.shifting] = drift.usual(c)[h.shifting] * h.factor[h.shifting] + MEAN_MIN
     usual_up = high if h.allowance is None else high * h.allowance
     burn = cusum.up(c, up_y, usual_up, 1 + inflation * usual_up, h.up)
     bursts = cusum.often(c, over, h.often)
@@ -89,13 +94,17 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         score = np.where(young, rare, score)
     if not whole:
         score *= judged
+    if h.doubt is not None:
+        score = score * h.doubt
     lack = np.maximum(drop, silence) if plan.measure.falls else none
     if plan.measure.falls:
         lack *= h.falls if whole else judged & h.falls
+        if h.doubt is not None:
+            lack = lack * h.doubt
 
     half = np.float32(config.score / 2)
     results = []
-    for side, points, expected, off in ((Side.up(c), score, high, y - high), (Side.down(c), lack, low, low - y)):
+    for side, points, expected, off in ((Side.up(c), score, expects, y - expects), (Side.down(c), lack, low, low - y)):
         rising = points is score
         amount = off * unit if whole else off * unit * judged
         votes = points >= settings.GROUP_VOTE
@@ -133,7 +142,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
             continue
         alerts, shifted, ended = advance(side, facts, bucket, plan.measure, config)
         if rising:
-            c.sum_slow[ended] = c.sum_often[ended] = h.shifted[ended] = 0
+            c.sum_slow[ended] = c.sum_often[ended] = c.drift[ended] = h.shifted[ended] = 0
         alerts["group"] = c.group[alerts["row"]]
         results.append(Found(alerts, votes_of(c.group, side.excess, facts, config)))
         level.accept(c, shifted)
@@ -158,6 +167,8 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
         block.hourly = None
     if end % 86400 == 0:
         habit.learn_day(c, config.buckets_day)
+        if counts:
+            drift.learn_day(c, c.age // config.buckets_day)
         block.hourly = None
     return Judged(results[0], results[1], paid[:0] if young is None else paid[young & judged])
 
@@ -165,11 +176,13 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 def _learn_hour(c: Columns, plan: Plan, h: Hourly) -> None:
     hours = c.age // plan.settings.buckets_hour
     mean = c.hour_mean * h.highest
-    cusum.slow(c, c.hour_y - c.hour_late, mean, 1 + residual.hour_dispersion(c) * mean, h.slow)
+    _, slow, *_ = cusum.scales(c, c.age, plan.settings.buckets_day)
+    cusum.slow(c, c.hour_y - c.hour_late, mean, 1 + residual.hour_dispersion(c) * mean, slow)
     # What the first weeks added up is of learning.
-    c.sum_slow[hours == int(settings.SLOW_DAYS * 24)] = 0
+    c.sum_slow[hours == int(plan.settings.slow_days * 24)] = 0
     residual.learn_hour(c, c.hour_mean * h.factor, residual.forgetting(hours, plan.hour_spread))
     if plan.measure.form is Form.COUNT:
+        drift.learn_hour(c, h.factor, plan.settings.buckets_hour, hours)
         share = np.where((c.state_up == NONE) & (c.state_down == NONE), np.float32(1), np.float32(EPISODE_SHARE))
         season.learn(c, h.hour, residual.hour_dispersion(c), plan.settings.buckets_day, share)
     c.hour_y[:] = c.hour_mean[:] = c.hour_late[:] = 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch import cusum, tail
+from tokenmeter.flow.watch import cusum, drift, tail
 from tokenmeter.flow.watch import step as steps
 from tokenmeter.flow.watch.backtest import Series, backtest
 from tokenmeter.flow.watch.bucket import Bucket
@@ -146,6 +146,7 @@ def test_half_as_much_again_is_told_within_a_day() -> None:
 
 def test_control_without_sums_of_whole_hours_half_as_much_again_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cusum, "slow", lambda *_: None)
+    monkeypatch.setattr(drift, "learn_hour", lambda *_: None)
     value = usual()
     value[AT:] *= 1.5
     assert len(opened(alerts(value, paid=value * PRICE))) == 0

@@ -16,6 +16,7 @@ import pytest
 from support.memory_ledger import EFFECTS, LedgerBroker, LedgerDriver, life
 from support.memory_log import Crash
 from tokenmeter.events.errors import Fatal
+from tokenmeter.flow.decode import Rejected
 from tokenmeter.flow.ledger import ledger
 from tokenmeter.flow.ledger.account import Account
 from tokenmeter.flow.ledger.restore import accounts_of
@@ -113,24 +114,25 @@ def test_a_position_committed_before_the_state_is_caught_by_the_same_deaths() ->
     assert any(crashed_at(number, side, outside=True) for number, side in DEATHS)
 
 
-def without_ids(states: Sequence[bytes | None]) -> tuple[list[Account], int]:
-    accounts, next_offset = accounts_of(states)
-    return [replace(one, counted={}, references={}) for one in accounts], next_offset
+def without_ids(one: Account) -> Account:
+    return replace(one, counted={}, references={})
 
 
-def without_positions(states: Sequence[bytes | None]) -> tuple[list[Account], int]:
-    accounts, next_offset = accounts_of(states)
-    return [replace(one, positions={}) for one in accounts], next_offset
+def without_positions(one: Account) -> Account:
+    return replace(one, positions={})
 
 
-def without_alarms(states: Sequence[bytes | None]) -> tuple[list[Account], int]:
-    accounts, next_offset = accounts_of(states)
-    return [replace(one, alarms={}) for one in accounts], next_offset
+def without_alarms(one: Account) -> Account:
+    return replace(one, alarms={})
 
 
 @pytest.mark.parametrize("forgetful", [without_ids, without_positions, without_alarms])
 def test_a_ledger_that_forgets_at_a_restart_is_caught_by_the_same_deaths(
-    forgetful: Callable[[Sequence[bytes | None]], tuple[list[Account], int]], monkeypatch: pytest.MonkeyPatch
+    forgetful: Callable[[Account], Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "accounts_of", forgetful)
+    def forgotten(states: Sequence[bytes | None]) -> tuple[list[Account], int, list[Rejected]]:
+        accounts, next_offset, rejected = accounts_of(states)
+        return [forgetful(one) for one in accounts], next_offset, rejected
+
+    monkeypatch.setattr(ledger, "accounts_of", forgotten)
     assert any(crashed_at(number, side) for number, side in DEATHS)

@@ -44,7 +44,7 @@ class Scale(NamedTuple):
         return cls(1 / (s * np.float32(LN_10)), CAP * s)
 
 
-def scales(c: Columns, age: Ints, buckets_day: int) -> tuple[Scale, Scale, Scale, Scale, Scale]:
+def scales(c: Columns, age: Ints, plan: settings.Settings) -> tuple[Scale, Scale, Scale, Scale, Scale]:
     """Of up, slow, often, down and silence."""
     peaks = (
         (c.peak_up, settings.PEAK_CALIBRATED, SCALE_MIN_RISES),
@@ -57,7 +57,9 @@ def scales(c: Columns, age: Ints, buckets_day: int) -> tuple[Scale, Scale, Scale
         np.maximum(peak * np.float32(1 / calibrated), np.float32(least)) for peak, calibrated, least in peaks
     )
     # While the week was not known the sum was held down: what it never did then says little of what it does now.
-    fresh = (age >= settings.WEEK_DAYS * buckets_day) & (age < settings.HELD_DAYS * buckets_day)
+    fresh = age >= plan.buckets(settings.WEEK_DAYS)
+    if plan.close:
+        fresh &= age < plan.buckets(settings.HELD_DAYS)
     up = np.where(fresh, np.maximum(up, np.float32(1)), up)
     return Scale.of(up), Scale.of(slow), Scale.of(often), Scale.of(down), Scale.of(quiet)
 

@@ -55,18 +55,14 @@ class Hourly:
         one = np.ones(c.rows, np.float32)
         spread = residual.hour_dispersion(c)
         now, highest, lowest = season.factors(c, hour, plan.close) if seasonal else (one, one, one)
-        up, slow, often, down, quiet = cusum.scales(c, age, plan.buckets_day)
+        up, slow, often, down, quiet = cusum.scales(c, age, plan)
         shifted = cusum.shifted(c, slow, age < plan.buckets(plan.slow_days))
         if seasonal and not plan.close:
             shifted = np.maximum(shifted, drift.score(c, age, plan.buckets_day))
         inflation = np.minimum(spread, INFLATION_MAX) * np.float32(plan.buckets_hour)
         # A Monday is no slow burn: until the week is known, its working days may be that much over the mean of all.
         unsure = age < plan.buckets(settings.WEEK_DAYS_CLOSE if plan.close else settings.WEEK_DAYS)
-        allowed = np.where(unsure, np.float32(settings.WEEK_ALLOWANCE), one)
-        if plan.quiet:
-            held = ~unsure & (age < plan.buckets(settings.HELD_DAYS))
-            allowed = np.where(held, np.float32(settings.HELD_ALLOWANCE), allowed)
-        allowance = allowed if (allowed > 1).any() else None
+        allowance = np.where(unsure, np.float32(settings.WEEK_ALLOWANCE), one) if unsure.any() else None
         falls = age >= plan.buckets(settings.FALLS_DAYS)
         if plan.close:
             falls |= (spread < settings.STEADY_DISPERSION) & (age >= plan.buckets(settings.STEADY_DAYS))

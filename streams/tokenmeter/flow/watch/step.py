@@ -176,7 +176,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
 def _learn_hour(c: Columns, plan: Plan, h: Hourly) -> None:
     hours = c.age // plan.settings.buckets_hour
     mean = c.hour_mean * h.highest
-    _, slow, *_ = cusum.scales(c, c.age, plan.settings.buckets_day)
+    _, slow, *_ = cusum.scales(c, c.age, plan.settings)
     cusum.slow(c, c.hour_y - c.hour_late, mean, 1 + residual.hour_dispersion(c) * mean, slow)
     # What the first weeks added up is of learning.
     c.sum_slow[hours == int(plan.settings.slow_days * 24)] = 0

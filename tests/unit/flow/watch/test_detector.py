@@ -147,6 +147,7 @@ def test_half_as_much_again_is_told_within_a_day() -> None:
 def test_control_without_sums_of_whole_hours_half_as_much_again_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cusum, "slow", lambda *_: None)
     monkeypatch.setattr(drift, "learn_hour", lambda *_: None)
+    monkeypatch.setattr(cusum, "often", lambda _, over, __: 0 * over)
     value = usual()
     value[AT:] *= 1.5
     assert len(opened(alerts(value, paid=value * PRICE))) == 0

@@ -78,6 +78,16 @@ def hours_about(detector: Detector, row: int, bucket: int, exposure: float) -> t
     return int(hours[0]), Band(*(_short(of / per) for of in (found.low, found.expected, found.high)))
 
 
+def of_newcomer(detector: Detector, bucket: int, seen: float, score: float) -> tuple[int, Band]:
+    """As ``hours_about``, of who has no habit: nothing is expected of it, and ``high`` is what is rare for a new one.
+
+    New ones are judged by what they spend; what they do is taken to go with it.
+    """
+    first = bucket * detector.plan.settings.bucket_s // 3600 - HOURS_BEFORE
+    nothing, spend = np.zeros(HOURS_BEFORE + 1 + HOURS_AFTER), detector.newcomers.spend
+    return first, Band(nothing, nothing, _short(nothing + seen * spend(detector.plan.settings.score) / spend(score)))
+
+
 def _short(values: Doubles) -> Doubles:
     return np.array([float(f"{value:.6g}") for value in values.tolist()])
 

@@ -7,6 +7,8 @@ newcomers from NEWCOMER_START and NEWCOMER_EXCESS; what is over score 4 teaches 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tokenmeter.flow.watch import settings
@@ -29,6 +31,11 @@ class Newcomers:
         beyond = (log(np.maximum(paid, 1e-9).astype(np.float32)) - start) / (excess * np.float32(LN_10))
         found: Floats = np.maximum(settings.TAIL_SCORE + beyond, 0) * (paid > 0)
         return found
+
+    def spend(self, score: float) -> float:
+        """The spend of a bucket that has this score, which is over 1.70."""
+        start, excess, _ = self.figures.tolist()
+        return math.exp(start + (score - settings.TAIL_SCORE) * excess * LN_10)
 
     def learn(self, paid: Floats) -> None:
         """Fold what the newcomers spent in one bucket, in any order."""

@@ -10,13 +10,13 @@ import numpy as np
 
 from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.watch.alert import alert_of
-from tokenmeter.flow.watch.band import Band, hours_about
+from tokenmeter.flow.watch.band import Band, hours_about, of_newcomer
 from tokenmeter.flow.watch.causes import Causes, Change, What
 from tokenmeter.flow.watch.collect import AHEAD_BUCKETS, Collect
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.exact import Longs
 from tokenmeter.flow.watch.feed import Feed, Lines
-from tokenmeter.flow.watch.settings import Settings
+from tokenmeter.flow.watch.settings import Kind, Settings
 from tokenmeter.flow.watch.subjects import Subject, Subjects
 
 LEARN_DAYS = 7
@@ -140,6 +140,9 @@ class Watch:
         row = change.cause.row
         if row < 0 or change.what not in (What.OPENED, What.WORSE):
             return None
+        detector, found = self.detectors[change.measure], change.found
+        if found["kind"] == Kind.NEWCOMER:
+            return of_newcomer(detector, bucket, float(found["seen"]), float(found["score"]))
         exposure = self.feed.measures[change.measure].columns.get("exposure")
         seen = 0.0 if exposure is None else float(self.collect.sums(exposure, row, row + 1)[0])
-        return hours_about(self.detectors[change.measure], row, bucket, seen)
+        return hours_about(detector, row, bucket, seen)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from support.watched import TOKENS_CALL, World, billing
-from tokenmeter.flow.watch.band import HOURS_AFTER, HOURS_BEFORE, Band, band, hours_about
+from tokenmeter.flow.watch.band import HOURS_AFTER, HOURS_BEFORE, Band, band, hours_about, of_newcomer
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
-from tokenmeter.flow.watch.settings import Form, Measure, Settings
+from tokenmeter.flow.watch.episodes import Told
+from tokenmeter.flow.watch.settings import Form, Kind, Measure, Settings
 from tokenmeter.flow.watch.state import BLOCK_ROWS
 
 BEGIN_S = 20_605 * 86400
@@ -80,6 +83,24 @@ def test_what_has_an_exposure_is_told_of_one_unit_of_it() -> None:
     loss.add(np.array([-1]))
     _, of_loss = hours_about(loss, 0, FIRST, 0.0)
     assert (of_loss.expected == 0).all() and of_loss.high == pytest.approx(0.01)
+
+
+def test_of_a_new_subject_nothing_is_expected_and_high_is_what_is_rare_for_new_ones() -> None:
+    def opened(spend: float) -> np.ndarray[Any, Any]:
+        detector = Detector(Settings())
+        detector.add(np.array([-1]))
+        found = detector.step(FIRST, Bucket(ONE * spend, paid=ONE * spend))
+        return found[found["told"] == Told.OPENED]
+
+    (told,) = opened(5_000.0)
+    assert told["kind"] == Kind.NEWCOMER
+    detector = Detector(Settings())
+    first, found = of_newcomer(detector, FIRST, float(told["seen"]), float(told["score"]))
+    assert first == FIRST // 60 - HOURS_BEFORE and len(found.high) == HOURS_BEFORE + 1 + HOURS_AFTER
+    assert not found.expected.any() and not found.low.any()
+    (high,) = set(found.high.tolist())
+    assert 100 < high < 5_000
+    assert len(opened(high * 1.02)) and not len(opened(high * 0.98))
 
 
 def test_an_alert_carries_the_band_of_its_subject_and_its_end_none() -> None:

@@ -24,8 +24,8 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
 TIMEOUT_S = 180.0
-TOTALS_S = 20.0
-"""Totals may come this long after their lines."""
+TOTALS_S, TOTALS_LOST_S = 120.0, 20.0
+"""Totals may come this long after their lines; what a twin lost never comes."""
 
 
 class Rig:
@@ -56,8 +56,8 @@ class Rig:
         finally:
             consumer.close()
 
-    def problems(self) -> list[str]:
-        """What ClickHouse has wrongly, compared with what was sent and with the topics; totals are given their time."""
+    def problems(self, wait_s: float) -> list[str]:
+        """What ClickHouse has wrongly, compared with what was sent and with the topics, in the end."""
         found: list[str] = []
 
         def none() -> bool:
@@ -65,7 +65,7 @@ class Rig:
             return not found
 
         with suppress(AssertionError):
-            eventually("nothing is wrong", none, TOTALS_S, 0.5)
+            eventually("nothing is wrong", none, wait_s, 0.5)
         return found
 
 
@@ -98,7 +98,7 @@ def die_at(folder: Path, points: list[Point], twin: str | None = None) -> list[s
             try:
                 eventually("the meter is done", lambda: rig.load.problems() == [], TIMEOUT_S, 1.0)
                 eventually(f"all is loaded; {last.log}", rig.complete, TIMEOUT_S, 0.5)
-                return rig.problems()
+                return rig.problems(TOTALS_LOST_S if twin else TOTALS_S)
             finally:
                 last.kill()
                 meter.kill()

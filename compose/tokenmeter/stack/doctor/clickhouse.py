@@ -15,6 +15,7 @@ from tokenmeter.store.queries import sql
 from tokenmeter.store.topics import loaded_topics, made_anew
 
 TESTED = (26, 9)
+ZONES_UTC = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal"})
 SKEW_MAX_S = 5.0
 """Events are accepted five minutes ahead of the broker's time; alerts and boards are about seconds."""
 
@@ -82,6 +83,11 @@ def boards_user(reader: Client) -> Finding:
     except ClickHouseError as error:
         said = f"cannot read boards: {str(error).splitlines()[0][:160]}"
         return Finding(what, False, said, "GRANT SELECT ON boards.* TO the user, with readonly = 1")
+    # Superset writes the ends of a range of time without a zone: they are read in that of the user's session.
+    zone = str(reader.query("SELECT timezone()").result_rows[0][0])
+    if zone not in ZONES_UTC:
+        mend = "ALTER USER of the boards SETTINGS session_timezone = 'UTC'"
+        return Finding(what, False, f"its sessions are in {zone}: ranges of time on boards would be shifted", mend)
     try:
         reader.query("SELECT count() FROM tokenmeter.usage_billing")
     except ClickHouseError:

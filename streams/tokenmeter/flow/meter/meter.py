@@ -162,7 +162,7 @@ class Meter:
         for row in refused.select_seq(INDEX, REASON, *_WHOSE).iter_rows():
             self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], *row[2:])
         usable, misrouted = self._routes.split(usable)
-        for row in misrouted.select_seq(INDEX, *_WHOSE).iter_rows() if misrouted.height else ():
+        for row in misrouted.select_seq(INDEX, *_WHOSE).iter_rows() if misrouted is not None else ():
             self._quarantine(batch, offsets, stamps, row[0], MISROUTED, self._routes.detail(row[1]), *row[1:])
         marked = marks(usable, usable[APPENDED_AT_MS].to_numpy())
         status = self._horizon.mark(marked)

@@ -52,5 +52,5 @@ def test_what_lies_on_anothers_partition_is_put_aside_and_stops_nobody() -> None
 
 
 def test_the_check_catches_a_meter_that_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Routes, "split", lambda routes, events: (events, events.clear()))
+    monkeypatch.setattr(Routes, "split", lambda routes, events: (events, None))
     assert faults(*metered())

@@ -284,7 +284,7 @@ class Meter:
             "cost_currency": cost_currency,
             "earliest_occurred_at": page.earliest,
             "latest_occurred_at": page.latest,
-            "misrouted_customers": 0,  # none is metered; a page of before 0.22 that says otherwise metered them
+            "misrouted_customers": 0,  # none is metered; the audit believes an older page that says otherwise
             "closed_at": closed_at,
             "meter": self._name,
             "previous_digest": self._previous_digest,

@@ -27,7 +27,7 @@ from support.charged_lines import differing, publish
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, RESALE
-from tokenmeter.events.errors import Fatal
+from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.audit.charges import Charges
 from tokenmeter.stack.reconcile import Sources
 from tokenmeter.stack.reconcile import run as reconcile
@@ -35,6 +35,7 @@ from tokenmeter.stack.reconcile.corrections import SOURCE
 from tokenmeter.stack.reconcile.run import settle
 from tokenmeter.stack.reconcile.sources import Positions
 from tokenmeter.store.queries import totals
+from tokenmeter.store.topics import note_topics
 
 LOADER = "tokenmeter-load"
 COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli", "reconcile"]
@@ -206,6 +207,42 @@ def test_a_page_whose_lines_are_not_stored_is_not_judged(made: Rig) -> None:
     with pytest.raises(Fatal, match=r"holds 0 market_lines of pages .*audit"):
         made.reconcile(apply=True)
     assert ours(made) == []
+
+
+def test_a_store_that_lacks_a_page_or_is_of_another_log_is_never_clean(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wave in (12, 13):
+        made.first += day(wave, 100)
+        made.send(day(wave, 100))
+        loaded(made)
+    assert made.reconcile().pages >= 4
+    assert made.reconcile(full=True).ok
+
+    forget(made, 1, "min")
+    with pytest.raises(Fatal, match=r"lacks the first page of usage\.events/1"):
+        made.reconcile(full=True)
+    forget(made, 0, "max")
+    for full in (False, True):
+        with pytest.raises(Fatal, match=r"lacks the last page of usage\.events/0: the log is metered up to offset"):
+            made.reconcile(full=full)
+    monkeypatch.setattr(sys.modules["tokenmeter.stack.reconcile.run"], "require_last_pages", lambda *_: None)
+    assert made.reconcile().ok, "who does not look for it says that nothing is to be corrected"
+
+    note_topics(made.client, {EVENTS: "another"})
+    with pytest.raises(Misconfigured, match=r"loaded from another log: usage\.events"):
+        made.reconcile()
+
+
+def forget(rig: Rig, partition: int, which: str) -> None:
+    """Take a partition's first or last page out of the store, with all that is of it."""
+    place = f"partition = {partition}"
+    row = one_row(rig.client, f"SELECT {which}(first_offset) AS f FROM tokenmeter.usage_pages WHERE {place}")
+    for table in ("usage_pages", "usage_billing", "usage_market"):
+        rig.client.command(
+            f"ALTER TABLE tokenmeter.{table} DELETE WHERE {place} AND first_offset = {row['f']}",
+            settings={"mutations_sync": 2},
+        )
 
 
 def test_who_is_behind_is_named_and_nothing_is_sent(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiokafka.partitioner import murmur2 as kafkas_murmur2
 
 from properties.test_fuzzed_batches import damaged
 from support.events import NOW, NOW_MS, event, value
@@ -35,6 +36,7 @@ from tokenmeter.stack.audit.rated import PageTotals
 from tokenmeter.stack.audit.ratings import Ratings
 from tokenmeter.stack.audit.recount import UNRATED_KINDS, LineKind, Recount, Rules, ordered, sums
 from tokenmeter.stack.audit.reference import LogRecord, recount
+from tokenmeter.stack.audit.routes import Route, Strangers, murmur2
 from tokenmeter.stack.audit.walk import NULL, Walked, walk
 
 LOGS = 40
@@ -143,8 +145,9 @@ def made_rules(chance: random.Random, pages: Sequence[Bounds], catalog: Catalog)
     end = catalog.rows[-1][0] + 1 if catalog.rows else 0
     offsets = sorted(chance.choice([0, end // 2, end]) for _ in pages)
     unrated = chance.choice([0, 2])
+    unrouted, route = len(offsets) * 3 // 4, Route(PARTITION, 2)  # the last pages are of after misrouted events
     return {
-        first: Rules(0, UNRATED_KINDS) if number < unrated else Rules(x)
+        first: Rules(0, UNRATED_KINDS) if number < unrated else Rules(x, route=None if number < unrouted else route)
         for number, ((first, _), x) in enumerate(zip(pages, offsets, strict=True))
     }
 
@@ -236,6 +239,18 @@ def test_the_check_catches_a_recount_that_forgets_who_sells(monkeypatch: pytest.
 def test_the_check_catches_amounts_that_lose_their_high_limb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "limbs", lambda amounts: (amounts & LOW_MASK, np.zeros_like(amounts)))
     assert any(caught(seed) for seed in range(5))
+
+
+def test_the_check_catches_a_recount_that_counts_what_is_misrouted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Strangers, "among", lambda strangers, hashes: np.zeros(len(hashes), bool))
+    assert any(caught(seed) for seed in range(5))
+
+
+def test_the_audits_murmur2_is_kafkas() -> None:
+    chance = random.Random(22)
+    for size in range(40):
+        key = chance.randbytes(size)
+        assert murmur2(key) == kafkas_murmur2(key) & 0xFFFFFFFF
 
 
 def test_a_value_of_two_records_beside_an_empty_one_stays_two_bad_values() -> None:

@@ -47,6 +47,7 @@ VERBS = {
     "reconcile": Verb("cli_reconcile:reconcile", "Example: tokenmeter reconcile --apply"),
     "reconcile-supplier": Verb("cli_supplier:reconcile_supplier"),
     "quarantine": Verb("cli_quarantine:app"),
+    "position": Verb("cli_position:app"),
     "rebuild": Verb("cli_rebuild:rebuild", "Example: tokenmeter rebuild --yes"),
 }
 

@@ -19,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 from tokenmeter.boards import Database, Published, publish
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
+from tokenmeter.stack.alone import require_alone
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.local_kafka import LocalKafka
@@ -154,6 +155,8 @@ class LocalStack:
             state = "running" if self.kafka.nodes else "external"
             self._stack.parts["kafka"] = Part(state, None, self.kafka.bootstrap, *self.kafka.login)
         self.kafka.make_topics()
+        if not self.kafka.nodes and not self._stores_only:  # who has Kafka's files has it alone
+            require_alone(self.kafka.client)
         register_schemas(self._settings.registry_url)
 
     def _start_clickhouse(self) -> None:

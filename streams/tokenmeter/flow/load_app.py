@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 import polars as pl
 from clickhouse_connect.driver.client import Client
 
+from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_gate import InsertGate
 from tokenmeter.flow.load_topics import require_same_topics, topic_ids, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, die, kafka_driver
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.totals import Totals
@@ -77,13 +79,16 @@ def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     def check(client: Client) -> None:
         require_same_topics(client, lambda: topic_ids(config.worker.kafka(), config.worker.topics))
 
+    log = KafkaLogReader(config.worker.kafka())
     remaker = Remaker(lambda: Totals(config.connect()), die)
     gate = InsertGate(Store(config.connect, remaker, check).write)
 
     def make_processor(topic: str, partition: int) -> Processor:
-        return Loader(topic, partition, gate.insert)
+        return Loader(topic, partition, gate.insert, lambda: log.partitions(EVENTS))
 
-    worker = Worker(replace(config.worker, threads=THREADS, niceness=NICENESS), make_processor, make_driver)
+    worker = Worker(
+        replace(config.worker, threads=THREADS, niceness=NICENESS, same_log=False), make_processor, make_driver
+    )
     worker.notes = remaker.health
 
     async def begin() -> None:

@@ -25,10 +25,12 @@ from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import PageLimits, Processor
 from tokenmeter.flow.preflight import port_is_free, topics_exist
+from tokenmeter.flow.same_log import SameLog
 from tokenmeter.flow.standing_back import stand_back
 from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchConsumer, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.identity import identity
 from tokenmeter.kafka.losses import lost_offsets
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ class WorkerConfig:
     """Its processors are ``page.Clocked``: partitions are owned even if nothing is in them."""
     position_early: bool = False
     """A page closes in a moment: its position is sent while its records are made."""
+    same_log: bool = True
+    """Its folder belongs to one log: see same_log.py. False for one whose state is elsewhere and checked there."""
     niceness: int = 0
     """How far it stands back, on a busy machine, behind those on which alerts depend; see nice(2)."""
     client: Mapping[str, Any] = field(default_factory=dict)
@@ -136,9 +140,14 @@ class Worker:
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
         self.config.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        same_log = SameLog(self.config.work_dir, lambda: identity(self.config.kafka(), self.config.topics))
+        if self.config.same_log:
+            same_log.require()
         stand_back(self.config.niceness)
         tune()
         CALLS.watch(die)
+        if self.config.same_log:
+            same_log.watch(die)
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()
 

@@ -152,11 +152,16 @@ def test_all_is_well_only_while_the_supervisor_runs() -> None:
 
 def test_what_clickhouse_counts_is_said() -> None:
     minute = 60_000
-    figures = {"quarantined": 2, "open_alerts": 1, "last_page_ms": 10 * minute, "now_ms": 13 * minute}
+    figures = {"quarantined": 2, "misrouted": 1, "open_alerts": 1, "last_page_ms": 10 * minute, "now_ms": 13 * minute}
     said = list(sentences({"clickhouse": Look(True, "answers", figures)}))
     assert said == [
         ("last page: 1970-01-01 00:10:00 UTC, 3 min ago", False),
         ("2 events in quarantine (next: tokenmeter quarantine list)", True),
+        (
+            "1 of them misrouted: a producer has another partitioner "
+            "(next: tokenmeter quarantine retry --reason misrouted --apply)",
+            True,
+        ),
         ("1 open alerts (next: tokenmeter alerts --since 7d)", True),
     ]
 

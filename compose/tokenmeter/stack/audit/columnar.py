@@ -29,6 +29,7 @@ from tokenmeter.stack.audit.pieces import Pieces
 from tokenmeter.stack.audit.rated import PageTotals
 from tokenmeter.stack.audit.recount import U64_MASK, Recount, Rules
 from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
+from tokenmeter.stack.audit.routes import MISROUTED, Strangers
 from tokenmeter.stack.audit.versions import walk_newest
 from tokenmeter.stack.audit.walk import I64, NULL, Walked, walk_rewritten
 
@@ -36,6 +37,8 @@ EVENT = "usage_event"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 Bools = npt.NDArray[np.bool_]
+_MISROUTED = np.int8(-1)
+"""A status beside those of ``repeats``. What is misrouted is remembered as any event: its repeats are, too."""
 
 
 @dataclass
@@ -66,6 +69,8 @@ class ColumnarRecount:
         self._rules = rules or {}
         self._repeats = Repeats(horizon_ms)
         self._unknown_then = unknown_then
+        self._strangers = Strangers()
+        self._route = next((one.route for one in self._rules.values() if one.route is not None), None)
         self._unknown = np.array(sorted(unknown_then), np.int64)
         self._open: dict[int, PageTotals] = {}
         self.sources: dict[int, str] = {}
@@ -96,6 +101,7 @@ class ColumnarRecount:
         if len(self._unknown):
             clean &= ~np.isin(block.offsets, self._unknown)
         doubtful = places[~clean].tolist()
+        self._learn(facts, walked, clean)
         found = [facts if clean.all() else facts.at(np.flatnonzero(clean))]
         sequences = [self._sequences(walked, places, clean)]
         reasons: dict[int, str] = {}
@@ -110,6 +116,7 @@ class ColumnarRecount:
             walked, places = _rewritten(repaired)
             usable = np.array([place not in reasons for place, _ in repaired], bool)
             facts = usage_facts(walked, places, self._keys, self._pieces)
+            self._learn(facts, walked, usable)
             found.append(facts.at(np.flatnonzero(usable)))
             sequences.append(self._sequences(walked, places, np.ones(len(places), bool)))
         self.arrived = Arrived(*(np.concatenate(c) for c in zip(*sequences, strict=True)))
@@ -117,6 +124,10 @@ class ColumnarRecount:
         if len(found) > 1:
             facts = facts.at(np.argsort(facts.places, kind="stable"))
         return facts, reasons
+
+    def _learn(self, facts: Facts, walked: Walked, rows: Bools) -> None:
+        if self._route is not None:
+            self._strangers.learn(self._route, facts.customer, walked, rows)
 
     def _judge(self, block: Block, place: int) -> tuple[str, dict[str, Any] | None]:
         unknown_then = int(block.offsets[place]) in self._unknown_then
@@ -143,6 +154,9 @@ class ColumnarRecount:
         for first, last in block.pages:
             if first not in self._open:
                 self._open[first] = self._page(first, last)
+        misrouted = self._misrouted(block, facts)
+        status = np.where(misrouted, _MISROUTED, status)
+        reasons = reasons | dict.fromkeys(facts.places[misrouted].tolist(), MISROUTED)
         conflicts = facts.places[status == CONFLICT].tolist()
         for place, reason in sorted({**reasons, **dict.fromkeys(conflicts, "conflict")}.items()):
             offset = int(block.offsets[place])
@@ -159,6 +173,19 @@ class ColumnarRecount:
                 mine = fresh if end - begin == len(fresh.places) else fresh.at(slice(begin, end))
                 _add(page.recount, mine, offsets[begin:end].astype(np.uint64))
                 self._rate(page, mine, block)
+
+    def _misrouted(self, block: Block, facts: Facts) -> Bools:
+        """Of the pages whose rules know such events."""
+        misrouted = self._strangers.among(facts.customer) if self._route else np.zeros(len(facts.places), bool)
+        if misrouted.any():
+            offsets = block.offsets[facts.places]
+            for first, last in block.pages:
+                if self._open[first].rules.route is None:
+                    begin, end = np.searchsorted(offsets, [first, last + 1]).tolist()
+                    misrouted[begin:end] = False
+            paged = (offsets >= block.pages[0][0]) & (offsets <= block.pages[-1][1])
+            misrouted &= paged
+        return misrouted
 
     def _rate(self, page: PageTotals, facts: Facts, block: Block) -> None:
         def event_at(row: int) -> dict[str, Any]:

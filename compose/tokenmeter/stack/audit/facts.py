@@ -33,13 +33,15 @@ CALL_TOKENS_MAX = 3_000_000_000
 
 @dataclass(frozen=True)
 class Facts:
-    """Of each event: its place in the block, hashes of identity, payload, of what its rating depends on and of the keys
-    that the call alone tells of each record's line, what it adds to a line, and whether 64 bits hold that."""
+    """Of each event: its place in the block, hashes of identity, payload, customer, of what its rating depends on
+    and of the keys that the call alone tells of each record's line, what it adds to a line, and whether 64 bits hold
+    that."""
 
     places: I64
     identity: U64
     check: U64
     payload: U64
+    customer: U64
     occurred_at: I64
     rated_by: U64
     lines: Mapping[str, U64]
@@ -122,6 +124,7 @@ def usage_facts(walked: Walked, places: I64, keys: Keys, pieces: Pieces) -> Fact
         line_keys(walked, ("customer_id", "event_id"), keys.first, known),
         line_keys(walked, ("customer_id", "event_id"), keys.second),
         _payload(walked, keys.first),
+        field_key(walked, "customer_id", keys.first, known),
         occurred_at,
         _rated_by(walked, keys.first, known, pieces),
         {kind.record: line_keys(walked, kind.usage, keys.first, known) for kind in KINDS},

@@ -25,6 +25,7 @@ from tokenmeter.stack.audit.linestore import ENTRY, Segment, fetch
 from tokenmeter.stack.audit.rated import PageTotals
 from tokenmeter.stack.audit.recount import RECORDS, Recount, Rules
 from tokenmeter.stack.audit.reference import recount
+from tokenmeter.stack.audit.routes import MISROUTED
 from tokenmeter.stack.audit.sequences import Recorder
 from tokenmeter.stack.audit.sources import KafkaTopics, stored
 from tokenmeter.store.client import connect
@@ -65,6 +66,8 @@ class PartitionTask:
     settled_ms: int
     catalog_path: Path
     entries_since_ms: int
+    partitions: int = 1
+    """How many usage.events has."""
 
 
 @dataclass
@@ -77,6 +80,7 @@ class PartitionReport:
     events: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    misrouted: int = 0
     unpriced: int = 0
     charges: Counter[str] = field(default_factory=Counter)
     costs: Counter[str] = field(default_factory=Counter)
@@ -101,7 +105,10 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
     previous = task.previous_digest
     unknown_then = {offset for offset, reason in task.quarantined if reason == "schema"}
     catalog = kept_catalog(task.catalog_path)
-    rules = {first: Rules.of(page, wire.schema_of(task.page_values[first]).version) for first, page in pages.items()}
+    rules = {
+        first: Rules.of(page, wire.schema_of(task.page_values[first]).version, task.partitions)
+        for first, page in pages.items()
+    }
     counter = ColumnarRecount(task.keys, sources.horizon_ms, unknown_then, catalog, rules)
     report.sources = counter.sources
     budgeted: dict[int, set[Part]] = {}
@@ -152,7 +159,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
         found = compare(counted, evidence)
         if found is None and client is not None and not raw.agree(totals.recount, in_store["usage_events"]):
             records = kafka.records(EVENTS, task.partition, first, page["last_offset"] + 1)
-            found = raw.explain(task.partition, page, records, client, unknown_then)
+            found = raw.explain(task.partition, page, records, client, unknown_then, totals.rules.route)
         return found
 
     with task.sequences_path.open("wb") as out:
@@ -170,6 +177,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
                 report.events += totals.recount.events
                 report.duplicates += totals.recount.duplicates
                 report.quarantined += len(totals.recount.quarantined)
+                report.misrouted += sum(reason == MISROUTED for _, reason in totals.recount.quarantined)
                 report.unpriced += totals.recount.unpriced
                 report.charges.update(totals.recount.charges)
                 report.costs.update(totals.recount.costs)

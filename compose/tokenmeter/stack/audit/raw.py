@@ -17,6 +17,7 @@ from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.stack.audit.compare import Difference, name_of
 from tokenmeter.stack.audit.recount import Recount
 from tokenmeter.stack.audit.reference import LogRecord, read
+from tokenmeter.stack.audit.routes import Route
 
 ASKED_AT_ONCE = 5_000
 TABLE = "ClickHouse usage_events"
@@ -37,15 +38,20 @@ def agree(counted: Recount, stored: Mapping[str, Any]) -> bool:
 
 
 def explain(
-    partition: int, page: Mapping[str, Any], records: Iterable[LogRecord], client: Client, unknown_then: Set[int]
+    partition: int,
+    page: Mapping[str, Any],
+    records: Iterable[LogRecord],
+    client: Client,
+    unknown_then: Set[int],
+    route: Route | None = None,
 ) -> Difference | None:
     """The first raw row of ``page`` that should not be as it is, or None when late repeats explain all.
 
-    ``unknown_then`` as in ``reference.recount``.
+    ``unknown_then`` as in ``reference.recount``, ``route`` as in ``reference.read``.
     """
     usable = {}
     for record in records:
-        reason, event = read(record.value, record.appended_at_ms, record.offset in unknown_then)
+        reason, event = read(record.value, record.appended_at_ms, record.offset in unknown_then, route)
         if event is not None and not reason:
             usable[record.offset] = event
     rows = client.query(

@@ -12,6 +12,7 @@ from typing import Any
 from tokenmeter.events.contract import BILLING, MARKET, QUANTITY_FIELDS, RESALE, Schema, versions
 from tokenmeter.events.lines import BILLING_KEYS, BILLING_USAGE_KEYS, MARKET_KEYS, MARKET_USAGE_KEYS, RESALE_KEYS
 from tokenmeter.events.rating import amount
+from tokenmeter.stack.audit.routes import Route
 
 MEASURES: tuple[str, ...] = (
     "events",
@@ -113,11 +114,16 @@ class Rules:
 
     catalog_offset: int = 0
     kinds: tuple[LineKind, ...] = KINDS
+    route: Route | None = None
+    """What is misrouted is quarantined; None where nothing can be, or where the meter of that time metered it."""
 
     @staticmethod
-    def of(page: Mapping[str, Any], version: int) -> Rules:
-        """By a page record and the version it was written in."""
-        return Rules(page["catalog_offset"], KINDS) if version >= RATED_PAGE_VERSION else Rules(0, UNRATED_KINDS)
+    def of(page: Mapping[str, Any], version: int, partitions: int = 1) -> Rules:
+        """By a page record and the version it was written in, on a topic with so many ``partitions``."""
+        route = Route(page["partition"], partitions) if partitions > 1 and not page["misrouted_customers"] else None
+        if version < RATED_PAGE_VERSION:
+            return Rules(0, UNRATED_KINDS, route)
+        return Rules(page["catalog_offset"], KINDS, route)
 
 
 @dataclass

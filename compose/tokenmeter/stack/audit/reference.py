@@ -20,6 +20,7 @@ from tokenmeter.events.rating import pico
 from tokenmeter.stack.audit.charges import Charges
 from tokenmeter.stack.audit.recount import RESALE_LINES, U64_MASK, Line, LineKind, Recount, Rules
 from tokenmeter.stack.audit.repeats import KEEP_HORIZONS
+from tokenmeter.stack.audit.routes import MISROUTED, Route
 
 _EMITTER_FIELDS = ("source", "sequence")
 
@@ -81,11 +82,13 @@ def recount(
         yield page
 
 
-def read(value: bytes | None, appended_at_ms: int, unknown_then: bool = False) -> tuple[str, dict[str, Any] | None]:
+def read(
+    value: bytes | None, appended_at_ms: int, unknown_then: bool = False, route: Route | None = None
+) -> tuple[str, dict[str, Any] | None]:
     """(why the value cannot be used or "", its record if it is one).
 
     ``unknown_then``: the meter of that time did not know the schema. It is believed for versions that came later, and
-    for the first one never.
+    for the first one never. ``route``: whose events belong where the value lies; None: everybody's.
     """
     try:
         decoded = wire.decode(value, expect="usage_event")
@@ -94,12 +97,17 @@ def read(value: bytes | None, appended_at_ms: int, unknown_then: bool = False) -
     event = decoded.record
     if unknown_then and decoded.schema.version > 1:
         return "schema", event
-    return accept.reason_against(event, appended_at_ms * 1000) or "", event
+    reason = accept.reason_against(event, appended_at_ms * 1000) or ""
+    if not reason and route is not None and route.misrouted(event["customer_id"]):
+        return MISROUTED, event
+    return reason, event
 
 
 def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: bool, meter: _Meter) -> None:
-    reason, event = read(record.value, record.appended_at_ms, unknown_then)
-    status = seen.look(event, record.appended_at_ms) if event is not None and not reason else ""
+    route = None if page is None else meter.rules.get(page.first_offset, Rules()).route
+    reason, event = read(record.value, record.appended_at_ms, unknown_then, route)
+    known = event is not None and reason in ("", MISROUTED)  # a repeat of what is misrouted is misrouted, too
+    status = seen.look(event, record.appended_at_ms) if event is not None and known else ""
     if page is None:
         return
     page.events_in += 1

@@ -26,6 +26,9 @@ class Lost:
     offsets: int
 
 
+_FIGURES = ("pages", "events_in", "events", "duplicates", "quarantined", "misrouted", "unpriced")
+
+
 @dataclass
 class AuditReport:
     """What was compared. ``differences`` has the first one of each partition that has any, by partition."""
@@ -35,6 +38,8 @@ class AuditReport:
     events: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    misrouted: int = 0
+    """Of the quarantined: on a partition that is not their customer's, whether sent again since or not."""
     unpriced: int = 0
     accounts: int = 0
     charges: dict[str, int] = field(default_factory=dict)
@@ -79,6 +84,7 @@ class AuditReport:
         ok            whether nothing differs and nothing was lost unread
         places        what was compared with the log: topics, and ClickHouse
         pages, events_in, events, duplicates, quarantined    what was compared; events_in = the sum of the other three
+        misrouted     of the quarantined, those on a partition that is not their customer's
         unpriced      of the events, those without a charge
         accounts      booked again from ledger.entries and compared with account.state
         charges, costs    {currency: amount as text}, recounted by the catalog offset that each page names
@@ -97,7 +103,7 @@ class AuditReport:
             "version": REPORT_VERSION,
             "ok": self.ok,
             "places": list(self.places),
-            **{n: getattr(self, n) for n in ("pages", "events_in", "events", "duplicates", "quarantined", "unpriced")},
+            **{n: getattr(self, n) for n in _FIGURES},
             "accounts": self.accounts,
             "charges": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.charges.items())},
             "costs": {currency: f"{amount(pico):f}" for currency, pico in sorted(self.costs.items())},
@@ -124,6 +130,11 @@ class AuditReport:
             yield f"LOST: {lost.page}: retention removed {lost.offsets} offsets before the meter read them"
         for one in self.waiting:
             yield f"NOT METERED: {one}"
+        if self.misrouted:
+            yield (
+                f"MISROUTED: {self.misrouted} events on a partition that is not their customer's are quarantined: a "
+                "producer has another partitioner (next: tokenmeter quarantine retry --reason misrouted --apply)"
+            )
         for stranger in self.foreign[:FOREIGN_SHOWN]:
             yield f"FOREIGN: {stranger}; nothing is made of it (next: tokenmeter quarantine foreign)"
         if len(self.foreign) > FOREIGN_SHOWN:

@@ -95,7 +95,10 @@ def run(
             store = connect(sources.clickhouse_url, sources.clickhouse_user, sources.clickhouse_password)
             report.foreign += put_aside(store, ALERTS, "alert")
         entries_since_ms, whole = since(kafka, kept, report.notes)
-        tasks = [_task(number, plans[number], small, kept, folder, options, entries_since_ms) for number in wanted]
+        tasks = [
+            _task(number, plans[number], small, kept, folder, options, entries_since_ms, len(partitions))
+            for number in wanted
+        ]
         judged = [task for task, plan in zip(tasks, plans.values(), strict=True) if plan.difference is None]
         strays = [_stray(task.partition, small, plans[task.partition], kept) for task in judged]
         report.differences += [stray for stray in strays if stray is not None]
@@ -203,6 +206,7 @@ def _task(
     folder: Path,
     options: AuditOptions,
     entries_since_ms: int,
+    partitions: int,
 ) -> PartitionTask:
     segments = {
         record: {first: found for (owner, first), found in by_page.items() if owner == partition}
@@ -221,6 +225,7 @@ def _task(
         int(time.time() * 1000) - options.settle_ms,
         folder / CATALOG,
         entries_since_ms,
+        partitions,
     )
 
 
@@ -272,6 +277,7 @@ def _add(report: AuditReport, part: PartitionReport) -> None:
     report.events += part.events
     report.duplicates += part.duplicates
     report.quarantined += part.quarantined
+    report.misrouted += part.misrouted
     report.unpriced += part.unpriced
     for mine, theirs in ((report.charges, part.charges), (report.costs, part.costs)):
         for currency, pico in theirs.items():

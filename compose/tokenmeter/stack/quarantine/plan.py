@@ -30,6 +30,7 @@ ADVICE: dict[str, str] = {
     REPEAT: "another quarantined event of this identity goes first",
     CONFLICT: "another payload of this identity was counted; the emitter must send a CORRECTION of its own with the "
     "difference",
+    "misrouted": "sent again to its customer's own partition",
     "late": "stays late, because the broker stamps what is sent again with the time of now; the emitter must send a "
     "CORRECTION of its own, with today's occurred_at",
     "early": "will be accepted once its time has come: run this again then",

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fatal, Fenced
+from tokenmeter.flow.routes import partition_of
 
 TRANSACTIONAL_ID = "tokenmeter-quarantine-retry"
 TRANSACTION_TIMEOUT_MS = 60_000
@@ -59,10 +60,14 @@ class Releaser:
         self._do(lambda: self._producer.commit_transaction(KAFKA_WAIT_S))
 
     def send_events(self, releases: list[Release]) -> None:
-        """The original bytes, to the partition they were on: there the dedup horizon knows their repeats."""
+        """The original bytes, to the customer's partition: there the dedup horizon knows their repeats."""
+        partitions = self._partitions()
         for one in releases:
             record = one.record
-            self._produce(EVENTS, record["value"], one.customer_id, record["partition"])
+            self._produce(EVENTS, record["value"], one.customer_id, partition_of(one.customer_id, partitions))
+
+    def _partitions(self) -> int:
+        return len(self._producer.list_topics(EVENTS, KAFKA_WAIT_S).topics[EVENTS].partitions)
 
     def send_releases(self, releases: list[Release]) -> None:
         """Beside the record that quarantined the event: retention, which takes the oldest, takes a release later."""

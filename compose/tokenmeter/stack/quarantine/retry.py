@@ -16,6 +16,7 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
+from tokenmeter.flow.routes import partition_of
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.positions import wait_past
 from tokenmeter.stack.quarantine.ledger import KAFKA_PARTITION, POSITION, Ledger, ledger, read
@@ -108,13 +109,18 @@ def _elsewhere(client: Mapping[str, Any], counted: Counted, quarantined: set[Pos
     a repeat behind it: then the log is asked.
     """
 
+    partitions = KafkaLogReader(client).partitions(EVENTS)
+
     def answer(identities: Sequence[Identity]) -> dict[Identity, Position]:
         found = dict(counted(identities))
         hidden = {who: at for who, at in found.items() if at in quarantined}
         for who in hidden:
             del found[who]
-        for partition in {at[0] for at in hidden.values()}:
-            wanted = {who: at for who, at in hidden.items() if at[0] == partition}
+        places = dict(hidden)
+        # A row that was stored where it was misrouted hides any on the customer's own partition.
+        places |= {who: (home, -1) for who, at in hidden.items() if (home := partition_of(who[0], partitions)) != at[0]}
+        for partition in {at[0] for at in places.values()}:
+            wanted = {who: at for who, at in places.items() if at[0] == partition}
             found |= _in_log(client, partition, wanted, quarantined)
         return found
 

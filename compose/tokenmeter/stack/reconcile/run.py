@@ -31,6 +31,7 @@ from tokenmeter.stack.reconcile.corrections import (
 )
 from tokenmeter.stack.reconcile.evidence import Evidence
 from tokenmeter.stack.reconcile.sources import DERIVED, Behind, Positions, Scope, Store
+from tokenmeter.stack.reconcile.whole import require_first_page, require_last_pages, require_same_log
 
 RAW_DAYS = 31
 """How long ClickHouse keeps raw events, counted from their append time."""
@@ -115,8 +116,10 @@ def run(
     store, positions = Store(sources.clickhouse), Positions(sources.client)
     judged_at = time.monotonic()
     report = Report(uuid.uuid4().hex, applied=apply)
+    require_same_log(sources.client, store)
     ends = settle(positions, sources.wait_s, say)
-    scope = _scope(store, {} if full else store.last_watermarks(), ends, now(), report)
+    require_last_pages(sources.client, store, ends)
+    scope = _scope(sources, store, {} if full else store.last_watermarks(), ends, now(), report)
     say(f"judging {scope.pages} pages")
     differences = store.differences(scope)
     split_by_rating(differences, store, Books(KafkaLogReader(sources.client)).at)
@@ -159,7 +162,9 @@ def _until(behind: Callable[[], Behind | None], deadline: float) -> None:
         time.sleep(SETTLE_POLL_S)
 
 
-def _scope(store: Store, begins: dict[int, int], ends: dict[int, int], at: datetime, report: Report) -> Scope:
+def _scope(
+    sources: Sources, store: Store, begins: dict[int, int], ends: dict[int, int], at: datetime, report: Report
+) -> Scope:
     """The whole pages between what was set right before and what is loaded; Fatal when the store lacks one of them."""
     wanted = Scope({p: begins.get(p, 0) for p in ends}, ends, 0)
     since = at - timedelta(days=JUDGED_DAYS)
@@ -169,6 +174,7 @@ def _scope(store: Store, begins: dict[int, int], ends: dict[int, int], at: datet
             raise Fatal(
                 f"ClickHouse lacks a page of {EVENTS}/{partition}", hint=f"tokenmeter audit --partition {partition}"
             )
+        require_first_page(sources.client, partition, row["begin"], max(wanted.begins[partition], row["below"]))
         if row["begin"] > wanted.begins[partition]:
             report.notes.append(
                 f"{EVENTS}/{partition}: pages before offset {row['begin']} are older than {JUDGED_DAYS} days; the raw "

@@ -61,6 +61,9 @@ def sentences(looks: Mapping[str, Look]) -> Iterator[tuple[str, bool]]:
         quarantined, alerts = figures.get("quarantined", 0), figures.get("open_alerts", 0)
         if quarantined:
             yield f"{quarantined:,} events in quarantine (next: tokenmeter quarantine list)", True
+        if misrouted := figures.get("misrouted"):
+            next_ = "tokenmeter quarantine retry --reason misrouted --apply"
+            yield f"{misrouted:,} of them misrouted: a producer has another partitioner (next: {next_})", True
         if strange := figures.get("foreign_records"):
             yield f"{strange:,} foreign records on our topics put aside (next: tokenmeter quarantine foreign)", True
         if alerts:

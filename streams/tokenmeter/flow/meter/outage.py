@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tokenmeter.flow.meter.rules import MeterRules
+from tokenmeter.flow.routes import MISROUTED
 
 HIT_MIN = 3
 """Fewer customers, or fewer than two sources, are not everybody: one wrong clock must not stop the others' metering."""
@@ -22,7 +23,9 @@ class Hit:
     reasons: dict[str, int] = field(default_factory=dict)
 
     def add(self, reason: str, customer_id: str | None, source: str | None) -> None:
-        """Count one unusable event."""
+        """Count one unusable event; what is misrouted is whole, and ``quarantine retry`` sends it where it belongs."""
+        if reason == MISROUTED:
+            return
         self.events += 1
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         if customer_id is None:

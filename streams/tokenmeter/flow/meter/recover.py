@@ -46,8 +46,8 @@ class Recovery:
         if page["last_offset"] + 1 != position:
             raise Fatal(
                 f"{EVENTS}/{self.partition}: the committed position is {position}, but the last page of {PAGES} ends "
-                f"at offset {page['last_offset']}: somebody moved the consumer group or rewrote the topic",
-                hint="tokenmeter audit",
+                f"at offset {page['last_offset']}: the consumer group was deleted or moved, or the topic rewritten",
+                hint="tokenmeter position restore --apply; then tokenmeter audit",
             )
         digest: bytes = page["digest"]
         return digest

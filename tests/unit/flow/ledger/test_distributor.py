@@ -23,9 +23,9 @@ from tokenmeter.events.ledger import LedgerEntry
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import MemoryTerms
 from tokenmeter.flow.meter import Meter, meter
-from tokenmeter.flow.meter.meter import partition_of
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
+from tokenmeter.flow.routes import partition_of
 from tokenmeter.kafka.logreader import Wanted, any_value
 from tokenmeter.stack.audit.charges import Charges
 

@@ -25,7 +25,6 @@ def page(bad: list[bytes]) -> dict[str, int]:
     for number, one in enumerate([*(value(number) for number in range(GOOD)), *bad]):
         log.append(EVENTS, [None], [one], NOW_MS + number)
     meter = Meter(0, log, lambda: NOW, "meter", RULES)
-    meter._partitions = 1
     meter.add(log.batch(EVENTS, 0, log.end(EVENTS, 0)))
     outgoing = meter.close(PageBounds(EVENTS, 0, 0, log.end(EVENTS, 0)))
     return {one.topic: len(one.values) for one in outgoing}

@@ -21,7 +21,6 @@ NOW = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
 def page(log: TopicLog, size: int) -> list[Outgoing]:
     """The page that a meter makes of the log, fetched ``size`` offsets at a time."""
     meter = Meter(0, log, lambda: NOW, "meter")
-    meter._partitions = 1
     end = log.end(EVENTS, 0)
     for start in range(0, end, size):
         meter.add(log.batch(EVENTS, start, min(end, start + size)))

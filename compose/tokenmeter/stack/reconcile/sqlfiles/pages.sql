@@ -9,6 +9,7 @@ WITH too_old AS
 SELECT
     p.partition AS partition,
     min(p.first_offset) AS begin,
+    toInt64(any(t.below)) AS below,
     max(p.last_offset) + 1 AS end,
     toInt64(count()) AS pages,
     sum(p.last_offset - p.first_offset + 1) AS offsets,

@@ -1,0 +1,71 @@
+"""Which log this is: the cluster's id, and of each topic the id that Kafka gave it and how many partitions it has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from tokenmeter.events.errors import Fatal
+
+IDENTITY_WAIT_S = 20.0
+
+
+@dataclass(frozen=True)
+class TopicIdentity:
+    """A topic that is deleted and made anew has another id; offsets of the one mean nothing in the other."""
+
+    topic_id: str
+    partitions: int
+
+
+@dataclass(frozen=True)
+class LogIdentity:
+    """A cluster and those of its topics that somebody reads."""
+
+    cluster_id: str
+    topics: Mapping[str, TopicIdentity] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+    @staticmethod
+    def from_json(text: str) -> LogIdentity:
+        """Raises ValueError, KeyError or TypeError when it is none."""
+        made = json.loads(text)
+        topics = {name: TopicIdentity(**one) for name, one in made["topics"].items()}
+        return LogIdentity(made["cluster_id"], topics)
+
+
+def identity(client: Mapping[str, Any], topics: Iterable[str]) -> LogIdentity:
+    """As Kafka tells it now; a topic that is not there is left out. Raises Fatal when Kafka does not answer."""
+    admin = AdminClient({**client, "log_level": 2})
+    try:
+        cluster = admin.list_topics(timeout=IDENTITY_WAIT_S)
+        there = [topic for topic in topics if topic in cluster.topics]
+        asked = admin.describe_topics(TopicCollection(there), request_timeout=IDENTITY_WAIT_S) if there else {}
+        found = {topic: future.result(IDENTITY_WAIT_S) for topic, future in asked.items()}
+    except KafkaException as error:
+        raise Fatal(f"cannot read the ids of the topics: {error.args[0].str()}", hint="tokenmeter status") from error
+    return LogIdentity(
+        str(cluster.cluster_id),
+        {topic: TopicIdentity(str(one.topic_id), len(one.partitions)) for topic, one in found.items()},
+    )
+
+
+def changes(known: LogIdentity, there: LogIdentity) -> Iterator[str]:
+    """What is not as it was, each as the end of a sentence; topics that were not known are no change."""
+    for topic, before in known.topics.items():
+        now = there.topics.get(topic)
+        if now is None:
+            yield f"{topic} is gone"
+        elif now.topic_id != before.topic_id:
+            yield f"{topic} was deleted and made anew" + (
+                "" if known.cluster_id == there.cluster_id else f", in another cluster ({there.cluster_id})"
+            )
+        elif now.partitions != before.partitions:
+            yield f"{topic} has {now.partitions} partitions and had {before.partitions}: customers have moved"

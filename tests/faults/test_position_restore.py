@@ -1,0 +1,85 @@
+"""Fault: the meter's consumer group is deleted between two waves. Invariant: the meter refuses and names the command,
+the command puts every position to the end of its last page, and afterwards each event is metered once. Positions at the
+end of the log, where a careless hand puts them first, would lose the second wave and are found.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from support import oracle
+from support.broker import broker, eventually, lag
+from support.workers import WorkerProcess
+from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.errors import Misconfigured
+from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.stack import cli_position
+from tokenmeter.stack.alone import require_alone
+from tokenmeter.stack.position import restore, wrong_positions
+
+
+def test_a_deleted_group_is_restored_from_the_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with broker(tmp_path) as kafka:
+        client, waves = {"bootstrap.servers": kafka.bootstrap}, oracle.Load(kafka.bootstrap)
+        admin = AdminClient(client)
+
+        def metered() -> bool:
+            return lag(kafka.bootstrap, APP_ID, EVENTS) == 0
+
+        waves.wave(300)
+        meter = WorkerProcess(tmp_path, "first", "meter", kafka.bootstrap)
+        eventually(f"the first wave is metered; {meter.log}", metered, 120)
+        with pytest.raises(Misconfigured, match=r"another stack's workers read this Kafka \(tokenmeter-meter on"):
+            require_alone(client, 0)
+        meter.kill()
+        require_alone(client, 120)
+        assert wrong_positions(client) == []
+        eventually("the group is empty", lambda: _delete(admin), 120)
+        waves.wave(300)
+
+        meter = WorkerProcess(tmp_path, "second", "meter", kafka.bootstrap)
+        assert meter.wait_ended(120) == EXIT_CRASHED
+        assert "tokenmeter position restore --apply" in meter.log.read_text()
+        assert waves.problems(), "the second wave is not metered"
+        wrong = wrong_positions(client)
+        assert [(one.was, one.is_ > 0) for one in wrong] == [(0, True)] * 2
+        ends = [TopicPartition(EVENTS, p, KafkaLogReader(client).end(EVENTS, p)) for p in range(2)]
+        eventually("the careless hand", lambda: _put(admin, ends), 120)
+        assert [one.was for one in wrong_positions(client)] == [end.offset for end in ends]
+        meter = WorkerProcess(tmp_path, "third", "meter", kafka.bootstrap)  # it dies and is started again meanwhile
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr(cli_position, "kafka", lambda *_: client)
+        cli_position.restore_(apply=True, data=tmp_path)
+        monkey.undo()
+        assert "2 positions restored" in capsys.readouterr().out
+        assert restore(client) == []
+        meter.kill()
+        meter = WorkerProcess(tmp_path, "fourth", "meter", kafka.bootstrap)
+        try:
+            eventually(f"all is metered; {meter.log}", metered, 120)
+            assert waves.problems() == []
+        finally:
+            meter.kill()
+
+
+def _put(admin: AdminClient, ends: list[TopicPartition]) -> bool:
+    try:
+        wanted = [ConsumerGroupTopicPartitions(APP_ID, ends)]
+        done = admin.alter_consumer_group_offsets(wanted)[APP_ID].result(30)
+    except KafkaException:
+        return False
+    return all(one.error is None for one in done.topic_partitions)  # not while the dead one's session lasts
+
+
+def _delete(admin: AdminClient) -> bool:
+    try:
+        admin.delete_consumer_groups([APP_ID])[APP_ID].result(30)
+    except KafkaException:
+        return False
+    return True

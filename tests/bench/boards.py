@@ -97,7 +97,6 @@ def load(client: Client, lines: int, calls: int, loading_max_s: float) -> Filled
     over = span(datetime.now(UTC), 18)
     until = int(over.until.timestamp())
     first = int(datetime(over.first.year, over.first.month, over.first.day, tzinfo=UTC).timestamp())
-    migrate(client)
     began = time.monotonic()
     wanted = {"from": first, "until": until}
     done = fill(client, "fill_market_lines", lines, began + loading_max_s, **wanted)
@@ -119,6 +118,7 @@ def folder_of(store: Path | None) -> Iterator[Path]:
 
 def filled(client: Client, store: Path | None, lines: int, calls: int) -> Filled:
     """What is kept in ``store``, or is loaded now: without a hurry where it will be kept."""
+    migrate(client)
     noted = store / "filled.json" if store else None
     if noted and noted.exists():
         return Filled(**json.loads(noted.read_text()))

@@ -14,6 +14,9 @@ WEEK_TOOLTIP = "week of %Y-%m-%d UTC"
 HOUR_AXIS, HOUR_TOOLTIP = "%d %b %H:%M", "%Y-%m-%d %H:%M UTC"
 TILE_WIDTH, TILE_HEIGHT = 3, 17
 
+PAGE_ROWS = 50
+"""Rows of a table that a browser lays out at once, of a thousand."""
+
 
 def axis(column: str) -> dict[str, Any]:
     """The time axis, labelled "Time": under the column's own name Superset filters the truncated bucket, wrongly."""
@@ -175,7 +178,7 @@ def table(
             "timeseries_limit_metric": first,
             "order_desc": not ascending,
             "server_pagination": False,
-            "page_length": 0,
+            "page_length": PAGE_ROWS,
             "show_cell_bars": bars,
             "color_pn": False,
             "table_timestamp_format": "%Y-%m-%d %H:%M UTC",
@@ -216,7 +219,7 @@ def rows(
             "all_columns": names,
             "order_by_cols": [f'["{order[0]}", {str(order[1]).lower()}]'],
             "server_pagination": False,
-            "page_length": 0,
+            "page_length": PAGE_ROWS,
             "show_cell_bars": False,
             "table_timestamp_format": "%Y-%m-%d %H:%M UTC",
             "column_config": {name: {"d3NumberFormat": text} for name, text in columns if text},

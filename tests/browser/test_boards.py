@@ -93,16 +93,21 @@ def test_each_filter_is_asked_of_the_charts_it_reaches_and_of_no_other(page: Pag
 def test_the_time_range_is_asked_of_every_chart_over_time_and_of_no_other(page: Page) -> None:
     asked: dict[str, str | None] = {}
 
-    def note(request: Request) -> None:
+    def range_of(request: Request) -> tuple[str, str | None] | None:
+        """(a chart of ours, the range that the filter gives it), of a question for data."""
         body = request.post_data_json if "/api/v1/chart/data" in request.url else {}
-        if key := body.get("form_data", {}).get(OURS):
-            asked[key] = body["form_data"].get("extra_form_data", {}).get("time_range")
+        key = body.get("form_data", {}).get(OURS)
+        return (key, body["form_data"].get("extra_form_data", {}).get("time_range")) if key else None
+
+    def note(request: Request) -> None:
+        if found := range_of(request):
+            asked[found[0]] = found[1]
 
     open_board(page, shared_node().url, MARKET.slug)
     open_tab(page, 0, len(MARKET.tabs[0].charts))
     page.on("request", note)
     try:
-        with page.expect_response(lambda response: "/api/v1/chart/data" in response.url) as answered:
+        with page.expect_response(lambda one: (range_of(one.request) or "?")[1:] == ("Last quarter",)) as answered:
             choose_time(page, "Last quarter")
         for number, tab in enumerate(MARKET.tabs):
             open_tab(page, number, len(tab.charts))

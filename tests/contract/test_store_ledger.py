@@ -191,7 +191,7 @@ def test_strangers_records_are_kept_once_however_often_their_page_is_loaded_and_
         load(store, LEDGER, [b"evil", *values, b""])
     kept = store.query("SELECT topic, partition, offset, reason, value FROM foreign_records FINAL ORDER BY offset")
     assert kept.result_rows == [(LEDGER, 0, 0, "truncated", "evil"), (LEDGER, 0, 1 + len(values), "truncated", "")]
-    assert store.query(sql("status")).first_row[1] == 2
+    assert store.query(sql("status")).first_item["foreign_records"] == 2
     assert str(put_aside(store, LEDGER, "ledger_entry")[0]).endswith("offset 0 is no ledger_entry: truncated")
     for name, value in (("URL", store.url), ("USER", "writer"), ("PASSWORD", "secret")):
         monkeypatch.setenv(f"TOKENMETER_CLICKHOUSE_{name}", value)

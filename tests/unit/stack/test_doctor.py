@@ -73,8 +73,10 @@ def test_clocks_that_are_apart_are_found(theirs_s: float, ok: bool) -> None:
 
 
 def test_a_boards_user_that_reads_too_much_or_too_little_is_found() -> None:
-    assert boards_user(Answers(pipeline=[(1,)])).ok is True  # type: ignore[arg-type]
-    assert boards_user(Answers(pipeline=[(1,)], usage_billing=[(1,)])).ok is False  # type: ignore[arg-type]
+    utc = {"pipeline": [(1,)], "timezone": [("UTC",)]}
+    assert boards_user(Answers(**utc)).ok is True  # type: ignore[arg-type]
+    assert boards_user(Answers(**utc, usage_billing=[(1,)])).ok is False  # type: ignore[arg-type]
+    assert boards_user(Answers(**{**utc, "timezone": [("Europe/Moscow",)]})).ok is False  # type: ignore[arg-type]
     assert boards_user(Answers()).ok is False  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from tokenmeter.stack.simulate.figures import money
 from tokenmeter.stack.simulate.lines import Span
 from tokenmeter.stack.simulate.market import Market, market, months_before, span
 from tokenmeter.stack.simulate.shares import divide, divide_each
+from tokenmeter.stack.simulate.store import stretch_count
 from tokenmeter.stack.simulate.weekly import Weekly, mondays, weekly
 
 FIRST, LAST = date(2025, 5, 26), date(2026, 11, 25)
@@ -142,3 +144,9 @@ def test_months_end_where_months_end() -> None:
     assert span(datetime(2026, 11, 26, 12, 59, tzinfo=UTC), 18) == Span(
         date(2025, 5, 26), datetime(2026, 11, 26, 12, tzinfo=UTC)
     )
+
+
+def test_where_nothing_is_missing_nothing_is_put(made: Market) -> None:
+    """In the first hour of a day the day's template has all there is."""
+    assert stretch_count(made) > 0
+    assert stretch_count(replace(made, lines=made.lines.clear())) == 0

@@ -87,7 +87,9 @@ def stretch_count(market: Market) -> int:
 
 
 def _stretches(lines: pl.DataFrame) -> Iterator[tuple[int, list[int], pl.DataFrame]]:
-    """(first day, its hours, its lines) for every STRETCH_DAYS."""
+    """(first day, its hours, its lines) for every STRETCH_DAYS; nothing of nothing, as in a day's first hour."""
+    if lines.is_empty():
+        return
     seconds = lines["occurred_hour"].dt.epoch("s")
     first, last = (int(value) // DAY * DAY for value in (seconds[0], seconds[-1]))
     for day in range(first, last + DAY, STRETCH_DAYS * DAY):

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from tokenmeter.flow.load_app import TOPICS
-from tokenmeter.flow.load_topics import topic_ids
+from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.stack.cli_boards import are_reachable, reader_of
 from tokenmeter.stack.doctor import here
 from tokenmeter.stack.doctor.clickhouse import boards_user, clickhouse, topics

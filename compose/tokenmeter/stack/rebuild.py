@@ -23,7 +23,7 @@ from tokenmeter.flow.foreign import TABLE as FOREIGN
 from tokenmeter.flow.load import TABLES
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
 from tokenmeter.flow.load_app import TOPICS
-from tokenmeter.flow.load_topics import topic_ids
+from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.losses import lost_offsets, written
 from tokenmeter.kafka.positions import positions

@@ -12,10 +12,11 @@ from clickhouse_connect.driver.client import Client
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_gate import InsertGate
-from tokenmeter.flow.load_topics import require_same_topics, topic_ids, watch_topics
+from tokenmeter.flow.load_topics import require_same_topics, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, die, kafka_driver
+from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow

@@ -5,32 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.store.topics import loaded_topics, made_anew, note_topics
 
 log = logging.getLogger(__name__)
 
-KAFKA_TIMEOUT_S = 20.0
 TOPICS_LOOK_S = 10.0
 """How often a running loader looks whether its topics are still the same."""
-
-
-def topic_ids(client: Mapping[str, Any], topics: Sequence[str]) -> dict[str, str]:
-    """By topic, the id Kafka gave it. Raises Fatal when Kafka does not answer."""
-    admin = AdminClient({**client, "log_level": 2})
-    try:
-        found = admin.describe_topics(TopicCollection(list(topics)), request_timeout=KAFKA_TIMEOUT_S)
-        return {topic: str(future.result(KAFKA_TIMEOUT_S).topic_id) for topic, future in found.items()}
-    except KafkaException as error:
-        raise Fatal(f"cannot read the ids of the topics: {error.args[0].str()}", hint="tokenmeter status") from error
 
 
 def require_same_topics(store: Client, ids: Callable[[], Mapping[str, str]]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -43,18 +44,31 @@ class LogIdentity:
 
 def identity(client: Mapping[str, Any], topics: Iterable[str]) -> LogIdentity:
     """As Kafka tells it now; a topic that is not there is left out. Raises Fatal when Kafka does not answer."""
-    admin = AdminClient({**client, "log_level": 2})
-    try:
+    with _answering():
+        admin = AdminClient({**client, "log_level": 2})
         cluster = admin.list_topics(timeout=IDENTITY_WAIT_S)
-        there = [topic for topic in topics if topic in cluster.topics]
-        asked = admin.describe_topics(TopicCollection(there), request_timeout=IDENTITY_WAIT_S) if there else {}
-        found = {topic: future.result(IDENTITY_WAIT_S) for topic, future in asked.items()}
+        return LogIdentity(str(cluster.cluster_id), _described(admin, [one for one in topics if one in cluster.topics]))
+
+
+def topic_ids(client: Mapping[str, Any], topics: Sequence[str]) -> dict[str, str]:
+    """By topic, the id Kafka gave it. Raises Fatal when Kafka does not answer, or lacks one of them."""
+    with _answering():
+        found = _described(AdminClient({**client, "log_level": 2}), topics)
+    return {topic: one.topic_id for topic, one in found.items()}
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
     except KafkaException as error:
         raise Fatal(f"cannot read the ids of the topics: {error.args[0].str()}", hint="tokenmeter status") from error
-    return LogIdentity(
-        str(cluster.cluster_id),
-        {topic: TopicIdentity(str(one.topic_id), len(one.partitions)) for topic, one in found.items()},
-    )
+
+
+def _described(admin: AdminClient, topics: Sequence[str]) -> dict[str, TopicIdentity]:
+    asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=IDENTITY_WAIT_S) if topics else {}
+    found = {topic: future.result(IDENTITY_WAIT_S) for topic, future in asked.items()}
+    return {topic: TopicIdentity(str(one.topic_id), len(one.partitions)) for topic, one in found.items()}
 
 
 def changes(known: LogIdentity, there: LogIdentity) -> Iterator[str]:

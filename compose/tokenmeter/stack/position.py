@@ -43,10 +43,10 @@ def wrong_positions(client: Mapping[str, Any]) -> list[Restored]:
     found = []
     for (_, partition), at in positions(client, METER_GROUP, places).items():
         end, lost = _last_page(log, partition)
-        if end > log.end(EVENTS, partition):
+        if end > (there := log.end(EVENTS, partition)):
             raise Misconfigured(
-                f"{EVENTS}/{partition} ends at offset {log.end(EVENTS, partition)}, its last page at {end - 1}: the "
-                "pages are of another log",
+                f"{EVENTS}/{partition} ends at offset {there}, its last page at {end - 1}: the pages are of another "
+                "log",
                 hint="bring the old topic back, or give the new log a data directory and a ClickHouse of its own",
             )
         if at != end:

@@ -10,11 +10,12 @@ from typing import Any
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.processes import is_same
+from tokenmeter.stack.restarts import FAILED, RESTARTING
 
 PARENT = "tokenmeter"
 """The part that is the supervisor: ``starting`` until everything answers, then ``running``."""
 FILE = "stack.json"
-NOT_RUNNING = ("gone", "restarting", "failed")
+NOT_RUNNING = ("gone", RESTARTING, FAILED)
 
 
 @dataclass

@@ -17,7 +17,7 @@ import httpx
 from tokenmeter.events.errors import Fatal
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.processes import born, is_stopped
-from tokenmeter.stack.restarts import RUNNING, Restarts
+from tokenmeter.stack.restarts import FAILED, RESTARTING, RUNNING, Restarts
 from tokenmeter.stack.state import Part, Stack
 
 STOPPED_MAX_S = 15.0
@@ -100,7 +100,7 @@ class Supervisor:
 
     def _note(self, name: str) -> None:
         part, child = self._stack.parts.get(name), self._children[name]
-        if part is None or part.state not in (RUNNING, *_UNWELL):
+        if part is None or part.state not in (RUNNING, RESTARTING, FAILED):
             return
         part.state, part.said = self._restarts.state(name)
         part.pid = child.pid if part.state == RUNNING else None
@@ -148,9 +148,6 @@ class Supervisor:
     def _tell(self, line: str) -> None:
         with suppress(OSError):  # its own log may be on the disk that is full
             self._say(line)
-
-
-_UNWELL = ("restarting", "failed")
 
 
 def part_of(child: Child, url: str, user: str | None, password: str | None) -> Part:

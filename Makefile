@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HOSTS := $(VENV)/.installed-hosts
+RIVER := $(VENV)/.installed-river
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -27,6 +28,10 @@ $(STAMP): pyproject.toml constraints.txt
 $(HOSTS): $(STAMP)
 	@echo "test: LiteLLM into $(VENV) ..."; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,litellm]'; \
+	touch $@
+
+$(RIVER): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'; \
 	touch $@
 
 setup: $(STAMP) ## install everything (Python packages, Kafka, Superset); quick when already done
@@ -59,7 +64,7 @@ bench-emit: setup ## what a metered call adds to the caller (ARGS="--calls N --p
 bench-store: setup ## measure the store: 40 M market lines and 20 M raw events (ARGS="--lines N --events N" for fewer)
 	@PYTHONPATH=tests $(BIN)/python -m bench.store $(ARGS)
 
-bench-watch: $(STAMP) ## what the watch finds, misses and cries wolf about (ARGS="--only labelled,cost,clean,injected --keys N")
+bench-watch: $(RIVER) ## what the watch finds, misses and cries wolf about (ARGS="--only labelled,cost,clean,injected --keys N")
 	@PYTHONPATH=tests $(BIN)/python -m bench.watch $(ARGS)
 
 faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.watch_baselines import BASELINES, told_once
+from bench.watch_library import LIBRARY
 from bench.watch_score import Result, judge
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
@@ -49,7 +50,7 @@ def labelled(sensitivities: list[Sensitivity]) -> dict[str, Result]:
     results: dict[str, Result] = {}
     for _, first, value, windows in series():
         flags = {f"watch, {s.name}": watch(first, value, s) for s in sensitivities}
-        flags |= {name: told_once(find(value, ROWS_HOUR), QUIET_ROWS) for name, find in BASELINES.items()}
+        flags |= {name: told_once(find(value, ROWS_HOUR), QUIET_ROWS) for name, find in (BASELINES | LIBRARY).items()}
         for name, rows in flags.items():
             result = judge(rows, windows, ROWS_HOUR)
             results[name] = results[name] + result if name in results else result

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.exact import LN_10, Floats, Ints, Mask
+from tokenmeter.flow.watch.exact import LN_10, Floats, Ints, Mask, at_least
 from tokenmeter.flow.watch.state import Columns
 
 LN_SHIFT_UP, LN_SHIFT_SLOW, LN_SHIFT_OFTEN, LN_SHIFT_DOWN = 0.69314718, 0.33647224, 1.7917595, -0.40546511
@@ -67,7 +67,7 @@ def scales(c: Columns, age: Ints, plan: settings.Settings) -> tuple[Scale, Scale
 def add(now: Floats, top: Floats, step: Floats, scale: Scale) -> Floats:
     """Move one sum by ``step`` (rows, nats) in place; returns its score, −log10 p."""
     now += step
-    np.maximum(now, 0, out=now)
+    at_least(now, 0, out=now)
     np.minimum(now, scale.cap, out=now)
     np.maximum(top, now, out=top)
     found: Floats = now * scale.points

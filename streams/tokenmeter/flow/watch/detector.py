@@ -146,8 +146,9 @@ class Detector:
         active = np.zeros(width, np.int64)
         for block in self.blocks if width else ():
             c = block.columns
-            awake = (c.idle < self.plan.settings.buckets_day) & (c.group >= 0)
-            active += np.bincount(c.group[awake], minlength=width)
+            awake = c.idle < self.plan.settings.buckets_day
+            # Those without a group, and who sleeps, count as group −1: picking the others out takes twice as long.
+            active += np.bincount(np.where(awake, c.group, -1) + 1, minlength=width + 1)[1:]
         return active
 
 

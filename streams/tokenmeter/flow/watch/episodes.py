@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.exact import Bytes, Doubles, Floats, Ints, Mask
+from tokenmeter.flow.watch.exact import Bytes, Doubles, Floats, Ints, Mask, at_least
 from tokenmeter.flow.watch.state import Columns
 
 NONE, RECORDED, OPEN = 0, 1, 2
@@ -106,11 +106,11 @@ class Seen:
 def accumulate(side: Side, bucket: int, running: Mask, excess: Floats) -> None:
     """Σ of the excess while the sum is off zero; ``begun`` is when it left it."""
     fresh = (side.excess == 0) & running
-    np.copyto(side.begun, np.int32(bucket), where=fresh)
+    side.begun[np.flatnonzero(fresh)] = bucket
     now = side.excess
     now += excess
-    np.maximum(now, 0, out=now)
-    now *= running
+    at_least(now, 0, out=now)
+    now *= running.astype(np.float32)
 
 
 def advance(

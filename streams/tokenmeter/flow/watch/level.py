@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch.exact import Floats
+from tokenmeter.flow.watch.exact import Floats, at_least
 from tokenmeter.flow.watch.state import Columns
 
 PRIOR = 0.05
@@ -26,7 +26,7 @@ def start(c: Columns) -> None:
 
 def rate(c: Columns) -> Floats:
     """λ (rows), typical calls per bucket, or per unit of exposure."""
-    return c.level_sum / np.maximum(c.level_weight, np.float32(1e-6))
+    return c.level_sum / at_least(c.level_weight, 1e-6)
 
 
 def learn(c: Columns, taught: Floats, y: Floats, exposure: Floats, discount: float, recent: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.exact import Floats, Ints, log
+from tokenmeter.flow.watch.exact import Floats, Ints, at_least, at_most, log
 from tokenmeter.flow.watch.state import Columns
 
 YOUNG_GAIN = 3.0
@@ -17,8 +17,8 @@ YOUNG_GAIN = 3.0
 
 def dispersion(c: Columns) -> Floats:
     """φ (rows), with the level's own uncertainty."""
-    found = c.spread / np.maximum(c.spread_weight, 1e-6)
-    np.clip(found, settings.DISPERSION_MIN, settings.DISPERSION_MAX, out=found)
+    found = c.spread / at_least(c.spread_weight, 1e-6)
+    at_most(at_least(found, settings.DISPERSION_MIN, out=found), settings.DISPERSION_MAX, out=found)
     found += 1 / (c.level_sum + 1)
     return found
 
@@ -39,7 +39,7 @@ def forgetting(age: Ints, discount: float) -> Floats | float:
 
 def deviations(y: Floats, mean: Floats, phi: Floats) -> Floats:
     """z (rows)."""
-    phi = np.minimum(phi, np.float32(settings.RESIDUAL_DISPERSION_MAX))
+    phi = at_most(phi, settings.RESIDUAL_DISPERSION_MAX)
     a = (y + 0.375) * phi
     b = (mean + 0.375) * phi
     ratio = (np.sqrt(a) + np.sqrt(a + 1)) / (np.sqrt(b) + np.sqrt(b + 1))

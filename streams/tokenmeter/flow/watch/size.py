@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenmeter.flow.watch.exact import Floats
+from tokenmeter.flow.watch.exact import Floats, at_least
 from tokenmeter.flow.watch.state import Columns
 
 SMALLEST = np.float32(1.2e-38)
@@ -23,7 +23,7 @@ def unknown(c: Columns) -> NDArray[np.intp]:
 
 def typical(c: Columns, new: NDArray[np.intp], value: Floats, squares: Floats) -> Floats:
     """u (rows), value units a call; of a subject in ``new`` that of this bucket; 1 without any at all."""
-    found: Floats = c.size_squares / np.maximum(c.size_sum, SMALLEST)
+    found: Floats = c.size_squares / at_least(c.size_sum, float(SMALLEST))
     if len(new):
         total = value[new]
         found[new] = np.where(total > 0, squares[new], 1) / np.where(total > 0, total, 1)

@@ -12,7 +12,7 @@ import numpy as np
 from tokenmeter.flow.watch import cusum, drift, habit, level, loss, residual, season, settings, size, tail
 from tokenmeter.flow.watch.bucket import Bucket, Found, Judged, Plan
 from tokenmeter.flow.watch.episodes import ALERT, NONE, Seen, Side, accumulate, advance
-from tokenmeter.flow.watch.exact import Doubles, Floats
+from tokenmeter.flow.watch.exact import Doubles, Floats, at_least
 from tokenmeter.flow.watch.groups import VOTE, votes_of
 from tokenmeter.flow.watch.hourly import Hourly
 from tokenmeter.flow.watch.newcomers import Newcomers
@@ -37,7 +37,7 @@ def step(block: Block, plan: Plan, newcomers: Newcomers, bucket: int, seen: Buck
     config, counts = plan.settings, plan.measure.form is Form.COUNT
     # What a minute corrects may be more than it counts.
     value = seen.value[part].astype(np.float32)
-    np.maximum(value, 0, out=value)
+    at_least(value, 0, out=value)
     none = np.zeros(c.rows, np.float32)
     squares, paid = _part(seen.squares, part, value), _part(seen.paid, part, none)
     exposure = None if seen.exposure is None else seen.exposure[part].astype(np.float32)

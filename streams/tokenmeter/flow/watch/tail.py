@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenmeter.flow.watch import settings
-from tokenmeter.flow.watch.exact import LN_10, Floats
+from tokenmeter.flow.watch.exact import LN_10, Floats, at_least, at_most
 from tokenmeter.flow.watch.state import Columns
 
 RUN = 0.57735
@@ -30,7 +30,7 @@ def score(c: Columns, z: Floats, over: Floats) -> Floats:
     """−log10 p of z (rows), the run of three included; remembers it for the next two. ``over`` is z − t."""
     x = over / c.tail_excess
     beyond = (x + CURVE * x * np.abs(x)) * (1 / LN_10)
-    one = np.where(beyond > 0, settings.TAIL_SCORE + beyond, np.maximum(z / c.tail_start, 0) * settings.TAIL_SCORE)
+    one = np.where(beyond > 0, settings.TAIL_SCORE + beyond, at_least(z / c.tail_start, 0) * settings.TAIL_SCORE)
     run = (one + c.score_1 + c.score_2) * RUN
     c.score_2[:] = c.score_1
     c.score_1[:] = one
@@ -39,11 +39,11 @@ def score(c: Columns, z: Floats, over: Floats) -> Floats:
 
 def learn(c: Columns, over: Floats, calm: Floats) -> None:
     """Fold one bucket's z − t of the rows in ``calm`` (1 or 0)."""
-    exceeds = np.where(over > 0, calm, np.float32(0))
+    exceeds = (over > 0).astype(np.float32) * calm
     step = c.tail_excess * np.float32(QUANTILE_GAIN * settings.TAIL_SHARE)
     c.tail_count += exceeds
-    weight = exceeds / np.minimum(c.tail_count, settings.TAIL_MEMORY)
+    weight = exceeds / at_most(c.tail_count, settings.TAIL_MEMORY)
     c.tail_excess += weight * (np.minimum(over, settings.TAIL_EXCESS_CUT * c.tail_excess) - c.tail_excess)
-    np.maximum(c.tail_excess, settings.TAIL_EXCESS_MIN, out=c.tail_excess)
+    at_least(c.tail_excess, settings.TAIL_EXCESS_MIN, out=c.tail_excess)
     c.tail_start += step * (exceeds - settings.TAIL_SHARE * calm)
-    np.maximum(c.tail_start, settings.TAIL_START_MIN, out=c.tail_start)
+    at_least(c.tail_start, settings.TAIL_START_MIN, out=c.tail_start)

@@ -25,7 +25,7 @@ CUSTOMER = "cus_leaked"
 MODEL, PROVIDER = "anthropic/claude-opus-4.6", "anthropic"
 CALLS, INPUT_TOKENS, OUTPUT_TOKENS = 400, 900_000, 200
 """About 1 800 USD."""
-TELL_WAIT_S = 90.0
+TELL_WAIT_S = 180.0
 """The rest of the minute, ten seconds in which the partition is idle, and a page of the watch."""
 LOOK_S = 0.5
 

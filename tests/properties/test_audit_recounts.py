@@ -242,7 +242,7 @@ def test_the_check_catches_amounts_that_lose_their_high_limb(monkeypatch: pytest
 
 
 def test_the_check_catches_a_recount_that_counts_what_is_misrouted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Strangers, "among", lambda strangers, hashes: np.zeros(len(hashes), bool))
+    monkeypatch.setattr(Strangers, "among", lambda strangers, route, hashes, offsets: np.zeros(len(hashes), bool))
     assert any(caught(seed) for seed in range(5))
 
 

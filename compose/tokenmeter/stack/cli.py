@@ -31,7 +31,7 @@ VERBS = {
         extra="gateway",
     ),
     "keys": Verb("cli_keys:app"),
-    "topics": Verb("cli_topics:topics"),
+    "topics": Verb("cli_topics:app"),
     "migrate": Verb("cli_migrate:migrate_tables"),
     "boards": Verb("cli_boards:boards", "Example: tokenmeter boards"),
     "replay": Verb("cli_replay:replay"),

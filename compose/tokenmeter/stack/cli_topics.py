@@ -6,22 +6,30 @@ from typing import Annotated
 
 import typer
 
+from tokenmeter.stack.cli_topics_grow import GROW_EXAMPLE, grow
 from tokenmeter.stack.places import kafka
 from tokenmeter.stack.roles import give_rights
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, say
 from tokenmeter.stack.topics import ensure_topics, register_schemas
 
-EXAMPLES = "Examples: tokenmeter topics · tokenmeter topics --acls"
+EXAMPLES = "Examples: tokenmeter topics · tokenmeter topics --acls · tokenmeter topics grow 8"
+
+app = typer.Typer(invoke_without_command=True, epilog=EXAMPLES)
+app.command(name="grow", epilog=GROW_EXAMPLE)(grow)
 
 
+@app.callback()
 def topics(
+    context: typer.Context,
     data: DataOption = None,
     rights: Annotated[
         bool, typer.Option("--acls", help="also give the users workers, gateway, producer and reader their rights")
     ] = False,
 ) -> None:
-    """Create the topics that are missing and verify the others."""
+    """Create the topics that are missing and verify the others; or grow usage.events."""
+    if context.invoked_subcommand is not None:
+        return
     settings = load(data=data)
     client = kafka(settings)
     created = ensure_topics(client, settings.partitions, settings.replication)

@@ -13,10 +13,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
-from tokenmeter.events.contract import EVENTS, TOPICS
+from tokenmeter.events.contract import EVENTS, GROWTH, TOPICS
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.growth import Growth
 from tokenmeter.events.registry import client as registry_client
 from tokenmeter.events.registry import register_all
+from tokenmeter.kafka.growths import read_growths
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.kafka import REPLICATION_MAX, min_insync
 
 ADMIN_TIMEOUT_S = 30.0
@@ -45,9 +48,12 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
                 future.result()
             except KafkaException as error:
                 raise Fatal(f"cannot create topic {name}: {error.args[0].str()}") from error
+    grown = _grown(client) if GROWTH in existing else []
+    counts = {count, *(one.partitions_before for one in grown), *(one.partitions for one in grown)}
     for topic in TOPICS:
         wanted_count = count if topic.like_events else 1
-        if topic.name in existing and len(existing[topic.name].partitions) != wanted_count:
+        allowed = counts if topic.like_events and topic.name != EVENTS else {wanted_count}
+        if topic.name in existing and len(existing[topic.name].partitions) not in allowed:
             raise Misconfigured(
                 f"topic {topic.name} has {len(existing[topic.name].partitions)} partitions and must have "
                 f"{wanted_count}: {f'as many as {EVENTS}, or' if topic.like_events else 'or'} records would not meet",
@@ -56,6 +62,11 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
     wanted = {t.name: _safe(t.needed(), _copies(existing[t.name])) for t in TOPICS if t.name in existing}
     _verify_settings(admin, wanted)
     return [topic.name for topic in missing]
+
+
+def _grown(client: Mapping[str, Any]) -> list[Growth]:
+    """Where usage.events has grown, the topics that are keyed by customer or model alone keep what they had."""
+    return read_growths(KafkaLogReader(client))
 
 
 def register_schemas(url: str | None) -> int:

@@ -99,6 +99,7 @@ _IDS: dict[tuple[str, int], int] = {
     ("watch_rows", 1): 24,
     ("catalog_key", 1): 25,
     ("alert", 3): 26,
+    ("partition_growth", 1): 27,
 }
 
 
@@ -221,6 +222,7 @@ ACCOUNT_STATE = "account.state"
 WATCH_STATE = "watch.state"
 WATCH_STATE_MARKET = "watch.state.market"
 ALERTS = "alerts"
+GROWTH = "usage.growth"
 
 RELEASED = "released"
 """The reason on usage.quarantine that ends a quarantine: the event at that position was sent to usage.events again."""
@@ -243,4 +245,5 @@ TOPICS: tuple[Topic, ...] = (
     Topic(WATCH_STATE_MARKET, ("watch_state", "watch_rows"), "part", "compact", None, segment_bytes=64 << 20),
     Topic(ALERTS, ("alert",), "account_id", "delete", 90 * DAY_MS),
     Topic(CATALOG, CATALOG_SCHEMAS, "row_id", "delete", None, like_events=False),
+    Topic(GROWTH, ("partition_growth",), "topic", "delete", None, like_events=False),
 )

@@ -28,7 +28,7 @@ from tokenmeter.flow import foreign
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import APPENDED_AT_MS, judge
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
-from tokenmeter.flow.routes import Routes
+from tokenmeter.flow.routes import Homes
 from tokenmeter.kafka.batch import RecordBatch
 
 TABLES: dict[str, tuple[str, str]] = {
@@ -55,16 +55,16 @@ class Loader:
     topic: str
     partition: int
     insert: Insert
-    partitions: Callable[[], int] = lambda: 1
-    """How many the topic has: what is misrouted is left out, too."""
+    homes: Callable[[int], Homes] = lambda partition: Homes(partition, 1)
+    """Of a partition of usage.events: what is misrouted is left out, too."""
     _frames: list[pl.DataFrame] = field(default_factory=list)
     _foreign: list[pl.DataFrame] = field(default_factory=list)
-    _routes: Routes | None = None
+    _homes: Homes | None = None
 
     def restore(self, position: int) -> None:
         """There is no state: the table is it. See Processor."""
         if self.topic == EVENTS:
-            self._routes = Routes(self.partition, self.partitions())
+            self._homes = self.homes(self.partition)
 
     def add(self, batch: RecordBatch) -> Demand:
         """Decode a batch. See Processor; unusable events are the meter's to quarantine and are left out here.
@@ -76,9 +76,10 @@ class Loader:
         index = decoded.frame[INDEX].to_numpy()
         if self.topic == EVENTS:
             usable, _ = judge(decoded.frame, batch.appended_at_ms()[index])
-            if self._routes is not None:
-                usable, _ = self._routes.split(usable)
-            offsets = batch.offsets()[usable[INDEX].to_numpy()]
+            offsets = batch.offsets()
+            if self._homes is not None:
+                usable, _ = self._homes.split(usable, offsets[usable[INDEX].to_numpy()])
+            offsets = offsets[usable[INDEX].to_numpy()]
             self._frames.append(
                 usable.drop(INDEX, APPENDED_AT_MS).with_columns(
                     pl.lit(self.partition, pl.Int32).alias("partition"),

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 import polars as pl
 from clickhouse_connect.driver.client import Client
 
+from tokenmeter.events import growth
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_gate import InsertGate
 from tokenmeter.flow.load_topics import require_same_topics, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
+from tokenmeter.flow.routes import Homes
 from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, die, kafka_driver
+from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.store.client import connect
@@ -84,8 +87,12 @@ def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
     remaker = Remaker(lambda: Totals(config.connect()), die)
     gate = InsertGate(Store(config.connect, remaker, check).write)
 
+    def homes(partition: int) -> Homes:
+        grown = growth.finished(read_growths(log))
+        return Homes(partition, log.partitions(EVENTS), growth.eras(grown, partition))
+
     def make_processor(topic: str, partition: int) -> Processor:
-        return Loader(topic, partition, gate.insert, lambda: log.partitions(EVENTS))
+        return Loader(topic, partition, gate.insert, homes)
 
     worker = Worker(
         replace(config.worker, threads=THREADS, niceness=NICENESS, same_log=False), make_processor, make_driver

@@ -4,6 +4,7 @@ partitioner. An event there is seen by a meter that does not know its repeats, s
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -67,3 +68,28 @@ class Routes:
         asked = np.sort(self._hashes(customers))
         place = np.minimum(np.searchsorted(self._own, asked), len(self._own) - 1)
         return bool((self._own[place] == asked).all())
+
+
+class Homes:
+    """Routes of a partition whose topic has grown: ``eras`` as in ``events.growth``, by the offset of an event."""
+
+    def __init__(self, partition: int, partitions: int, eras: Sequence[tuple[int, int]] = ()) -> None:
+        self._ends = [end for end, _ in eras]
+        self._routes = [Routes(partition, count) for count in (*(before for _, before in eras), partitions)]
+
+    def split(
+        self, events: pl.DataFrame, offsets: npt.NDArray[np.int64]
+    ) -> tuple[pl.DataFrame, list[tuple[pl.DataFrame, Routes]]]:
+        """(events of customers that belong here, those that are misrouted with the routes that say so)."""
+        kept, misrouted, begin = [], [], 0
+        for number, routes in enumerate(self._routes):
+            is_last = number == len(self._ends)
+            end = len(offsets) if is_last else max(begin, int(np.searchsorted(offsets, self._ends[number])))
+            if begin < end or is_last:
+                whole = begin == 0 and end == len(offsets)
+                here, elsewhere = routes.split(events if whole else events.slice(begin, end - begin))
+                kept.append(here)
+                if elsewhere is not None:
+                    misrouted.append((elsewhere, routes))
+            begin = end
+        return (kept[0] if len(kept) == 1 else pl.concat(kept)), misrouted

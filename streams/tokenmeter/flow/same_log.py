@@ -1,5 +1,7 @@
 """Holds a worker to the log it began with: another cluster, a topic made anew or one with more partitions is refused at
-the start, and noticed while it runs. What the worker keeps on its disk, and its group's positions, are of that log."""
+the start, and noticed while it runs. What the worker keeps on its disk, and its group's positions, are of that log.
+
+A topic that ``tokenmeter topics grow`` has grown is the same log at the next start: usage.growth says so."""
 
 from __future__ import annotations
 
@@ -7,10 +9,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.growth import Growth, finished
 from tokenmeter.kafka.identity import LogIdentity, changes
 
 log = logging.getLogger(__name__)
@@ -24,16 +28,18 @@ ReadIdentity = Callable[[], LogIdentity]
 
 
 class SameLog:
-    """``read`` asks Kafka for the topics that the worker reads."""
+    """``read`` asks Kafka for the topics that the worker reads, ``grown`` how usage.events has grown."""
 
-    def __init__(self, folder: Path, read: ReadIdentity) -> None:
+    def __init__(self, folder: Path, read: ReadIdentity, grown: Callable[[], Sequence[Growth]] = tuple) -> None:
         self._path = folder / IDENTITY_FILE
         self._read = read
+        self._grown = grown
 
     def require(self) -> None:
-        """Remember the log at the first start. Raises Misconfigured when it is another than then."""
+        """Remember the log at the first start. Raises Misconfigured when it is another than then, or grows."""
+        grown = finished(self._grown())
         there = self._read()
-        known = self._known() or there
+        known = (self._known() or there).grown(grown)
         self._refuse(known, there)
         written = self._path.with_suffix(f".{os.getpid()}")
         merged = LogIdentity(there.cluster_id, {**known.topics, **there.topics})
@@ -73,6 +79,15 @@ class SameLog:
         if found := list(changes(known, there)):
             raise Misconfigured(
                 f"another log than this worker's: {'; '.join(found)}; nothing more is read",
-                hint=f"bring the old topic back, or give the new log a data directory and a ClickHouse of its own "
+                hint=_way_on(known, there)
+                or "bring the old topic back, or give the new log a data directory and a ClickHouse of its own "
                 f"({self._path} knows the old one)",
             )
+
+
+def _way_on(known: LogIdentity, there: LogIdentity) -> str | None:
+    """For a topic that somebody grew by hand."""
+    before, now = known.topics.get(EVENTS), there.topics.get(EVENTS)
+    if before is None or now is None or before.topic_id != now.topic_id or now.partitions <= before.partitions:
+        return None
+    return f"stop every worker (tokenmeter down); tokenmeter topics grow {now.partitions}; tokenmeter up"

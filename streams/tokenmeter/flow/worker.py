@@ -30,7 +30,9 @@ from tokenmeter.flow.standing_back import stand_back
 from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchConsumer, BatchSchema
 from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
 from tokenmeter.kafka.batch import RecordBatch
+from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.identity import identity
+from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.losses import lost_offsets
 
 log = logging.getLogger(__name__)
@@ -140,7 +142,12 @@ class Worker:
         port_is_free(self.config.web_host, self.config.web_port)
         topics_exist(self.config.kafka(), self.config.topics)
         self.config.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        same_log = SameLog(self.config.work_dir, lambda: identity(self.config.kafka(), self.config.topics))
+        kafka = self.config.kafka()
+        same_log = SameLog(
+            self.config.work_dir,
+            lambda: identity(kafka, self.config.topics),
+            lambda: read_growths(KafkaLogReader(kafka)),
+        )
         if self.config.same_log:
             same_log.require()
         stand_back(self.config.niceness)

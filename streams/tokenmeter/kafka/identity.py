@@ -11,7 +11,9 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal
+from tokenmeter.events.growth import Growth
 
 IDENTITY_WAIT_S = 20.0
 
@@ -30,6 +32,15 @@ class LogIdentity:
 
     cluster_id: str
     topics: Mapping[str, TopicIdentity] = field(default_factory=dict)
+
+    def grown(self, found: Sequence[Growth]) -> LogIdentity:
+        """The same log after these growths of usage.events, as far as they lead on from what it is."""
+        topics = dict(self.topics)
+        for one in found:
+            had = topics.get(EVENTS)
+            if had is not None and had.partitions == one.partitions_before:
+                topics[EVENTS] = TopicIdentity(had.topic_id, one.partitions)
+        return LogIdentity(self.cluster_id, topics)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

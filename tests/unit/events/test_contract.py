@@ -23,6 +23,7 @@ from tokenmeter.events import (
 )
 from tokenmeter.events.catalog import ROWS
 from tokenmeter.events.contract import SCHEMA_NAMES, latest, versions
+from tokenmeter.events.growth import Growth
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
 from tokenmeter.events.watch import WatchRows, WatchState
 
@@ -38,6 +39,7 @@ MODELS = {
     "alert": Alert,
     "watch_state": WatchState,
     "watch_rows": WatchRows,
+    "partition_growth": Growth,
     **ROWS,
 }
 FORBIDDEN_WORDS = ("prompt", "completion_text", "message", "content", "email", "ip_address", "address", "phone")

@@ -176,9 +176,11 @@ class ColumnarRecount:
 
     def _misrouted(self, block: Block, facts: Facts) -> Bools:
         """Of the pages whose rules know such events."""
-        misrouted = self._strangers.among(facts.customer) if self._route else np.zeros(len(facts.places), bool)
+        if self._route is None:
+            return np.zeros(len(facts.places), bool)
+        offsets = block.offsets[facts.places]
+        misrouted = self._strangers.among(self._route, facts.customer, offsets)
         if misrouted.any():
-            offsets = block.offsets[facts.places]
             for first, last in block.pages:
                 if self._open[first].rules.route is None:
                     begin, end = np.searchsorted(offsets, [first, last + 1]).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tokenmeter.stack.audit.blocks import cut
 from tokenmeter.stack.audit.catalog import kept as kept_catalog
 from tokenmeter.stack.audit.columnar import ColumnarRecount
 from tokenmeter.stack.audit.compare import Counted, Difference, PageEvidence, compare
+from tokenmeter.stack.audit.elders import Stretch, elder_blocks, elder_records
 from tokenmeter.stack.audit.facts import Keys
 from tokenmeter.stack.audit.ledger.charged import Entries, facts, sums
 from tokenmeter.stack.audit.ledger.owed import Part, parts_with_budgets
@@ -25,7 +27,7 @@ from tokenmeter.stack.audit.linestore import ENTRY, Segment, fetch
 from tokenmeter.stack.audit.rated import PageTotals
 from tokenmeter.stack.audit.recount import RECORDS, Recount, Rules
 from tokenmeter.stack.audit.reference import recount
-from tokenmeter.stack.audit.routes import MISROUTED
+from tokenmeter.stack.audit.routes import MISROUTED, Route
 from tokenmeter.stack.audit.sequences import Recorder
 from tokenmeter.stack.audit.sources import KafkaTopics, stored
 from tokenmeter.store.client import connect
@@ -66,8 +68,9 @@ class PartitionTask:
     settled_ms: int
     catalog_path: Path
     entries_since_ms: int
-    partitions: int = 1
-    """How many usage.events has."""
+    route: Route | None = None
+    before: Sequence[Stretch] = ()
+    """What the customers of this partition sent where they were before usage.events grew, within a horizon."""
 
 
 @dataclass
@@ -106,7 +109,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
     unknown_then = {offset for offset, reason in task.quarantined if reason == "schema"}
     catalog = kept_catalog(task.catalog_path)
     rules = {
-        first: Rules.of(page, wire.schema_of(task.page_values[first]).version, task.partitions)
+        first: Rules.of(page, wire.schema_of(task.page_values[first]).version, task.route)
         for first, page in pages.items()
     }
     counter = ColumnarRecount(task.keys, sources.horizon_ms, unknown_then, catalog, rules)
@@ -115,7 +118,8 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
 
     def named(page: Page) -> Recount:
         """The page by the reference, which knows the lines' names."""
-        records = kafka.records(EVENTS, task.partition, task.start, page["last_offset"] + 1)
+        own = kafka.records(EVENTS, task.partition, task.start, page["last_offset"] + 1)
+        records = chain(elder_records(kafka, task.before), own)
         asked = [(page["first_offset"], page["last_offset"])]
         return next(recount(records, asked, sources.horizon_ms, unknown_then, catalog.charges, rules))
 
@@ -165,6 +169,9 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
     with task.sequences_path.open("wb") as out:
         recorder = Recorder(out, task.settled_ms)
         before = task.start < bounds[0][0] if bounds else False
+        for elder in elder_blocks(kafka, task.before):  # nothing of it is in a page of this partition
+            for _ in counter.count(elder):
+                pass
         for block in cut(kafka.read(EVENTS, task.partition, task.start), bounds):
             before = before and not block.pages
             for totals in counter.count(block):

@@ -51,7 +51,8 @@ def explain(
     """
     usable = {}
     for record in records:
-        reason, event = read(record.value, record.appended_at_ms, record.offset in unknown_then, route)
+        unknown = record.offset in unknown_then
+        reason, event = read(record.value, record.appended_at_ms, unknown, route, record.offset)
         if event is not None and not reason:
             usable[record.offset] = event
     rows = client.query(

@@ -118,9 +118,11 @@ class Rules:
     """What is misrouted is quarantined; None where nothing can be, or where the meter of that time metered it."""
 
     @staticmethod
-    def of(page: Mapping[str, Any], version: int, partitions: int = 1) -> Rules:
-        """By a page record and the version it was written in, on a topic with so many ``partitions``."""
-        route = Route(page["partition"], partitions) if partitions > 1 and not page["misrouted_customers"] else None
+    def of(page: Mapping[str, Any], version: int, of_partition: Route | None = None) -> Rules:
+        """By a page record and the version it was written in."""
+        route = of_partition
+        if page["misrouted_customers"] or (route is not None and route.partitions <= 1):
+            route = None
         if version < RATED_PAGE_VERSION:
             return Rules(0, UNRATED_KINDS, route)
         return Rules(page["catalog_offset"], KINDS, route)

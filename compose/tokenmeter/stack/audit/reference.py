@@ -83,12 +83,12 @@ def recount(
 
 
 def read(
-    value: bytes | None, appended_at_ms: int, unknown_then: bool = False, route: Route | None = None
+    value: bytes | None, appended_at_ms: int, unknown_then: bool = False, route: Route | None = None, offset: int = 0
 ) -> tuple[str, dict[str, Any] | None]:
     """(why the value cannot be used or "", its record if it is one).
 
     ``unknown_then``: the meter of that time did not know the schema. It is believed for versions that came later, and
-    for the first one never. ``route``: whose events belong where the value lies; None: everybody's.
+    for the first one never. ``route``: whose events belong where the value lies, at ``offset``; None: everybody's.
     """
     try:
         decoded = wire.decode(value, expect="usage_event")
@@ -98,14 +98,14 @@ def read(
     if unknown_then and decoded.schema.version > 1:
         return "schema", event
     reason = accept.reason_against(event, appended_at_ms * 1000) or ""
-    if not reason and route is not None and route.misrouted(event["customer_id"]):
+    if not reason and route is not None and route.misrouted(event["customer_id"], offset):
         return MISROUTED, event
     return reason, event
 
 
 def _count(page: Recount | None, record: LogRecord, seen: _Seen, unknown_then: bool, meter: _Meter) -> None:
     route = None if page is None else meter.rules.get(page.first_offset, Rules()).route
-    reason, event = read(record.value, record.appended_at_ms, unknown_then, route)
+    reason, event = read(record.value, record.appended_at_ms, unknown_then, route, record.offset)
     known = event is not None and reason in ("", MISROUTED)  # a repeat of what is misrouted is misrouted, too
     status = seen.look(event, record.appended_at_ms) if event is not None and known else ""
     if page is None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, EVENTS, PAGES, QUARANTINE
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.growth import eras
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.stack.audit import catalog, chain, sequences
 from tokenmeter.stack.audit.compare import Difference, name_of
+from tokenmeter.stack.audit.elders import Stretch, stretches
 from tokenmeter.stack.audit.facts import Keys
 from tokenmeter.stack.audit.foreign import put_aside
 from tokenmeter.stack.audit.ledger.shares import since, tasks_of
@@ -23,6 +25,7 @@ from tokenmeter.stack.audit.ledger.states import StatesTask
 from tokenmeter.stack.audit.linestore import KEPT, Kept
 from tokenmeter.stack.audit.partition import AuditSources, PartitionReport, PartitionTask
 from tokenmeter.stack.audit.report import AuditReport, Lost
+from tokenmeter.stack.audit.routes import Route
 from tokenmeter.stack.audit.small import Small, read_small
 from tokenmeter.stack.audit.sources import KafkaTopics, wait_loaded
 from tokenmeter.stack.audit.waiting import METERED_WAIT_S, waiting
@@ -55,6 +58,7 @@ class _Plan:
     previous_digest: bytes
     start: int
     difference: Difference | None = None
+    before: Sequence[Stretch] = ()
 
 
 def run(
@@ -159,7 +163,9 @@ def _plan(
     previous = pages[begin - 1]["digest"] if begin else pages[0]["previous_digest"]
     if not judged:
         return _Plan([], previous, pages[-1]["last_offset"] + 1)
-    return _Plan(judged, previous, _start(kafka, partition, judged[0]["first_offset"], log_start, horizon_ms))
+    first = judged[0]["first_offset"]
+    before = stretches(kafka, small.growths, partition, first, horizon_ms)
+    return _Plan(judged, previous, _start(kafka, partition, first, log_start, horizon_ms), before=before)
 
 
 def _start(kafka: KafkaTopics, partition: int, first_offset: int, log_start: int, horizon_ms: int) -> int:
@@ -225,7 +231,8 @@ def _task(
         int(time.time() * 1000) - options.settle_ms,
         folder / CATALOG,
         entries_since_ms,
-        partitions,
+        Route(partition, partitions, eras(small.growths, partition)),
+        plan.before,
     )
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenmeter.events import wire
-from tokenmeter.events.contract import CATALOG, EVENTS, PAGES, QUARANTINE, RELEASED
+from tokenmeter.events.contract import CATALOG, EVENTS, GROWTH, PAGES, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Poison
+from tokenmeter.events.growth import Growth, finished, growths
 from tokenmeter.stack.audit import catalog
 from tokenmeter.stack.audit.blocks import Block
 from tokenmeter.stack.audit.foreign import Foreign
@@ -32,6 +33,8 @@ class Small:
     catalog_ms: dict[int, int] = field(default_factory=dict)
     """When each row of the catalog was written, by offset."""
     foreign: list[Foreign] = field(default_factory=list)
+    growths: Sequence[Growth] = ()
+    """How usage.events has grown."""
 
 
 def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
@@ -59,6 +62,9 @@ def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
                         found.quarantine[one["partition"]].append((one["offset"], one["reason"]))
     for offsets in found.quarantine.values():
         offsets.sort()
+    if kafka.has(GROWTH):
+        grown = [value for block in kafka.read(GROWTH, 0) for value in block.values]
+        found.growths = finished(growths(grown))
     kafka.partitions(CATALOG)
 
     def dated(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -67,6 +67,14 @@ class KafkaTopics:
         finally:
             consumer.close()
 
+    def has(self, topic: str) -> bool:
+        """Whether there is such a topic."""
+        consumer = self._consumer()
+        try:
+            return topic in consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
+        finally:
+            consumer.close()
+
     def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Block]:
         """Every committed record that is there now at or after ``start``, in order."""
         consumer = self._consumer()

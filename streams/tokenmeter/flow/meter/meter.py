@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tokenmeter.events import accept, wire
+from tokenmeter.events import accept, growth, wire
 from tokenmeter.events.catalog import BudgetScope
 from tokenmeter.events.contract import (
     ALERTS,
@@ -46,8 +46,9 @@ from tokenmeter.flow.meter.rules import MeterRules
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.rate.rated import CHARGE_PICO, Rater, Rates
 from tokenmeter.flow.rate.unrated import Unrated
-from tokenmeter.flow.routes import MISROUTED, Routes
+from tokenmeter.flow.routes import MISROUTED, Homes, Routes
 from tokenmeter.kafka.batch import RecordBatch, merged
+from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.logreader import LogReader
 
 DECODED_EVENTS_MIN = 1_000
@@ -112,7 +113,7 @@ class Meter:
         self._journal = journal or NoJournal()
         self._rates = rates or Unrated()
         self._horizon = Horizon(self._rules.horizon_ms)
-        self._routes = Routes(partition, 1)
+        self._homes = Homes(partition, 1)
         self._previous_digest = FIRST_DIGEST
         self._digest = FIRST_DIGEST
         self._open: _Page | None = None
@@ -127,8 +128,18 @@ class Meter:
 
     def restore(self, position: int) -> None:
         """Find the head of the page chain, and the horizon in the journal or else in the log. See Processor."""
-        self._routes = Routes(self._partition, self._log.partitions(EVENTS))
-        recovery = self._recovery(self._partition, self._log, self._journal, self._rules.horizon_ms, self._usable)
+        grown, partitions = growth.finished(read_growths(self._log)), self._log.partitions(EVENTS)
+        self._homes = Homes(self._partition, partitions, growth.eras(grown, self._partition))
+        own = Routes(self._partition, partitions)
+        recovery = self._recovery(
+            self._partition,
+            self._log,
+            self._journal,
+            self._rules.horizon_ms,
+            self._usable,
+            growth.ancestors(grown, self._partition),
+            lambda batch: own.split(self._usable(batch))[0],
+        )
         self._previous_digest = recovery.head(position)
         recovery.fill(self._horizon, position, self._previous_digest)
 
@@ -161,9 +172,10 @@ class Meter:
         usable, refused = judge(frame, appended_at_ms)
         for row in refused.select_seq(INDEX, REASON, *_WHOSE).iter_rows():
             self._quarantine(batch, offsets, stamps, row[0], row[1], accept.DETAILS[row[1]], *row[2:])
-        usable, misrouted = self._routes.split(usable)
-        for row in misrouted.select_seq(INDEX, *_WHOSE).iter_rows() if misrouted is not None else ():
-            self._quarantine(batch, offsets, stamps, row[0], MISROUTED, self._routes.detail(row[1]), *row[1:])
+        usable, misrouted = self._homes.split(usable, offsets[usable[INDEX].to_numpy()])
+        for strays, routes in misrouted:
+            for row in strays.select_seq(INDEX, *_WHOSE).iter_rows():
+                self._quarantine(batch, offsets, stamps, row[0], MISROUTED, routes.detail(row[1]), *row[1:])
         marked = marks(usable, usable[APPENDED_AT_MS].to_numpy())
         status = self._horizon.mark(marked)
         page.marks.append(marked)

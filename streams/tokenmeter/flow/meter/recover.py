@@ -5,7 +5,7 @@ The horizon is read from the journal on the meter's own disk where usage.pages v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +29,17 @@ JOURNAL_BEHIND_PAGES_MAX = 16
 
 @dataclass(frozen=True)
 class Recovery:
-    """Recovers one partition. ``usable`` gives the events of a batch that the accept rule passes, with INDEX."""
+    """Recovers one partition. ``usable`` gives the events of a batch that the accept rule passes, with INDEX;
+    ``inherited`` those of a batch of one of ``ancestors`` (see events.growth) whose customers are this partition's now.
+    """
 
     partition: int
     log: LogReader
     journal: Journal
     horizon_ms: int
     usable: Callable[[RecordBatch], pl.DataFrame]
+    ancestors: Sequence[tuple[int, int]] = ()
+    inherited: Callable[[RecordBatch], pl.DataFrame] = lambda batch: pl.DataFrame()
 
     def head(self, position: int) -> bytes:
         """The digest of the last page; Fatal unless it ends right before ``position``."""
@@ -55,6 +59,7 @@ class Recovery:
     def fill(self, horizon: Horizon, position: int, digest: bytes) -> None:
         """Mark every event of the horizon below ``position``, where the page with ``digest`` ends."""
         before = self.log.last(EVENTS, self.partition, position)
+        self._inherit(horizon, None if before is None else before[1] - self.horizon_ms)
         if before is None:
             return
         since_ms = before[1] - self.horizon_ms
@@ -67,6 +72,20 @@ class Recovery:
                 horizon.mark(self.journal.load(entry))
                 at = entry.span.next_offset
         self._fill_rest(horizon, at, position, since_ms, before[1], digest)
+
+    def _inherit(self, horizon: Horizon, since_ms: int | None) -> None:
+        """Mark what the customers of this partition sent before they were moved to it. Without events of its own the
+        partition's first one may come at once: then a horizon before the ancestor's last event is enough."""
+        for partition, end in self.ancestors:
+            last = self.log.last(EVENTS, partition, end)
+            if last is None:
+                continue
+            begin_ms = last[1] - self.horizon_ms if since_ms is None else since_ms
+            start = self.log.offset_at(EVENTS, partition, begin_ms)
+            if start is None or start >= end:
+                continue
+            for _, _, read in self._marks_of(partition, start, end, begin_ms, self.inherited):
+                horizon.mark(read)
 
     def _fill_rest(
         self, horizon: Horizon, at: int, position: int, since_ms: int, newest_ms: int, digest: bytes
@@ -86,11 +105,15 @@ class Recovery:
     def _read_marks(self, start: int, end: int, since_ms: int) -> Iterator[tuple[int, int, Marks]]:
         """(first offset, next offset, marks of the events that were usable) of each batch in [start, end), all of it
         appended since ``since_ms``."""
-        if start >= end:
-            return
-        refused = refused_since(self.log, self.partition, since_ms)
-        for batch in self.log.read(EVENTS, self.partition, start, end):
-            usable = self.usable(batch)
+        if start < end:
+            yield from self._marks_of(self.partition, start, end, since_ms, self.usable)
+
+    def _marks_of(
+        self, partition: int, start: int, end: int, since_ms: int, usable_of: Callable[[RecordBatch], pl.DataFrame]
+    ) -> Iterator[tuple[int, int, Marks]]:
+        refused = refused_since(self.log, partition, since_ms)
+        for batch in self.log.read(EVENTS, partition, start, end):
+            usable = usable_of(batch)
             usable = usable.filter(~np.isin(batch.offsets()[usable[INDEX].to_numpy()], refused))
             yield batch.start_offset, batch.next_offset, marks(usable, usable[APPENDED_AT_MS].to_numpy())
 

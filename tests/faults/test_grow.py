@@ -1,0 +1,188 @@
+"""Fault (X06): usage.events grows from 4 to 8 partitions between two waves, the second of which is not metered yet; the
+command is interrupted on its way; afterwards calls of both waves are sent again. Invariant: repeats are repeats, every
+event is counted once, none is misrouted, states are the sums of their entries, audit and reconcile find nothing.
+
+Twins on the same log: a meter and an audit that do not ask where customers were. Partitions raised alone, by hand:
+test_log_made_anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from support import oracle
+from support.broker import broker, eventually, lag, read_all
+from support.clickhouse import Server
+from support.priced_waves import priced, publish
+from support.workers import WorkerProcess
+from tokenmeter.emit import Emitter
+from tokenmeter.events import decode
+from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER
+from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.flow import ledger_app, load_app, meter_app
+from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.meter.recover import Recovery
+from tokenmeter.flow.routes import partition_of
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.stack import grow as growing
+from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources
+from tokenmeter.stack.audit import run as audit
+from tokenmeter.stack.grow import grow
+from tokenmeter.stack.reconcile import Sources
+from tokenmeter.stack.reconcile import run as reconcile
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
+
+BEFORE, AFTER, WAVE, AGAIN = 4, 8, 300, 120
+READS = (
+    (meter_app.APP_ID, EVENTS),
+    *((load_app.APP_ID, topic) for topic in load_app.TOPICS),
+    (ledger_app.APP_ID, LEDGER),
+)
+
+
+class World:
+    """A broker, a ClickHouse, and workers that keep their folders."""
+
+    def __init__(self, folder: Path, bootstrap: str, server: Server) -> None:
+        self.folder, self.bootstrap, self.server = folder, bootstrap, server
+        self.client = {"bootstrap.servers": bootstrap}
+        self.waves = oracle.Load(bootstrap)
+        self.workers: list[WorkerProcess] = []
+
+    def start(self) -> None:
+        for kind in ("meter", "ledger", "load"):
+            url = {"clickhouse_url": self.server.url} if kind == "load" else {}
+            self.workers.append(WorkerProcess(self.folder, kind, kind, self.bootstrap, **url))
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        self.workers = []
+
+    def settle(self) -> None:
+        for group, topic in READS:  # an open end is a transaction's marker on each partition
+            eventually(
+                f"{group} has read {topic}", lambda g=group, t=topic: lag(self.bootstrap, g, t) <= self.ends(t), 120
+            )
+
+    def ends(self, topic: str) -> int:
+        return 0 if topic == EVENTS else AFTER
+
+    def again(self, count: int) -> None:
+        """Some calls of each wave once more."""
+        chosen = [*self.waves.sent[:count], *self.waves.sent[WAVE : WAVE + count]]
+        with Emitter(self.bootstrap, source="again") as emitter:
+            for one in chosen:
+                emitter.emit(one)
+        self.waves.repeated += len(chosen)
+
+    def audit(self) -> AuditReport:
+        sources = AuditSources(self.client, self.server.url, "writer", "secret", 15 * 60_000)
+        return audit(sources, AuditOptions(processes=1))
+
+    def off_balance(self) -> list[str]:
+        """Accounts whose state is not the sum of their entries."""
+        sums: Counter[str] = Counter()
+        for record in read_all(self.bootstrap, LEDGER):
+            entry = decode(record.value).record
+            if entry["scope"] is None:
+                sums[entry["account_id"]] += entry["amount"]
+        states = {}
+        for record in read_all(self.bootstrap, ACCOUNT_STATE):
+            state = decode(record.value).record
+            states[state["account_id"]] = state["balance"]
+        assert states
+        return [name for name, total in sums.items() if states.get(name, Decimal(0)) != total]
+
+
+def test_usage_events_grows_and_every_figure_stays_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(tmp_path)
+    server.start()
+    try:
+        with broker(tmp_path, BEFORE) as kafka:
+            migrate(connect(server.url, "writer", "secret"))
+            publish(kafka.bootstrap, *priced())
+            world = World(tmp_path, kafka.bootstrap, server)
+            try:
+                grows(world, monkeypatch)
+            finally:
+                world.stop()
+    finally:
+        server.child.kill()
+
+
+def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.waves.wave(WAVE)
+    world.start()
+    world.settle()
+    with pytest.raises(Misconfigured, match="workers read this Kafka"):
+        grow(world.client, AFTER, 0, print, session_s=0)
+    world.stop()
+    world.waves.wave(WAVE)
+    for wrong in (BEFORE, 6):
+        with pytest.raises(Misconfigured, match="it cannot grow to"):
+            grow(world.client, wrong, 0, print, session_s=120)
+
+    interrupt(world, monkeypatch)
+    done = grow(world.client, AFTER, 0, print)
+    assert (done.partitions_before, done.partitions, len(done.first_offsets)) == (BEFORE, AFTER, BEFORE)
+    world.again(AGAIN)
+    world.waves.wave(WAVE)
+    moved = [one.customer_id for one in world.waves.sent if partition_of(one.customer_id, AFTER) >= BEFORE]
+    new = sum(one.customer_id in set(moved) for one in world.waves.sent[2 * WAVE :])
+    log = KafkaLogReader(world.client)
+    assert sum(fresh(log, partition) for partition in range(BEFORE, AFTER)) == new
+    with monkeypatch.context() as forgetful:
+        forgetful.setattr(Recovery, "_inherit", lambda *_: None)
+        assert sum(fresh(log, partition) for partition in range(BEFORE, AFTER)) > new + AGAIN // 2
+
+    world.start()
+    world.settle()
+    assert world.waves.problems() == []
+    assert world.off_balance() == []
+    report = world.audit()
+    assert report.ok, report.differences
+    assert (report.misrouted, report.foreign, report.passes(strict=True)) == (0, [], True), report.lines()
+    assert report.events == 3 * WAVE
+    assert report.duplicates == world.waves.repeated
+    store = connect(world.server.url, "writer", "secret")
+    corrected = reconcile(Sources(world.client, store), full=True)
+    assert (corrected.ok, corrected.outstanding) == (True, 0), corrected.as_dict()
+    for name, answer in (("stretches", list), ("eras", tuple)):
+        with monkeypatch.context() as forgetful:
+            forgetful.setattr(import_module("tokenmeter.stack.audit.run"), name, lambda *_, answer=answer: answer())
+            assert not world.audit().ok, f"an audit without {name} is content"
+
+
+def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command dies before usage.events grows: no worker starts until it is run again, and for no other count."""
+    with monkeypatch.context() as broken:
+
+        def raised(client: object, log: object, topic: str, wanted: int) -> None:
+            raise Fatal("the power is out")
+
+        broken.setattr(growing, "_raise", raised)
+        with pytest.raises(Fatal, match="power"):
+            grow(world.client, AFTER, 0, print)
+    meter = WorkerProcess(world.folder, "meter", "meter", world.bootstrap)
+    assert meter.wait_ended(120) not in (None, 0)
+    assert f"tokenmeter topics grow {AFTER}" in meter.child.log_tail()
+    with pytest.raises(Misconfigured, match=f"on its way to {AFTER}"):
+        grow(world.client, 12, 0, print)
+
+
+def fresh(log: KafkaLogReader, partition: int) -> int:
+    """How many events a meter would count on a new partition."""
+    meter = Meter(partition, log, lambda: datetime.now(UTC), "counting")
+    meter.restore(0)
+    for batch in log.read(EVENTS, partition, 0, log.end(EVENTS, partition)):
+        meter.add(batch)
+    meter._fold()
+    return sum(frame.height for frame in meter._page.held) + meter._page.events

@@ -103,7 +103,7 @@ def test_the_slow_and_the_grown_are_told() -> None:
     action = Action(kinds.KILL, "kafka")
     week.backs = [(action, {"kafka": BACK_MAX_S, "meter": BACK_MAX_S + 1, "load": None})]
     assert [line.split(": ")[1] for line in week.slow()] == ["meter back after 31.0 s", "load back after never"]
-    week.held["meter"] = [(200.0 + 2 * n, 50) for n in range(12)]
+    week.held["meter"] = [(200.0 + 2 * n, 50) for n in range(24)]
     assert week.grown() == []
-    week.held["meter"] = [(200.0 + 20 * n, 50 + n) for n in range(12)]
+    week.held["meter"] = [(200.0 + 20 * n, 50 + 2 * n) for n in range(24)]
     assert [line.split(":")[0] for line in week.grown()] == ["meter rss_mb", "meter files"]

@@ -54,16 +54,17 @@ class Action:
 Round = tuple[Action, ...]
 
 
-def plan(seed: int, actions: int, disk: bool = True, superset: bool = False) -> list[Round]:
+def plan(seed: int, actions: int, disk: bool = True, superset: bool = False, only: str = "") -> list[Round]:
     """``actions`` of them; each sort once, as far as there is room, the others by their weights.
 
-    ``disk``: whether there is one that may be filled. ``superset``: whether the stack has one.
+    ``disk``: whether there is one that may be filled. ``superset``: whether the stack has one. ``only``: sorts
+    that hold this text, as ``kill -9 meter`` does "kill" and "meter".
     """
     chance = random.Random(seed)
     weights = {sort: weight for sort, weight in _WEIGHTS.items() if disk or sort[0] != FULL}
     if superset:
         weights |= {(kind, "superset"): 1 for kind in (KILL, FREEZE, RESTART)}
-    sorts = list(weights)
+    sorts = [sort for sort in weights if only in " ".join(sort)]
     chance.shuffle(sorts)
     drawn = sorts[:actions]
     drawn += chance.choices(sorts, [weights[sort] for sort in sorts], k=actions - len(drawn))

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from rich.console import Group
 from rich.table import Table
 
-from soak.flat import BOUNDS
+from soak.flat import Bound
 from support.oracle import Verdict
 from week.plan import Action
 
 BACK_MAX_S = 30.0
-HELD_MIN = 6
+HELD_MIN = 18
 """Samples of a part, below which nothing is said of its growth."""
-FIGURES = ("rss_mb", "files")
+FIGURES = {"rss_mb": Bound(30, 0.15), "files": Bound(10, 0.25)}
+"""How much more at last than at first. A store's open files follow its parts and segments, up and down."""
 
 
 @dataclass
@@ -39,11 +40,10 @@ class Week:
         """Whose memory or open files were more in the last third of the week than in its first."""
         found = []
         for part, samples in self.held.items():
-            for number, figure in enumerate(FIGURES):
+            for number, (figure, bound) in enumerate(FIGURES.items()):
                 if len(samples) < HELD_MIN:
                     continue
                 first, last = first_and_last([sample[number] for sample in samples])
-                bound = BOUNDS[figure]
                 if last - first > bound.absolute + bound.share * first:
                     found.append(f"{part} {figure}: {first:.0f} at first, {last:.0f} at last")
         return found

@@ -52,7 +52,11 @@ class World:
         last = dict.fromkeys(self._watched, time.monotonic())
         last |= {part: since for action, since in sorted(ended, key=itemgetter(1)) for part in disturbed(action)}
         for action, _ in ended:  # who was disturbed twice can be back after the second time only
-            self.week.backs.append((action, {part: self._back(part, last[part]) for part in disturbed(action)}))
+            parts = disturbed(action)
+            took = {part: self._back(part, last[part]) for part in parts}
+            if (kafka := took.get("kafka")) is not None:  # those who need it, from when it was there
+                took |= {part: max(0.0, s - kafka) for part in parts[1:] if (s := took[part]) is not None}
+            self.week.backs.append((action, took))
         for part in self._watched:
             self._back(part, last[part])
         for part, held in self.stack.held().items():
@@ -66,15 +70,15 @@ class World:
             time.sleep(POLL_S)
         return at - since
 
-    def settle(self) -> dict[str, Verdict]:
-        """End the traffic and compare, again and again until all agrees or SETTLE_S have passed."""
+    def settle(self, within_s: float = SETTLE_S) -> dict[str, Verdict]:
+        """End the traffic and compare, again and again until all agrees or ``within_s`` have passed."""
         self.traffic.stop()
         client = self.stack.client
         charges = Charges(read_catalog(KafkaLogReader(client)).rows)
         amounts = owed.expected(self.traffic.acknowledged, charges)
         known = {event.customer_id: amounts["charge", event.customer_id] for event in self.traffic.acknowledged}
         sent = Sent(known, frozenset(event.customer_id for event in self.traffic.ahead))
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + within_s
         while True:
             verdicts = judge(sent, self._found(client))
             if not total(verdicts).problems() or time.monotonic() > deadline:

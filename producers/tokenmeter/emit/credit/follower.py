@@ -25,7 +25,7 @@ EPOCH_TIMEOUT_S = 1.0
 POLL_S = 0.1
 AGAIN_S = 1.0
 RECONNECT_MAX_MS = 1_000
-"""A broker that is back is found so soon. Kafka's clients wait up to 10 s by themselves, and all that time what is known
+"""A broker that is back is found so soon. Kafka's clients wait up to 10 s by themselves: all that time what is known
 is stale."""
 READ_RECORDS_MAX = 10_000
 QUEUED_KB = 16_384

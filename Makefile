@@ -10,7 +10,7 @@ RIVER := $(VENV)/.installed-river
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench bench-boards bench-credit bench-emit bench-store bench-watch faults soak clean
+.PHONY: help setup demo test check bench bench-boards bench-credit bench-emit bench-store bench-watch faults soak week clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -73,6 +73,9 @@ faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--
 soak: setup ## the long tests: backlogs and many partitions, then a day of traffic in four minutes (ARGS=--leak: the control)
 	@$(BIN)/python -m pytest -m long
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
+
+week: setup ## a week of bad days in ten minutes on a real stack (ARGS="--actions 8 --seed 3" for less, --plan to read it)
+	@PYTHONPATH=tests $(BIN)/python -m week $(ARGS)
 
 clean: ## stop the local stack and remove what was built here (never metered data: that is .tokenmeter, to be removed by hand)
 	@[ ! -x $(BIN)/tokenmeter ] || $(BIN)/tokenmeter down || true

@@ -19,6 +19,7 @@ import pytest
 from confluent_kafka import Producer
 from openai import OpenAI
 
+from support import stranger
 from support.broker import eventually
 from support.command import COMMAND, processes_of, run
 from support.command_line import fault_of_line
@@ -306,10 +307,14 @@ def test_no_password_key_or_payload_is_in_a_log_or_on_a_command_line_and_nothing
 ) -> None:
     folder = Path(stack[1])
     gateway = status(stack)["gateway"]["url"]
-    for body in ({"customer_id": CANARY, "prompt": CANARY}, {"customer_id": CANARY, "model": CANARY, "provider": "p"}):
+    named = {"customer_id": CANARY, "model": CANARY, "provider": "p"}
+    codes = []
+    for body in ({"customer_id": CANARY, "prompt": CANARY}, {**named, "tags": [CANARY], "project_id": CANARY}):
         sent = {**body, "event_id": CANARY, "occurred_at": datetime.now(UTC).isoformat()}
         headers = {"Authorization": f"Bearer {CANARY}"}
-        httpx.post(f"{gateway}/v1/events", json=sent, headers=headers, timeout=20, trust_env=False)
+        url = f"{gateway}/v1/events"
+        codes.append(httpx.post(url, json=sent, headers=headers, timeout=20, trust_env=False).status_code)
+    assert codes == [422, 202], "one is refused, one goes all the way"
     secrets = {CANARY, *json.loads((folder / "kafka-users.json").read_text("utf-8"))["users"].values()}
     secrets |= {part["password"] for part in status(stack).values() if part["password"]}
     assert len(secrets) >= 8, "six of Kafka's, two of ClickHouse"
@@ -323,6 +328,7 @@ def test_no_password_key_or_payload_is_in_a_log_or_on_a_command_line_and_nothing
     # Below the folder that pytest made: a file that a part has just removed is none.
     kept = [one for one in folder.rglob("*") if one.exists()]
     assert [one for one in kept if one.exists() and one.stat().st_mode & 0o077 and not one.is_symlink()] == []
+    assert not stranger.can_try() or stranger.readable(folder) == []
 
 
 def commands_of(page: Path) -> Iterator[str]:

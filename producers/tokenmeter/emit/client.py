@@ -10,6 +10,7 @@ from tokenmeter.events.contract import EVENT_BYTES_MAX
 DELIVERY_TIMEOUT_S = 120.0
 """How long Kafka is tried before an event is reported undelivered."""
 RECONNECT_MAX_S = 2.0
+"""Kafka's clients wait up to 10 s by themselves, although the broker is back."""
 QUEUE_BYTES = 1 << 30
 WINDOW_BYTES = 64 << 20
 """Sent and unacknowledged at once with a spool; the rest waits on the disk."""
@@ -20,6 +21,7 @@ def direct(bootstrap_servers: str, buffer_events: int, given: Mapping[str, Any])
     """confluent-kafka's settings for events that are held in memory; ``given`` has the last word."""
     return {
         "bootstrap.servers": bootstrap_servers,
+        "reconnect.backoff.max.ms": int(RECONNECT_MAX_S * 1000),
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",
@@ -41,4 +43,4 @@ def spooled(bootstrap_servers: str, window_events: int, given: Mapping[str, Any]
     for name in _GIVES_UP:
         settings.pop(name, None)
     must = {"enable.idempotence": True, "acks": "all", "enable.gapless.guarantee": True, "message.timeout.ms": 0}
-    return {"reconnect.backoff.max.ms": int(RECONNECT_MAX_S * 1000), **settings, **must}
+    return {**settings, **must}

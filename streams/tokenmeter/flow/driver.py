@@ -24,6 +24,9 @@ from tokenmeter.flow.page import Outgoing, Processor
 from tokenmeter.kafka import losses
 
 TRANSACTION_TIMEOUT_MS = 60_000
+RECONNECT_MAX_MS = 500
+"""A broker that is back is found so soon. By default a client waits up to 10 s: commits went on 7 to 9 s after a broker
+that had been away for some seconds, and 0.5 to 1 s with this."""
 KAFKA_WAIT_S = 30.0
 """How long one Kafka call may take before the worker gives up and restarts."""
 PRODUCER_RECORDS_MAX = 1_000_000
@@ -195,6 +198,7 @@ class KafkaDriver:
     def _new_producer(self) -> Producer:
         return Producer(
             {
+                "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
                 **self._client,
                 "transactional.id": self.transactional_id(),
                 "transaction.timeout.ms": self.transaction_timeout_ms(),

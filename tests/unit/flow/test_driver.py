@@ -9,8 +9,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from support.memory_log import Pass
+from tokenmeter.emit import client as client_settings
+from tokenmeter.emit.credit.follower import Follower
 from tokenmeter.events.errors import Fenced
-from tokenmeter.flow import steps
+from tokenmeter.flow import driver, steps
 from tokenmeter.flow.driver import KafkaDriver, run
 from tokenmeter.flow.page import Outgoing, PageBounds
 
@@ -81,3 +83,17 @@ def test_without_it_the_position_is_sent_behind_the_records() -> None:
 def test_a_position_that_is_refused_commits_nothing(early: bool) -> None:
     fenced = KafkaException(KafkaError(KafkaError._FENCED))
     assert committed(early, fenced) == ["begin", "record", "abort"]
+
+
+def test_a_broker_that_is_back_is_found_within_a_second_unless_its_owner_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By default it takes a client of Kafka up to ten."""
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(driver, "Producer", made.append)
+    for client in ({}, {"reconnect.backoff.max.ms": 9_000}):
+        KafkaDriver(client, "app", "usage.events", 0, Pass())._new_producer()
+    follower = Follower({}, lambda message: None, lambda: None)
+    direct = client_settings.direct("host:9092", 10, {})
+    waits = [one["reconnect.backoff.max.ms"] for one in (*made, follower._client, direct)]
+    assert waits == [500, 9_000, 1_000, 2_000]

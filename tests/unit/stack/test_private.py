@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from support import stranger
 from tokenmeter.emit.spool import FILE as SPOOL
 from tokenmeter.emit.spool import Spool
 from tokenmeter.stack import running
@@ -102,3 +103,16 @@ def test_the_board_s_login_is_said_to_a_terminal_and_never_into_a_log(
     running.show_board(stack)
     assert ("canary" in said.getvalue()) is terminal
     assert str(tmp_path / "stack.json") in said.getvalue(), "where it is, in any case"
+
+
+@pytest.mark.skipif(not stranger.can_try(), reason="only a superuser becomes somebody else")
+def test_what_a_stranger_reads_is_found_folder_by_folder(place: Path) -> None:
+    data = place / "data"
+    usage = left_open(data)
+    for one in (data, data / "kafka"):  # whoever guards the door leaves what is behind it open
+        one.chmod(0o700)
+    (data / "stack.json").chmod(0o600)
+    assert stranger.readable(data) == [str(usage.parents[1]), str(usage.parent), str(usage)]
+    (data / "kafka").chmod(0o755)  # what tells an earlier version's
+    make_private(data)
+    assert stranger.readable(data) == []

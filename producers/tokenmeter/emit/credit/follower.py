@@ -24,6 +24,9 @@ EPOCH_TIMEOUT_S = 1.0
 """A broker that says that an epoch is old answers at once."""
 POLL_S = 0.1
 AGAIN_S = 1.0
+RECONNECT_MAX_MS = 1_000
+"""A broker that is back is found so soon. Kafka's clients wait up to 10 s by themselves: all that time what is known
+is stale."""
 READ_RECORDS_MAX = 10_000
 QUEUED_KB = 16_384
 """Records of a start that wait to be folded; the client's default takes more memory than the accounts."""
@@ -55,7 +58,7 @@ class Follower(threading.Thread):
     ) -> None:
         super().__init__(name=f"tokenmeter-{name}", daemon=True)
         self._topics = topics
-        self._client = dict(client)
+        self._client = {"reconnect.backoff.max.ms": RECONNECT_MAX_MS, **client}
         self._take = take
         self._tick = tick
         self._done = threading.Event()

@@ -1,0 +1,97 @@
+"""``python -m week --actions 200 --seed 1``: see the package. ``--twin``: the control, which must be caught."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from support.command import processes_of
+from week.disk import small_disk
+from week.plan import plan
+from week.report import tables
+from week.run import SETTLE_S, world
+from week.stack import UsersStack
+from week.verdict import total
+
+VERBS = (("status",), ("audit", "--strict"), ("reconcile", "--full"))
+TAIL_LINES = 12
+TWIN = Path(__file__).parent / "twin"
+
+
+def main(
+    actions: Annotated[int, typer.Option(help="kills, freezes, restarts and the like", min=1)] = 200,
+    seed: Annotated[int, typer.Option(help="of the plan")] = 1,
+    only_plan: Annotated[bool, typer.Option("--plan", help="print the plan and do nothing")] = False,
+    only: Annotated[str, typer.Option(help='sorts of action with this text alone, e.g. "kill -9"')] = "",
+    twin: Annotated[
+        bool, typer.Option("--twin", help="the control: a meter without identities must be caught")
+    ] = False,
+    logs: Annotated[Path | None, typer.Option(help="keep the parts' logs in this folder")] = None,
+    boards: Annotated[bool, typer.Option("--boards", help="with Superset, which is killed too")] = False,
+) -> None:
+    """Break everything, all week long, and count."""
+    console = Console()
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    with tempfile.TemporaryDirectory(prefix="tokenmeter-week-") as name:
+        folder = Path(name)
+        with small_disk(folder / "data") as disk:
+            rounds = plan(seed, actions, disk, boards, only)
+            if only_plan:
+                for number, one in enumerate(rounds, 1):
+                    say(f"{number}: {'; '.join(map(str, one))}")
+                raise typer.Exit
+            if not disk:
+                say("no disk can be mounted here: none is filled")
+            options = [] if boards else ["--no-boards"]
+            env = {"TOKENMETER_DISK_FREE_MIN_MB": "64"} | ({"PYTHONPATH": str(TWIN)} if twin else {})
+            stack = UsersStack(folder / "data", *options, env=env)
+            began = time.monotonic()
+            with world(stack, folder / "spool", boards) as made:
+                say(f"seed {seed}: {actions} actions in {len(rounds)} rounds")
+                for number, one in enumerate(rounds, 1):
+                    at = time.monotonic()
+                    made.round(one)
+                    now = time.monotonic()
+                    what = "; ".join(map(str, one))
+                    worked = f"all work after {now - at:.1f} s, load {os.getloadavg()[0]:.0f}"
+                    say(f"{now - began:6.0f} s  {number}/{len(rounds)}  {what}: {worked}")
+                say("settling ...")
+                verdicts = made.settle(0.0 if twin else SETTLE_S)
+                problems = [*total(verdicts).problems(), *made.week.slow(), *made.week.grown()]
+                for verb in VERBS:
+                    code, said = stack.run(*verb)
+                    say(f"tokenmeter {' '.join(verb)}: exit {code}")
+                    if code:
+                        problems.append(f"tokenmeter {' '.join(verb)} exits {code}")
+                        say("\n".join(said.splitlines()[-TAIL_LINES:]))
+            if logs is not None:
+                shutil.copytree(folder / "data" / "logs", logs, dirs_exist_ok=True)
+            problems += [f"still runs: {line[:120]}" for line in processes_of(folder)]
+            console.print(tables(made.week, verdicts))
+    events, ahead = len(made.traffic.acknowledged), len(made.traffic.ahead)
+    say(
+        f"{events:,} events acknowledged, {ahead} of a clock ahead, {made.traffic.unanswered} posts sent again; "
+        f"{(time.monotonic() - began) / 60:.1f} minutes, seed {seed}"
+    )
+    for problem in problems:
+        say(problem)
+    say("nothing lost, nothing doubled, every part back in time" if not problems else f"{len(problems)} problems")
+    if twin:
+        caught = bool(total(verdicts).doubled)
+        say("the twin was caught" if caught else "the twin was NOT caught")
+        raise typer.Exit(0 if caught else 1)
+    raise typer.Exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)

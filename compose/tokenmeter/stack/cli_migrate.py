@@ -13,5 +13,6 @@ EXAMPLES = "Example: tokenmeter migrate"
 
 def migrate_tables(data: DataOption = None) -> None:
     """Bring ClickHouse's tables to this version."""
-    client = connect(*clickhouse(load(data=data)), query_timeout_s=MIGRATE_TIMEOUT_S)
-    say(f"applied: {', '.join(migrate(client, say=say)) or 'nothing new'}")
+    settings = load(data=data)
+    client = connect(*clickhouse(settings), query_timeout_s=MIGRATE_TIMEOUT_S)
+    say(f"applied: {', '.join(migrate(client, say=say, cluster=settings.clickhouse_cluster)) or 'nothing new'}")

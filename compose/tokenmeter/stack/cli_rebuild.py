@@ -51,6 +51,11 @@ def rebuild(
 ) -> None:
     """Drop ClickHouse's loaded tables and views and load them again from Kafka. Stop every loader first."""
     settings = load(data=data)
+    if settings.clickhouse_cluster is not None:
+        raise Misconfigured(
+            f"rebuild empties the tables of one server, not of the cluster {settings.clickhouse_cluster}",
+            hint="drop the shards' tables yourself, then tokenmeter migrate, and put the loader's group at the start",
+        )
     with _stores(settings) as (client, store):
         told = of_kafka(client["bootstrap.servers"], settings.kafka_access())
         work = Rebuild(client, connect(*store), loader_process(told, store, settings.data))

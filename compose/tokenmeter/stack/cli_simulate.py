@@ -46,7 +46,7 @@ def simulate_market(
     settings = load(data=data)
     client = connect(*clickhouse(settings))
     with _plain_errors():
-        _require_tables(client)
+        _require_tables(client, settings)
         metered = store.metered_rows(client)
         if metered and not beside:
             raise Misconfigured(
@@ -63,7 +63,7 @@ def remove(data: DataOption = None) -> None:
     settings = load(data=data)
     client = connect(*clickhouse(settings))
     with _plain_errors():
-        _require_tables(client)
+        _require_tables(client, settings)
         removed = store.remove(client)
     console.print(f"removed: {removed:,} simulated lines and calls", highlight=False)
     _publish(settings)
@@ -95,7 +95,9 @@ def _publish(settings: Settings) -> None:
         console.print(f"{title}: {url}", highlight=False, soft_wrap=True)
 
 
-def _require_tables(client: Client) -> None:
+def _require_tables(client: Client, settings: Settings) -> None:
+    if settings.clickhouse_cluster is not None:
+        raise Misconfigured("simulated rows are of one server and not of a cluster", hint="simulate on a local stack")
     if not client.command(f"EXISTS TABLE {store.DATABASE}.{store.TABLES[0]}"):
         raise Misconfigured("ClickHouse has no tables for simulated rows yet", hint="tokenmeter migrate")
 

@@ -193,7 +193,7 @@ class LocalStack:
             self._note("clickhouse_boards", self.clickhouse_url, reader, self._boards_password)
             self._stack.parts["clickhouse_boards"].state = self._stack.parts["clickhouse"].state
         client = connect(self.clickhouse_url, user, self.clickhouse_password, query_timeout_s=MIGRATE_TIMEOUT_S)
-        migrate(client, say=self._say)
+        migrate(client, say=self._say, cluster=self._settings.clickhouse_cluster)
         if self._fill is not None:
             self._filling = self._beside.submit(self._fill, client)
 

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     """A schema registry that speaks Confluent's API. Not set: the schemas that are bundled."""
     clickhouse_url: str | None = None
     """ClickHouse over HTTP, `http://host:8123`. Not set: the local stack's own."""
+    clickhouse_cluster: Annotated[str, Field(pattern=r"^\w[\w-]*$")] | None = None
+    """The cluster of ClickHouse servers that `clickhouse_url` is a node of: tables become replicated and distributed,
+    see `sql/tokenmeter/store/0003-beyond-one-node.md`. Not set: one server."""
     clickhouse_user: str = "tokenmeter"
     """Who migrates, inserts and is asked."""
     clickhouse_password: SecretStr | None = None

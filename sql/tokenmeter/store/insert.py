@@ -12,8 +12,8 @@ from tokenmeter.events.errors import Fatal, Transient
 RETRY_FOR_S = 60.0
 """Longer outages end the worker; it resumes at its last committed page."""
 RETRY_WAIT_MAX_S = 5.0
-SETTINGS = {"async_insert": 0}
-"""The answer must mean that the rows are durable."""
+SETTINGS = {"async_insert": 0, "distributed_foreground_insert": 1}
+"""The answer must mean that the rows are durable, on a cluster too."""
 
 
 @retry(

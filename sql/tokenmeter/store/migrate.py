@@ -13,6 +13,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.store.cluster import render, require_settings
+from tokenmeter.store.parsed import parse
 from tokenmeter.store.queries import sql
 
 MIGRATE_TIMEOUT_S = 86_400
@@ -42,9 +44,12 @@ def bundled() -> list[Migration]:
 
 
 def migrate(
-    client: Client, migrations: list[Migration] | None = None, say: Callable[[str], None] = lambda line: None
+    client: Client,
+    migrations: list[Migration] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    cluster: str | None = None,
 ) -> list[str]:
-    """Apply what is new; returns its names. Running it again does nothing.
+    """Apply what is new; returns its names. Running it again does nothing. On a ``cluster`` it is asked of one node.
 
     ``say`` is told of each table that is copied: how many rows, how long about, and how long it took. Give the client a
     query_timeout_s of MIGRATE_TIMEOUT_S for that.
@@ -54,7 +59,9 @@ def migrate(
     wanted = bundled() if migrations is None else migrations
     applied: list[str] = []
     try:
-        _prepare(client, wanted)
+        if cluster is not None:
+            require_settings(client, cluster)
+        _prepare(client, wanted, cluster)
         history = client.query("SELECT name, checksum FROM tokenmeter.schema_migrations FINAL")
         done: dict[str, str] = {row[0]: row[1] for row in history.result_rows}
         for migration in wanted:
@@ -68,7 +75,7 @@ def migrate(
             began, rows = time.monotonic(), _rows_to_copy(client, migration)
             if rows:
                 say(f"{migration.name}: copying {rows:,} rows, about {rows / COPIED_ROWS_PER_SECOND:,.0f} s")
-            client.command(migration.statement)
+            _run(client, migration.statement, cluster)
             if rows:
                 say(f"{migration.name}: copied in {time.monotonic() - began:,.0f} s")
             noted = {"name": migration.name, "checksum": migration.checksum}
@@ -89,9 +96,20 @@ def _rows_to_copy(client: Client, migration: Migration) -> int:
     return int(client.query(sql("table_rows"), parameters=parameters).result_rows[0][0])
 
 
-def _prepare(client: Client, migrations: list[Migration]) -> None:
+def _prepare(client: Client, migrations: list[Migration], cluster: str | None) -> None:
     """The history's own database and table come before the history can be read."""
     for migration in migrations:
         if migration.name == _DATABASE:
-            client.command(migration.statement)
-    client.command(sql("migration_history"))
+            _run(client, migration.statement, cluster)
+    _run(client, sql("migration_history"), cluster)
+
+
+def _run(client: Client, statement: str, cluster: str | None) -> None:
+    """One migration: one statement, or the several it becomes on a cluster."""
+
+    def ask(text: str, params: dict[str, str]) -> bytes:
+        return client.raw_query(text, parameters=params, fmt="TabSeparatedRaw")
+
+    statements = [statement] if cluster is None else render(parse(ask, statement.encode()), cluster)
+    for one in statements:
+        client.command(one)

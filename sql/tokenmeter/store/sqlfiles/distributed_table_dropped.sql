@@ -1,0 +1,2 @@
+-- The rows stay where they are: on the shards.
+DROP TABLE IF EXISTS $database.$table ON CLUSTER '$cluster' SYNC

@@ -10,7 +10,8 @@ from itertools import islice
 from confluent_kafka import Producer
 
 from bench.preload import CUSTOMERS, MODELS, PROVIDERS
-from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, Account, CatalogRow, Plan, PlanBase, Price
+from tokenmeter.events.catalog import Account, Plan, Price
+from tokenmeter.events.catalog_row import COST_BOOK, LIST_BOOK, CatalogRow, PlanBase
 from tokenmeter.events.contract import CATALOG, PRICED_FIELDS
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)

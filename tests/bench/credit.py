@@ -29,7 +29,8 @@ from bench.kept import keep
 from support.broker import broker, eventually, read_all
 from tokenmeter.emit.credit import CreditCache
 from tokenmeter.events import UsageEvent, decode, encode
-from tokenmeter.events.catalog import Account, AccountMode, Price
+from tokenmeter.events.catalog import Account, Price
+from tokenmeter.events.catalog_row import AccountMode
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, EVENTS, LEDGER
 from tokenmeter.events.ledger import EntryKind, LedgerEntry
 from tokenmeter.stack.children import Child

@@ -29,7 +29,8 @@ from bench.preload import POOL_EVENTS, ids, pool
 from support.broker import broker, eventually
 from support.clickhouse import Server
 from tokenmeter.emit.client import direct
-from tokenmeter.events.catalog import Account, AccountMode, CatalogRow
+from tokenmeter.events.catalog import Account
+from tokenmeter.events.catalog_row import AccountMode, CatalogRow
 from tokenmeter.events.contract import ALERTS, BILLING, EVENTS
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port

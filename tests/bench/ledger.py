@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.kept import keep
-from tokenmeter.events.catalog import Account, AccountMode, Budget, BudgetScope, BudgetWindow
+from tokenmeter.events.catalog import Account, Budget
+from tokenmeter.events.catalog_row import AccountMode, BudgetScope, BudgetWindow
 from tokenmeter.events.ledger import EntryKind, LedgerEntry, charge_id
 from tokenmeter.flow import columnar_avro
 from tokenmeter.flow.ledger.entry import BUCKET_MS

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from support.catalog_rows import account, plan, price
 from support.rated_lines import billing
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import PRICED_FIELDS, QUANTITY_FIELDS
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rater import BookRater

@@ -17,7 +17,8 @@ from confluent_kafka import Producer
 
 from support.broker import broker, read_all
 from support.catalog_rows import price
-from tokenmeter.events.catalog import CatalogRow, row_of
+from tokenmeter.events.catalog import row_of
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow.rate.catalog import CatalogRates

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from support.broker import broker, eventually
 from support.catalog_rows import LONG_AGO, account, price
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.rate.catalog import CatalogRates

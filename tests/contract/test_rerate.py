@@ -27,7 +27,7 @@ from support.catalog_rows import account, plan, price
 from support.charged_lines import differing, in_clickhouse, on_topic, publish, wanted
 from support.workers import TESTS
 from tokenmeter.events import UsageEvent, decode
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, EVENTS, MARKET, RESALE
 from tokenmeter.events.errors import Fenced
 from tokenmeter.events.rating import pico

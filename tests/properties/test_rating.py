@@ -20,7 +20,7 @@ from support.catalog_rows import account, book, frame, plan, price
 from support.pricing_oracle import WIDE, Oracle
 from support.rated_lines import billing
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import PRICED_FIELDS, QUANTITY_FIELDS
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, RESALE_KEYS
 from tokenmeter.flow.rate.book import Book

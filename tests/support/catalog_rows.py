@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from tokenmeter.events import UsageEvent, encode
-from tokenmeter.events.catalog import Account, CatalogRow, Plan, PlanBase, Price, PriceTerms
+from tokenmeter.events.catalog import Account, Plan, Price, PriceTerms
+from tokenmeter.events.catalog_row import CatalogRow, PlanBase
 from tokenmeter.flow.decode import decode
 from tokenmeter.flow.rate.book import Book
 

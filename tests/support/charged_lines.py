@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from support.broker import read_all
 from support.rated_pages import COUNTS, FLAGS, Totals, billing, counts_of, market, usage_key, without_zeros
 from tokenmeter.events import UsageEvent, decode
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, CATALOG, MARKET, RESALE
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_KEYS
 from tokenmeter.events.rating import Rating, pico

@@ -11,7 +11,8 @@ import polars as pl
 from support.catalog_rows import LONG_AGO, account, book, frame, plan, price
 from support.events import NOW, event
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import Budget, BudgetScope, BudgetWindow, CatalogRow
+from tokenmeter.events.catalog import Budget
+from tokenmeter.events.catalog_row import BudgetScope, BudgetWindow, CatalogRow
 from tokenmeter.flow.meter import totals
 from tokenmeter.flow.meter.entries import Written, entries
 from tokenmeter.flow.meter.lines import Lines, end_users, lines

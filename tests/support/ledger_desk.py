@@ -11,7 +11,8 @@ import numpy as np
 
 from support.catalog_rows import LONG_AGO, account
 from tokenmeter.events import wire
-from tokenmeter.events.catalog import Account, AccountMode, Budget
+from tokenmeter.events.catalog import Account, Budget
+from tokenmeter.events.catalog_row import AccountMode
 from tokenmeter.events.ledger import Alert, LedgerEntry, charge_id
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import LedgerRules, MemoryTerms

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tokenmeter.events.catalog import Account, CatalogRow, Plan, PlanBase, Price
+from tokenmeter.events.catalog import Account, Plan, Price
+from tokenmeter.events.catalog_row import CatalogRow, PlanBase
 from tokenmeter.events.contract import PRICED_FIELDS
 
 BOOKS = ("list", "list", "cost", "cost", "deal")

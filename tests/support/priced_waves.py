@@ -5,7 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Producer
 
 from support.catalog_rows import account, plan, price
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 
 WAVES_EVENTS_MAX = 2_000

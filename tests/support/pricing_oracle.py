@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 
 MILLION = Decimal(10**6)
 WIDE = Context(prec=120)

@@ -10,7 +10,7 @@ from typing import Any
 from support.catalog_rows import account, plan, price
 from support.events import event
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import PRICED_FIELDS
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from support.catalog_rows import LONG_AGO, account
-from tokenmeter.events.catalog import Account, AccountMode, Budget, BudgetScope, BudgetWindow
+from tokenmeter.events.catalog import Account, Budget
+from tokenmeter.events.catalog_row import AccountMode, BudgetScope, BudgetWindow
 from tokenmeter.events.ledger import LedgerEntry, charge_id
 
 BEGIN = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ import polars as pl
 from support.catalog_rows import frame
 from support.usage_totals import bucket
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_USAGE_KEYS
 from tokenmeter.events.rating import Rating

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tokenmeter.events.catalog import CHAIN_ACCOUNTS_MAX, Account, Plan
+from tokenmeter.events.catalog import Account, Plan
+from tokenmeter.events.catalog_row import CHAIN_ACCOUNTS_MAX
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.cli_catalog import (
     AtOption,

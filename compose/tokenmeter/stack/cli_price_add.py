@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokenmeter.events.catalog import LIST_BOOK
+from tokenmeter.events.catalog_row import LIST_BOOK
 from tokenmeter.stack.cli_catalog import (
     BookOption,
     DataOption,

@@ -14,7 +14,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.events.catalog import ANY_MODEL, FREE_VARIANT, LIST_BOOK, Price, PriceTerms
+from tokenmeter.events.catalog import Price, PriceTerms
+from tokenmeter.events.catalog_row import ANY_MODEL, FREE_VARIANT, LIST_BOOK
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack import cli_price_add
 from tokenmeter.stack.cli_catalog import (

@@ -16,7 +16,8 @@ from tokenmeter.emit.replay import Sent, send
 from tokenmeter.emit.synthetic import calls as generated
 from tokenmeter.emit.traces import lines_of, read, yesterday
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import Account, CatalogRow
+from tokenmeter.events.catalog import Account
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.rating import amount
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack import ledger_proof

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tokenmeter.emit.replay import Sent
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.lines import ERROR_STATUS_MIN
 from tokenmeter.stack.audit.charges import Charges

@@ -7,20 +7,15 @@ Must never: import another tokenmeter package, talk to Kafka, or carry a prompt,
 
 from tokenmeter.events.contract import COUNT_FIELDS, QUANTITY_FIELDS, TOKEN_FIELDS
 from tokenmeter.events.errors import Fatal, Poison, TokenmeterError, Transient
-from tokenmeter.events.models import BillingLine, MarketLine, Page, QuarantinedEvent, ResaleLine, UsageEvent
+from tokenmeter.events.models import UsageEvent
 from tokenmeter.events.wire import decode, encode
 
 __all__ = [
     "COUNT_FIELDS",
     "QUANTITY_FIELDS",
     "TOKEN_FIELDS",
-    "BillingLine",
     "Fatal",
-    "MarketLine",
-    "Page",
     "Poison",
-    "QuarantinedEvent",
-    "ResaleLine",
     "TokenmeterError",
     "Transient",
     "UsageEvent",

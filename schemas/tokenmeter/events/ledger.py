@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from tokenmeter.events import wire
-from tokenmeter.events.catalog import BudgetScope, Currency
+from tokenmeter.events.catalog_row import BudgetScope, Currency
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.models import Int32, Name, Record, Total, Usd
 

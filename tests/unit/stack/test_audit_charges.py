@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from support.events import event
-from tokenmeter.events.catalog import CHAIN_ACCOUNTS_MAX, Account, CatalogRow, Plan, PlanBase, Price, PriceTerms
+from tokenmeter.events.catalog import Account, Plan, Price, PriceTerms
+from tokenmeter.events.catalog_row import CHAIN_ACCOUNTS_MAX, CatalogRow, PlanBase
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.rating import Level, Rating
 from tokenmeter.stack.audit.charges import Charges

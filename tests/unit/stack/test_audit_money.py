@@ -13,7 +13,7 @@ import pytest
 from support.catalog_rows import price
 from support.events import NOW_MS, event
 from tokenmeter.events import wire
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import QUANTITY_FIELDS, versions
 from tokenmeter.events.rating import amount
 from tokenmeter.stack.audit.amounts import carried, limbs, total, unscaled_limbs

@@ -16,7 +16,7 @@ from support.events import NOW, event
 from support.rated_pages import COUNTS, PAGE_OFFSETS, Totals, World, billing, market
 from support.usage_totals import MEASURES, expected
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, MARKET
 from tokenmeter.events.rating import rating_of
 from tokenmeter.stack.reconcile.byrating import split_by_rating

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from tokenmeter.events.catalog import CatalogRow, row_of
+from tokenmeter.events.catalog import row_of
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Poison
 from tokenmeter.stack.audit.blocks import Block

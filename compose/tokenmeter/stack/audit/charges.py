@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, UNIT_PRICE_MAX, CatalogRow, Plan, PlanBase, PriceTerms
+from tokenmeter.events.catalog import Plan, PriceTerms
+from tokenmeter.events.catalog_row import COST_BOOK, LIST_BOOK, UNIT_PRICE_MAX, CatalogRow, PlanBase
 from tokenmeter.events.contract import COUNT_FIELDS, PART_OF, QUANTITY_FIELDS, TOKEN_FIELDS
 from tokenmeter.events.rating import BYOK_COST, PPM, Level, Rating, parts_of, pico, price_id, rating_of
 from tokenmeter.stack.audit.inforce import Call, CatalogRows

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tokenmeter.events.catalog import (
+from tokenmeter.events.catalog import Account, Plan, PriceTerms
+from tokenmeter.events.catalog_row import (
     ANY_MODEL,
     CHAIN_ACCOUNTS_MAX,
     DEFAULT_PLAN,
     FREE_VARIANT,
     LIST_BOOK,
-    Account,
     CatalogRow,
-    Plan,
-    PriceTerms,
 )
 
 DAYS_PER_WEEK = 7

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from tokenmeter.events.catalog import EVERY_WEEKDAY, MINUTES_PER_DAY, Account, CatalogRow, PriceTerms
+from tokenmeter.events.catalog import Account, PriceTerms
+from tokenmeter.events.catalog_row import EVERY_WEEKDAY, MINUTES_PER_DAY, CatalogRow
 from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.texts import texts
 from tokenmeter.stack.audit.walk import I64, U64

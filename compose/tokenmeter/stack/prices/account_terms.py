@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, Account, CatalogRow, Plan, PlanBase
+from tokenmeter.events.catalog import Account, Plan
+from tokenmeter.events.catalog_row import COST_BOOK, LIST_BOOK, CatalogRow, PlanBase
 from tokenmeter.events.rating import PPM
 from tokenmeter.stack.prices.terms import amount_of, time_of, yes
 

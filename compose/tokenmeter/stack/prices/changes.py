@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tokenmeter.events.catalog import EVERY_WEEKDAY, CatalogRow
+from tokenmeter.events.catalog_row import EVERY_WEEKDAY, CatalogRow
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.proposed import Problem, Proposed
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokenmeter.events.catalog import ANY_MODEL, COST_BOOK, LIST_BOOK, Plan, PlanBase, Price, PriceTerms
+from tokenmeter.events.catalog import Plan, Price, PriceTerms
+from tokenmeter.events.catalog_row import ANY_MODEL, COST_BOOK, LIST_BOOK, PlanBase
 from tokenmeter.events.contract import PRICED_FIELDS
 from tokenmeter.events.rating import PPM, amount, unit_prices
 from tokenmeter.flow.rate.book import Book

@@ -7,7 +7,8 @@ from functools import cache
 
 import iso4217
 
-from tokenmeter.events.catalog import Account, Budget, CatalogRow, ExchangeRate, Plan, PriceTerms
+from tokenmeter.events.catalog import Account, Budget, ExchangeRate, Plan, PriceTerms
+from tokenmeter.events.catalog_row import CatalogRow
 
 
 @cache

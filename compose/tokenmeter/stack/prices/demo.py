@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.resources import files
 
-from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, Account, AccountMode, CatalogRow, Plan
+from tokenmeter.events.catalog import Account, Plan
+from tokenmeter.events.catalog_row import COST_BOOK, LIST_BOOK, AccountMode, CatalogRow
 from tokenmeter.stack.prices.account_terms import ppm
 from tokenmeter.stack.prices.litellm_map import Options
 from tokenmeter.stack.prices.table import read_prices

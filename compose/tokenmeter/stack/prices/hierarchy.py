@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from tokenmeter.events.catalog import (
-    CHAIN_ACCOUNTS_MAX,
-    COST_BOOK,
-    DEFAULT_PLAN,
-    LIST_BOOK,
-    Account,
-    CatalogRow,
-    Plan,
-    PlanBase,
-    Price,
-    PriceTerms,
-)
+from tokenmeter.events.catalog import Account, Plan, Price, PriceTerms
+from tokenmeter.events.catalog_row import CHAIN_ACCOUNTS_MAX, COST_BOOK, DEFAULT_PLAN, LIST_BOOK, CatalogRow, PlanBase
 from tokenmeter.stack.prices.catalog import Catalog
 
 

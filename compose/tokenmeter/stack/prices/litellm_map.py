@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from tokenmeter.emit.model_names import Served, served
-from tokenmeter.events.catalog import LIST_BOOK, Price
+from tokenmeter.events.catalog import Price
+from tokenmeter.events.catalog_row import LIST_BOOK
 from tokenmeter.stack.prices.figures import price_fields
 from tokenmeter.stack.prices.litellm_fields import is_price
 from tokenmeter.stack.prices.litellm_rows import Prices, prices_of

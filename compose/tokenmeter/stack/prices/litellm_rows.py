@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tokenmeter.events.catalog import EVERY_WEEKDAY
+from tokenmeter.events.catalog_row import EVERY_WEEKDAY
 from tokenmeter.stack.prices.litellm_fields import (
     BATCHES,
     OFF_PEAK,

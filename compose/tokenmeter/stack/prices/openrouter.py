@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tokenmeter.events.catalog import EVERY_WEEKDAY, Price
+from tokenmeter.events.catalog import Price
+from tokenmeter.events.catalog_row import EVERY_WEEKDAY
 from tokenmeter.stack.prices.figures import price_fields
 from tokenmeter.stack.prices.litellm_map import Options
 from tokenmeter.stack.prices.litellm_units import BY_TOKEN

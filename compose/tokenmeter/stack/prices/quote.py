@@ -8,7 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, PriceTerms
+from tokenmeter.events.catalog import PriceTerms
+from tokenmeter.events.catalog_row import COST_BOOK, LIST_BOOK
 from tokenmeter.events.contract import PRICED_FIELDS
 from tokenmeter.events.rating import amount, parts_of
 from tokenmeter.flow.rate.book import Book

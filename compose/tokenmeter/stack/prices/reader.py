@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokenmeter.events.catalog import CatalogRow, row_or_foreign
+from tokenmeter.events.catalog import row_or_foreign
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.kafka.logreader import LogReader

@@ -11,7 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.events.catalog import EVERY_WEEKDAY, PriceTerms
+from tokenmeter.events.catalog import PriceTerms
+from tokenmeter.events.catalog_row import EVERY_WEEKDAY
 from tokenmeter.stack.prices.figures import COSTS_AS
 from tokenmeter.stack.prices.terms import COLUMNS, PER_MILLION, PER_UNIT, per_million
 from tokenmeter.stack.prices.windows import shown, shown_days

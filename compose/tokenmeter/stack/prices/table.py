@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from io import StringIO
 from typing import TypeVar
 
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.prices.litellm_map import Options
 from tokenmeter.stack.prices.proposed import Parsed, Place, Problem, Proposed, Rejected

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tokenmeter.events.catalog import FREE_VARIANT, LIST_BOOK, Price, PriceTerms
+from tokenmeter.events.catalog import Price, PriceTerms
+from tokenmeter.events.catalog_row import FREE_VARIANT, LIST_BOOK
 from tokenmeter.stack.prices.figures import price_fields
 from tokenmeter.stack.prices.windows import Window, days, hours
 

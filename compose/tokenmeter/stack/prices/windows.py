@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tokenmeter.events.catalog import ANY_MODEL, EVERY_WEEKDAY, MINUTES_PER_DAY, PriceTerms
+from tokenmeter.events.catalog import PriceTerms
+from tokenmeter.events.catalog_row import ANY_MODEL, EVERY_WEEKDAY, MINUTES_PER_DAY
 from tokenmeter.flow.rate.matching import week_minutes
 
 _ANY_TIME = datetime.fromtimestamp(0, UTC)

@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.kafka.logreader import KafkaLogReader

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from tokenmeter.events.catalog import CatalogRow, row_or_foreign
+from tokenmeter.events.catalog import row_or_foreign
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.flow.rate.book import Book

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
-from tokenmeter.events.catalog import Currency
+from tokenmeter.events.catalog_row import Currency
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.supplier.figures import EXACT, Figures, Key, decimal_of
 from tokenmeter.stack.supplier.mapping import CostColumn, Mapping, TimeColumn

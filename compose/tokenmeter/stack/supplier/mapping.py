@@ -38,7 +38,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tokenmeter.events.catalog import Currency
+from tokenmeter.events.catalog_row import Currency
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.supplier.figures import decimal_of
 

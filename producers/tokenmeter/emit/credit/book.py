@@ -12,7 +12,8 @@ from typing import NamedTuple
 from tokenmeter.emit.credit.answer import OK, UNKNOWN, Answer, refusing_reasons
 from tokenmeter.emit.credit.standing import CLEAR, NEVER, Part, Standing, standing_of
 from tokenmeter.emit.credit.terms import NO_ROW, Terms, TermsInForce
-from tokenmeter.events.catalog import CHAIN_ACCOUNTS_MAX, BudgetScope, row_of
+from tokenmeter.events.catalog import row_of
+from tokenmeter.events.catalog_row import CHAIN_ACCOUNTS_MAX, BudgetScope
 from tokenmeter.events.ledger import Reason
 
 _KINDS_MAX = 100_000

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader
 
-from tokenmeter.events.catalog import AccountMode, AccountStatus, BudgetScope
+from tokenmeter.events.catalog_row import AccountMode, AccountStatus, BudgetScope
 from tokenmeter.events.contract import by_id
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.ledger import Reason

@@ -7,7 +7,8 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from tokenmeter.emit.credit.standing import STOPPED
-from tokenmeter.events.catalog import Account, AccountMode, Budget, BudgetScope, CatalogRow
+from tokenmeter.events.catalog import Account, Budget
+from tokenmeter.events.catalog_row import AccountMode, BudgetScope, CatalogRow
 from tokenmeter.events.ledger import Reason
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tokenmeter.events.catalog import CatalogRow, Key, Right
+from tokenmeter.events.catalog import Key, Right
+from tokenmeter.events.catalog_row import CatalogRow
 
 SECRET_PREFIX = "tmk_"
 """So that those who search code and logs for secrets find it."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from threading import Lock
 
-from tokenmeter.events.catalog import Account, Budget, CatalogRow, row_or_foreign
+from tokenmeter.events.catalog import Account, Budget, row_or_foreign
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.ledger.terms import LedgerRules, Terms, terms_of

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import Alert, EntryKind, LedgerEntry
 from tokenmeter.flow.ledger.account import Account, Position

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenmeter.events.catalog import BudgetWindow
+from tokenmeter.events.catalog_row import BudgetWindow
 from tokenmeter.events.contract import DAY_MS
 from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.ledger import alarms, drawdown, forecast

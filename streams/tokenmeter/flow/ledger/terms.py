@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tokenmeter.events.catalog import Account, AccountMode, AccountStatus, Budget, BudgetScope, BudgetWindow
+from tokenmeter.events.catalog import Account, Budget
+from tokenmeter.events.catalog_row import AccountMode, AccountStatus, BudgetScope, BudgetWindow
 from tokenmeter.events.ledger import Reason
 from tokenmeter.events.rating import pico
 

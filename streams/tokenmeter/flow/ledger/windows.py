@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import lru_cache
 
-from tokenmeter.events.catalog import BudgetWindow
+from tokenmeter.events.catalog_row import BudgetWindow
 from tokenmeter.events.contract import DAY_MS
 
 GRACE_MS = 2 * DAY_MS

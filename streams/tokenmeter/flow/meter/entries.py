@@ -12,7 +12,7 @@ from datetime import datetime
 
 import polars as pl
 
-from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.ledger import EntryKind
 from tokenmeter.flow.meter.lines import Lines

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from tokenmeter.events import accept, growth, wire
-from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import (
     ALERTS,
     BILLING,

@@ -9,17 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from tokenmeter.events.catalog import (
+from tokenmeter.events.catalog import Account, Budget, Plan, PriceTerms
+from tokenmeter.events.catalog_row import (
     CHAIN_ACCOUNTS_MAX,
     COST_BOOK,
     DEFAULT_PLAN,
     LIST_BOOK,
-    Account,
-    Budget,
     BudgetScope,
     CatalogRow,
-    Plan,
-    PriceTerms,
 )
 from tokenmeter.events.rating import BYOK_COST, Level, Rating, parts_of, unit_prices
 from tokenmeter.flow.rate.levels import Paid, byok_fee, of_row, paid_by, times

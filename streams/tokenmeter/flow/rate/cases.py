@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from tokenmeter.events.catalog import COST_BOOK, LIST_BOOK, Plan, PriceTerms
+from tokenmeter.events.catalog import Plan, PriceTerms
+from tokenmeter.events.catalog_row import COST_BOOK, LIST_BOOK
 from tokenmeter.events.rating import BYOK_COST
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.int_table import Ints

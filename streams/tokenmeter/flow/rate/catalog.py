@@ -10,7 +10,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tokenmeter.events.catalog import CatalogRow, row_or_foreign
+from tokenmeter.events.catalog import row_or_foreign
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.rate.book import Book

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tokenmeter.events.catalog import COST_BOOK, UNIT_PRICE_MAX, Plan, PlanBase, PriceTerms
+from tokenmeter.events.catalog import Plan, PriceTerms
+from tokenmeter.events.catalog_row import COST_BOOK, UNIT_PRICE_MAX, PlanBase
 from tokenmeter.events.rating import PPM, half_even, pico
 
 UNIT_PRICE_MAX_PICO = pico(UNIT_PRICE_MAX)

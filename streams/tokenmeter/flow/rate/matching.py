@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenmeter.events.catalog import ANY_MODEL, EVERY_WEEKDAY, FREE_VARIANT, MINUTES_PER_DAY, PriceTerms
+from tokenmeter.events.catalog import PriceTerms
+from tokenmeter.events.catalog_row import ANY_MODEL, EVERY_WEEKDAY, FREE_VARIANT, MINUTES_PER_DAY
 from tokenmeter.flow.rate.timeline import MINUTES_PER_WEEK
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import polars as pl
 
-from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.catalog_row import BudgetScope
 
 RATING = "_rating"
 """Int32: number of the rating among the rater's terms. Equal numbers, equal ids; so lines are grouped by it."""

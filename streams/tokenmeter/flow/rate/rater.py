@@ -13,7 +13,8 @@ from threading import RLock
 import numpy as np
 import polars as pl
 
-from tokenmeter.events.catalog import DEFAULT_CURRENCY, Account, BudgetScope, CatalogRow, Plan, PriceTerms
+from tokenmeter.events.catalog import Account, Plan, PriceTerms
+from tokenmeter.events.catalog_row import DEFAULT_CURRENCY, BudgetScope, CatalogRow
 from tokenmeter.events.lines import ERROR_STATUS_MIN
 from tokenmeter.events.rating import rating_of
 from tokenmeter.flow.rate.book import Book

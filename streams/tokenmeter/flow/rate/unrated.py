@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tokenmeter.events.catalog import DEFAULT_CURRENCY, DEFAULT_PLAN, BudgetScope
+from tokenmeter.events.catalog_row import DEFAULT_CURRENCY, DEFAULT_PLAN, BudgetScope
 from tokenmeter.events.contract import latest
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING, TERMS, Rater
 

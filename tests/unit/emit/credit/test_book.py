@@ -14,7 +14,8 @@ from support.catalog_rows import account
 from support.ledger_desk import NOON, Desk, budget, prepaid
 from tokenmeter.emit.credit.answer import OK, Answer, fail_modes
 from tokenmeter.emit.credit.book import CreditBook
-from tokenmeter.events.catalog import Account, Budget, CatalogRow, row_of
+from tokenmeter.events.catalog import Account, Budget, row_of
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.errors import Misconfigured, Poison
 from tokenmeter.flow.ledger.terms import LedgerRules
 

@@ -9,7 +9,8 @@ from support.catalog_rows import account, plan, price
 from support.events import event
 from support.gateway_parts import NOW, key_row
 from tokenmeter.emit.credit.book import CreditBook
-from tokenmeter.events.catalog import CatalogRow, row_of
+from tokenmeter.events.catalog import row_of
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.matching import Call
 from tokenmeter.stack.audit.charges import Charges

@@ -13,7 +13,7 @@ from support.ledger_desk import NOON, Desk, budget, prepaid
 from support.random_ledger import Journal, accounts, budgets
 from support.topic_log import TopicLog
 from tokenmeter.events import wire
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import LedgerEntry

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from support.catalog_rows import LONG_AGO, account, book, plan, price
-from tokenmeter.events.catalog import CatalogRow, PriceTerms
+from tokenmeter.events.catalog import PriceTerms
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.rating import Level
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.matching import Call

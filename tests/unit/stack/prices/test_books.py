@@ -10,7 +10,7 @@ import pytest
 from support.catalog_rows import account, plan, price
 from tokenmeter.emit.catalogue import CHAT_MODELS, CODE_MODELS
 from tokenmeter.emit.synthetic import calls
-from tokenmeter.events.catalog import CatalogRow
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import SCHEMA_IDS_MAX
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.rate.matching import Call

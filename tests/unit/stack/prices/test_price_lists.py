@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tokenmeter.emit.model_names import Served, model_name, served
-from tokenmeter.events.catalog import CatalogRow, PriceTerms
+from tokenmeter.events.catalog import PriceTerms
+from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.changes import changes

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from support.catalog_rows import account, plan, price
-from tokenmeter.events.catalog import Budget, BudgetScope, BudgetWindow, CatalogRow, Price
+from tokenmeter.events.catalog import Budget, Price
+from tokenmeter.events.catalog_row import BudgetScope, BudgetWindow, CatalogRow
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.changes import changes
 from tokenmeter.stack.prices.proposed import Place, Proposed, Rejected

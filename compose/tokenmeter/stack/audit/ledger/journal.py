@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tokenmeter.events import wire
-from tokenmeter.events.catalog import BudgetScope
+from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import DAY_MS, latest
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.ledger import EntryKind

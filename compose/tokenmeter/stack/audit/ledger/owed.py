@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tokenmeter.events.catalog import Budget, BudgetScope, CatalogRow
+from tokenmeter.events.catalog import Budget
+from tokenmeter.events.catalog_row import BudgetScope, CatalogRow
 from tokenmeter.events.contract import BILLING, LEDGER, RESALE
 from tokenmeter.events.rating import amount, pico
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tokenmeter.events.catalog import Account, AccountMode, AccountStatus
+from tokenmeter.events.catalog import Account
+from tokenmeter.events.catalog_row import AccountMode, AccountStatus
 from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG, LEDGER
 from tokenmeter.events.ledger import Reason
 from tokenmeter.events.rating import amount, pico

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
-from tokenmeter.events.catalog import Account, Budget, BudgetScope, BudgetWindow, CatalogRow
+from tokenmeter.events.catalog import Account, Budget
+from tokenmeter.events.catalog_row import BudgetScope, BudgetWindow, CatalogRow
 from tokenmeter.events.contract import DAY_MS
 from tokenmeter.stack.audit.ledger.account import NEVER_MS
 

@@ -28,8 +28,8 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow import ledger_app, load_app, meter_app
 from tokenmeter.flow.meter import Meter
 from tokenmeter.flow.meter.recover import Recovery
-from tokenmeter.flow.routes import partition_of
 from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.partitioner import partition_of
 from tokenmeter.stack import grow as growing
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources
 from tokenmeter.stack.audit import run as audit

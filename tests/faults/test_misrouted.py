@@ -19,7 +19,7 @@ from support.workers import WorkerProcess
 from tokenmeter.events import UsageEvent, decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE
 from tokenmeter.flow import load_app, meter_app
-from tokenmeter.flow.routes import partition_of
+from tokenmeter.kafka.partitioner import partition_of
 from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.stack.quarantine.release import Releaser
 from tokenmeter.stack.quarantine.retry import Choice, counted_in, retry

@@ -43,7 +43,7 @@ class InlineMeter:
     def contents(self) -> Contents:
         """What its horizon knows."""
         known: Contents = {}
-        for run_ in self.meter._horizon._runs:
+        for run_ in self.meter._fold.horizon._runs:
             columns = (run_.high, run_.low, run_.digest, run_.appended_at_ms)
             for high, low, digest, at_ms in np.column_stack([c.astype(np.uint64) for c in columns]).tolist():
                 known[high, low] = (digest, at_ms)

@@ -14,31 +14,40 @@ from tokenmeter.events.varint import varint
 from tokenmeter.flow.block import SYNC, _as_text, format_of, header
 from tokenmeter.flow.decode import INDEX
 from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.meter.fold import Fold
 from tokenmeter.kafka.batch import RecordBatch
+
+
+class SkippingFold(Fold):
+    def put_aside(self, *args: Any, **kwargs: Any) -> None:
+        return
 
 
 class SkipBad(Meter):
     """Leaves out what it cannot use and says nothing."""
 
-    def _quarantine(self, *args: Any, **kwargs: Any) -> None:
-        return
+    _folding = SkippingFold
 
 
-class BlindDecode(Meter):
-    """Believes whatever the block reader says: no sentinel, no prefixes."""
-
-    def _decode(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
+class BlindFold(Fold):
+    def decoded(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
         schema = latest("usage_event")
         bodies = [(value or b"")[wire.PREFIX_BYTES :] for value in batch.values]
         block = header(schema) + varint(len(bodies)) + varint(sum(map(len, bodies))) + b"".join(bodies) + SYNC
         try:
             frame = _as_text(pl.read_avro(io.BytesIO(block)), format_of(schema))
         except (Exception, pl.exceptions.PanicException):
-            return super()._decode(batch)
+            return super().decoded(batch)
         if frame.height != len(bodies):
-            return super()._decode(batch)
+            return super().decoded(batch)
         frame = frame.with_columns(pl.Series(INDEX, np.arange(len(bodies)), pl.Int64))
         return frame, batch.appended_at_ms(), []
+
+
+class BlindDecode(Meter):
+    """Believes whatever the block reader says: no sentinel, no prefixes."""
+
+    _folding = BlindFold
 
 
 METERS: dict[str, type[Meter]] = {"skip_bad": SkipBad, "blind_decode": BlindDecode}

@@ -5,24 +5,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from aiokafka.partitioner import murmur2
+
+from tokenmeter.kafka.partitioner import partition_of
 
 MISROUTED = "misrouted"
 CUSTOMERS_CACHED_MAX = 1_000_000
-
-PARTITIONS_CACHED_MAX = 100_000
-
-
-@lru_cache(PARTITIONS_CACHED_MAX)
-def partition_of(customer_id: str, partitions: int) -> int:
-    """Where the Java clients' partitioner puts a customer."""
-    hashed: int = murmur2(customer_id.encode())
-    return (hashed & 0x7FFFFFFF) % partitions
 
 
 class Routes:

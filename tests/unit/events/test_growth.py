@@ -8,7 +8,7 @@ import pytest
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.growth import Growth, ancestors, eras, finished, growths
-from tokenmeter.flow.routes import partition_of
+from tokenmeter.kafka.partitioner import partition_of
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fatal, Fenced
-from tokenmeter.flow.routes import partition_of
+from tokenmeter.kafka.partitioner import partition_of
 
 TRANSACTIONAL_ID = "tokenmeter-quarantine-retry"
 TRANSACTION_TIMEOUT_MS = 60_000

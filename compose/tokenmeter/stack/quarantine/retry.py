@@ -16,8 +16,8 @@ from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import judge
 from tokenmeter.flow.load_app import APP_ID as LOAD_GROUP
-from tokenmeter.flow.routes import partition_of
 from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.partitioner import partition_of
 from tokenmeter.kafka.positions import wait_past
 from tokenmeter.stack.quarantine.ledger import KAFKA_PARTITION, POSITION, Ledger, ledger, read
 from tokenmeter.stack.quarantine.plan import SEND, Counted, Identity, Position, Verdict, verdicts

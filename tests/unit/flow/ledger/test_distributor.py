@@ -25,8 +25,8 @@ from tokenmeter.flow.ledger.terms import MemoryTerms
 from tokenmeter.flow.meter import Meter, meter
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
-from tokenmeter.flow.routes import partition_of
 from tokenmeter.kafka.logreader import Wanted, any_value
+from tokenmeter.kafka.partitioner import partition_of
 from tokenmeter.stack.audit.charges import Charges
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

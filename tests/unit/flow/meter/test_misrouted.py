@@ -12,7 +12,8 @@ from tokenmeter.events import decode
 from tokenmeter.events.contract import EVENTS, PAGES, QUARANTINE
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import PageBounds
-from tokenmeter.flow.routes import Homes, Routes, partition_of
+from tokenmeter.flow.routes import Homes, Routes
+from tokenmeter.kafka.partitioner import partition_of
 
 PARTITIONS, SENT = 4, 400
 CUSTOMERS = [f"customer-{n}" for n in range(40)]
@@ -28,7 +29,7 @@ def metered() -> tuple[dict[str, int], list[dict[str, object]]]:
         made = value(n, customer_id=customer, source=f"gateway-{n % 3}")
         log.append(EVENTS, [customer.encode()], [made], NOW_MS + n)
     meter = Meter(0, log, lambda: NOW, "meter", MeterRules(quarantine_ratio_min_events=100))
-    meter._homes = Homes(0, PARTITIONS)
+    meter._fold.homes = Homes(0, PARTITIONS)
     for at in range(0, SENT, 100):
         meter.add(log.batch(EVENTS, at, at + 100))
     outgoing = {one.topic: one.values for one in meter.close(PageBounds(EVENTS, 0, 0, SENT))}

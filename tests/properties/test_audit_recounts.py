@@ -37,7 +37,8 @@ from tokenmeter.stack.audit.ratings import Ratings
 from tokenmeter.stack.audit.recount import UNRATED_KINDS, LineKind, Recount, Rules, ordered, sums
 from tokenmeter.stack.audit.reference import LogRecord, recount
 from tokenmeter.stack.audit.routes import Route, Strangers, murmur2
-from tokenmeter.stack.audit.walk import NULL, Walked, walk
+from tokenmeter.stack.audit.walk import walk
+from tokenmeter.stack.audit.walked import NULL, Walked
 
 LOGS = 40
 RECORDS = 600

@@ -35,7 +35,8 @@ from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.load import Insert, Loader
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Demand, PageLimits, Processor
-from tokenmeter.flow.worker import POLL_INTERVAL_S, Worker, WorkerConfig
+from tokenmeter.flow.worker import Worker
+from tokenmeter.flow.worker_config import POLL_INTERVAL_S, WorkerConfig
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.store.client import connect

@@ -9,7 +9,7 @@ import typer
 
 from tokenmeter.flow import ledger_app
 from tokenmeter.flow.page import PageLimits
-from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import PortOption

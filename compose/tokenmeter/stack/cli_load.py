@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenmeter.flow import load_app
 from tokenmeter.flow.page import PageLimits
-from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.stack.places import clickhouse, kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, PortOption, SlotOption

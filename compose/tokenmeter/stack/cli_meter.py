@@ -6,7 +6,7 @@ from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow import meter_app
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.page import PageLimits
-from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.stack.places import kafka
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, PortOption, SlotOption

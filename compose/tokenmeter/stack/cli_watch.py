@@ -13,7 +13,7 @@ from tokenmeter.flow import watch_app
 from tokenmeter.flow.page import PageLimits
 from tokenmeter.flow.watch.settings import Sensitivity
 from tokenmeter.flow.watch.settings import Settings as Plan
-from tokenmeter.flow.worker import WorkerConfig
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.stack.alerts.source import since
 from tokenmeter.stack.backtest.history import from_clickhouse, from_csv
 from tokenmeter.stack.backtest.told import SHOWN_MAX, table, told

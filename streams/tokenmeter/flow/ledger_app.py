@@ -10,7 +10,8 @@ from tokenmeter.flow.ledger.catalog import CatalogRows
 from tokenmeter.flow.ledger.processor import LedgerProcessor
 from tokenmeter.flow.ledger.terms import LedgerRules
 from tokenmeter.flow.page import Processor
-from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.flow.worker import MakeDriver, Worker, kafka_driver
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 APP_ID = "tokenmeter-ledger"

@@ -17,7 +17,8 @@ from tokenmeter.flow.load_topics import require_same_topics, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.routes import Homes
-from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, die, kafka_driver
+from tokenmeter.flow.worker import MakeDriver, Worker, die, kafka_driver
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.kafka.logreader import KafkaLogReader

@@ -13,7 +13,8 @@ from tokenmeter.flow.journal import FileJournal
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.rate.catalog import CatalogRates
-from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.flow.worker import MakeDriver, Worker, kafka_driver
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 APP_ID = "tokenmeter-meter"

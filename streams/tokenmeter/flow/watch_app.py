@@ -10,7 +10,8 @@ from tokenmeter.flow.page import Processor
 from tokenmeter.flow.watch import feed_billing, feed_market
 from tokenmeter.flow.watch.processor import WatchProcessor
 from tokenmeter.flow.watch.settings import Settings
-from tokenmeter.flow.worker import MakeDriver, Worker, WorkerConfig, kafka_driver
+from tokenmeter.flow.worker import MakeDriver, Worker, kafka_driver
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 APP_ID = "tokenmeter-watch"

@@ -9,8 +9,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,15 +18,16 @@ from tokenmeter.flow.blocked import Blocked
 from tokenmeter.flow.calls import CALLS
 from tokenmeter.flow.credentials import credentials
 from tokenmeter.flow.driver import Driver, KafkaDriver
-from tokenmeter.flow.engine import TICK_S, WORKER_THREADS, Engine
+from tokenmeter.flow.engine import TICK_S, Engine
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
-from tokenmeter.flow.page import PageLimits, Processor
+from tokenmeter.flow.page import Processor
 from tokenmeter.flow.preflight import port_is_free, topics_exist
 from tokenmeter.flow.same_log import SameLog
 from tokenmeter.flow.standing_back import stand_back
-from tokenmeter.flow.transport import FETCH_BYTES_MIN, FETCH_PARTITION_BYTES_MAX, BatchApp, BatchConsumer, BatchSchema
-from tokenmeter.flow.watchdog import STALL_SECONDS, Watchdog
+from tokenmeter.flow.transport import FETCH_PARTITION_BYTES_MAX, BatchApp, BatchConsumer, BatchSchema
+from tokenmeter.flow.watchdog import Watchdog
+from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.identity import identity
@@ -47,44 +46,7 @@ WORKER_BATCHES_MAX = 8
 """Batches of all partitions in work or waiting for it: with 64 partitions two of each would be gigabytes."""
 SESSION_TIMEOUT_S = 10.0
 HEARTBEAT_S = 2.0
-POLL_INTERVAL_S = 300.0
-"""A worker that takes nothing more for this long, because what it has is not done, loses its partitions."""
 WATCH_S = 1.0
-
-
-@dataclass(frozen=True)
-class WorkerConfig:
-    """What every worker needs. ``client`` holds further settings of the Kafka clients (TLS, SASL).
-
-    ``instance_id`` makes the membership static: the replacement of a killed worker gets its partitions at once.
-    """
-
-    app_id: str
-    bootstrap_servers: str
-    topics: tuple[str, ...]
-    work_dir: Path
-    web_host: str = "127.0.0.1"
-    web_port: int = 6066
-    instance_id: str | None = None
-    limits: PageLimits = field(default_factory=PageLimits)
-    stall_seconds: float = STALL_SECONDS
-    poll_interval_s: float = POLL_INTERVAL_S
-    threads: int = WORKER_THREADS
-    fetch_bytes_min: int = FETCH_BYTES_MIN
-    """The broker waits for so many bytes, for FETCH_WAIT_MS at most."""
-    clocked: bool = False
-    """Its processors are ``page.Clocked``: partitions are owned even if nothing is in them."""
-    position_early: bool = False
-    """A page closes in a moment: its position is sent while its records are made."""
-    same_log: bool = True
-    """Its folder belongs to one log: see same_log.py. False for one whose state is elsewhere and checked there."""
-    niceness: int = 0
-    """How far it stands back, on a busy machine, behind those on which alerts depend; see nice(2)."""
-    client: Mapping[str, Any] = field(default_factory=dict)
-
-    def kafka(self) -> dict[str, Any]:
-        """Settings for confluent-kafka's clients."""
-        return {"bootstrap.servers": self.bootstrap_servers, **self.client}
 
 
 def die(error: BaseException) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tokenmeter.stack.audit.walk import I64, NULL, Walked
+from tokenmeter.stack.audit.walked import I64, NULL, Walked
 
 Bools = npt.NDArray[np.bool_]
 

@@ -31,7 +31,8 @@ from tokenmeter.stack.audit.recount import U64_MASK, Recount, Rules
 from tokenmeter.stack.audit.repeats import CONFLICT, DUPLICATE, FRESH, Repeats, Seen
 from tokenmeter.stack.audit.routes import MISROUTED, Strangers
 from tokenmeter.stack.audit.versions import walk_newest
-from tokenmeter.stack.audit.walk import I64, NULL, Walked, walk_rewritten
+from tokenmeter.stack.audit.walk import walk_rewritten
+from tokenmeter.stack.audit.walked import I64, NULL, Walked
 
 EVENT = "usage_event"
 _EPOCH = datetime.fromtimestamp(0, UTC)

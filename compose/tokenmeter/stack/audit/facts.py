@@ -22,7 +22,7 @@ from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.pieces import Pieces
 from tokenmeter.stack.audit.recount import KINDS
 from tokenmeter.stack.audit.texts import Text, texts
-from tokenmeter.stack.audit.walk import I64, NULL, U64, Bools, Walked
+from tokenmeter.stack.audit.walked import I64, NULL, U64, Bools, Walked
 
 _FLAGS = ("streamed", "cancelled", "byok")
 _RATED_BY = ("model", "provider", "variant", "service_tier", "byok", "rating")

@@ -9,7 +9,7 @@ import secrets
 
 import numpy as np
 
-from tokenmeter.stack.audit.walk import I64, U8, U64
+from tokenmeter.stack.audit.walked import I64, U8, U64
 
 WORD_BYTES = 8
 _SHIFT = np.uint64(29)

@@ -12,7 +12,8 @@ from tokenmeter.events import wire
 from tokenmeter.stack.audit.amounts import carried, limbs, total, unscaled_limbs
 from tokenmeter.stack.audit.facts import Keys, field_key, line_keys
 from tokenmeter.stack.audit.recount import LineKind
-from tokenmeter.stack.audit.walk import I64, NULL, U64, Walked, walk_lines
+from tokenmeter.stack.audit.walk import walk_lines
+from tokenmeter.stack.audit.walked import I64, NULL, U64, Walked
 
 PENDING_LINES_MAX = 100_000
 """Lines of single blocks held before they are added up."""

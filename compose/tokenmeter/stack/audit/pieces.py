@@ -11,7 +11,7 @@ from tokenmeter.events.catalog import Account, PriceTerms
 from tokenmeter.events.catalog_row import EVERY_WEEKDAY, MINUTES_PER_DAY, CatalogRow
 from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.texts import texts
-from tokenmeter.stack.audit.walk import I64, U64
+from tokenmeter.stack.audit.walked import I64, U64
 
 MINUTE_US = 60_000_000
 DAY_US = MINUTES_PER_DAY * MINUTE_US

@@ -14,7 +14,7 @@ from tokenmeter.stack.audit.facts import Facts, Keys
 from tokenmeter.stack.audit.lines import LineTotals, line_hashes
 from tokenmeter.stack.audit.ratings import UNPRICED, Ratings
 from tokenmeter.stack.audit.recount import RESALE_LINES, Recount, Rules
-from tokenmeter.stack.audit.walk import I64, U64
+from tokenmeter.stack.audit.walked import I64, U64
 
 EXACT_BELOW = 2**62
 """Products that might not be smaller are multiplied as Python integers."""

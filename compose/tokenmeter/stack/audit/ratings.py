@@ -16,7 +16,7 @@ from tokenmeter.stack.audit.charges import COUNTED, Charges
 from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.recount import KINDS, RESALE_LINES, UNRATED_KINDS, LineKind
 from tokenmeter.stack.audit.texts import texts
-from tokenmeter.stack.audit.walk import I64, U64
+from tokenmeter.stack.audit.walked import I64, U64
 
 UNPRICED = 0
 """The number of the price that is none."""

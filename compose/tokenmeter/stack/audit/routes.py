@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tokenmeter.stack.audit.walk import I64, U64, Bools, Walked
+from tokenmeter.stack.audit.walked import I64, U64, Bools, Walked
 
 MISROUTED = "misrouted"
 CUSTOMERS_CACHED_MAX = 200_000

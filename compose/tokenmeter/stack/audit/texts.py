@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenmeter.stack.audit.hashing import WORD_BYTES
-from tokenmeter.stack.audit.walk import I64, NULL, U8
+from tokenmeter.stack.audit.walked import I64, NULL, U8
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import Schema, latest, versions
-from tokenmeter.stack.audit.walk import Walked, walk
+from tokenmeter.stack.audit.walk import walk
+from tokenmeter.stack.audit.walked import Walked
 
 EVENT = "usage_event"
 _REQUIRED = {"event_id": "", "occurred_at": 0, "customer_id": "", "model": "", "provider": ""}

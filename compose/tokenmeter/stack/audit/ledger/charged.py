@@ -26,7 +26,8 @@ from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.ledger.owed import COUNTS, SCOPES, Part, by_entries, by_lines, differing
 from tokenmeter.stack.audit.recount import BILLING_LINES, RESALE_LINES
 from tokenmeter.stack.audit.texts import Text, texts
-from tokenmeter.stack.audit.walk import I64, NULL, U64, Bools, Walked, walk_lines
+from tokenmeter.stack.audit.walk import walk_lines
+from tokenmeter.stack.audit.walked import I64, NULL, U64, Bools, Walked
 
 ENTRY = "ledger_entry"
 _SUMMED = (*COUNTS, "unpriced")

@@ -23,7 +23,8 @@ from tokenmeter.stack.audit.hashing import Key
 from tokenmeter.stack.audit.ledger.book import FIVE_MINUTES_MS, Book, Charges
 from tokenmeter.stack.audit.ledger.charged import ENTRY, hashed, mixed, text_hashes
 from tokenmeter.stack.audit.texts import texts
-from tokenmeter.stack.audit.walk import I64, NULL, Bools, Walked, walk_lines
+from tokenmeter.stack.audit.walk import walk_lines
+from tokenmeter.stack.audit.walked import I64, NULL, Bools, Walked
 
 _CHARGE = list(EntryKind).index(EntryKind.CHARGE)
 _SCOPES = [None, *(str(scope) for scope in BudgetScope if scope != BudgetScope.ACCOUNT)]

@@ -22,7 +22,7 @@ from tokenmeter.events.contract import EVENTS, LEDGER
 from tokenmeter.events.ledger import LedgerEntry
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import MemoryTerms
-from tokenmeter.flow.meter import Meter, meter
+from tokenmeter.flow.meter import Meter, close
 from tokenmeter.flow.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
 from tokenmeter.kafka.logreader import Wanted, any_value
@@ -147,7 +147,7 @@ def test_a_page_charges_a_distributor_once_and_its_balance_is_exact_to_the_last_
 def test_the_same_check_finds_a_meter_that_charges_a_distributor_for_each_customer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = meter.entries
+    real = close.entries
 
     def each(made: Any, users: Any, rater: Any, written: Any) -> pl.DataFrame:
         """The distributor's entry, again for every customer below it."""
@@ -155,5 +155,5 @@ def test_the_same_check_finds_a_meter_that_charges_a_distributor_for_each_custom
         above = frame.filter(pl.col("account_id") == "distributor")
         return pl.concat([frame, *[above] * (frame.height - 2)])
 
-    monkeypatch.setattr(meter, "entries", each)
+    monkeypatch.setattr(close, "entries", each)
     assert problems([calls(0)])

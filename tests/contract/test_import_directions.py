@@ -66,7 +66,7 @@ CLIENTS_OWN = {
     "compose/tokenmeter/stack/kafka.py",
     "compose/tokenmeter/stack/kafka_cluster.py",
     "compose/tokenmeter/stack/status/look.py",
-    "streams/tokenmeter/flow/worker.py",
+    "streams/tokenmeter/flow/worker_config.py",
     "producers/tokenmeter/emit/client.py",
     "producers/tokenmeter/emit/credit/cache.py",
     "producers/tokenmeter/emit/gateway/ring.py",

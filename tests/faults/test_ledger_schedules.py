@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from support.memory_ledger import EFFECTS, LedgerBroker, LedgerDriver, life
-from support.memory_log import Crash
+from support.memory_ledger import EFFECTS, LedgerBroker, ledger_owner, life
+from support.memory_log import Crash, Owner
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.decode import Rejected
 from tokenmeter.flow.ledger import ledger
@@ -25,7 +25,7 @@ TURNS = 9
 """Effects in which two owners take turns: from taking the partition to the end of a page."""
 
 
-def dying(broker: LedgerBroker, number: int, side: str, **twin: Any) -> LedgerDriver:
+def dying(broker: LedgerBroker, number: int, side: str, **twin: Any) -> Owner:
     """A driver whose process ends ``side`` its ``number``-th effect."""
     count = 0
 
@@ -35,11 +35,11 @@ def dying(broker: LedgerBroker, number: int, side: str, **twin: Any) -> LedgerDr
         if count == number:
             raise Crash
 
-    return LedgerDriver(broker, **{side: hook}, **twin)
+    return ledger_owner(broker, **{side: hook}, **twin)
 
 
 def finish(broker: LedgerBroker, **twin: Any) -> None:
-    for _ in life(broker, LedgerDriver(broker, **twin)):
+    for _ in life(broker, ledger_owner(broker, **twin)):
         pass
 
 
@@ -71,8 +71,8 @@ def interleaved(order: Sequence[int], fenced: bool = True, dies: tuple[int, str]
     """Two ledgers take turns, the effects in ``order`` are the second's; then the first goes on, which has been frozen
     since, then the second. ``dies``: the first one ends there."""
     broker = LedgerBroker(fenced=fenced)
-    first = LedgerDriver(broker) if dies is None else dying(broker, *dies)
-    owners = [life(broker, first), life(broker, LedgerDriver(broker))]
+    first = ledger_owner(broker) if dies is None else dying(broker, *dies)
+    owners = [life(broker, first), life(broker, ledger_owner(broker))]
     turns = [int(number in order) for number in range(TURNS)]
     for who in turns:
         _go_on(owners, who, 1)

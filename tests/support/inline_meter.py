@@ -9,11 +9,12 @@ import numpy as np
 from support.broker import lag
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow import steps
-from tokenmeter.flow.driver import KafkaDriver, run
+from tokenmeter.flow.driver import KafkaDriver
 from tokenmeter.flow.journal import Journal
 from tokenmeter.flow.meter import Meter
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.performer import Performer, run
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 Contents = dict[tuple[int, int], tuple[int, int]]
@@ -28,8 +29,9 @@ class InlineMeter:
         client = {"bootstrap.servers": bootstrap}
         self._log = KafkaLogReader(client)
         self.meter = meter(0, self._log, lambda: datetime.now(UTC), "inline", None, journal)
-        self._driver = KafkaDriver(client, APP_ID, EVENTS, 0, self.meter)
-        self.position: int = run(steps.own(), self._driver).next_offset
+        driver = KafkaDriver(client, APP_ID, EVENTS, 0)
+        self._performer = Performer(driver, self.meter, driver.name)
+        self.position: int = run(steps.own(), self._performer).next_offset
 
     def page(self) -> None:
         """Meter everything there is as one page."""
@@ -37,7 +39,7 @@ class InlineMeter:
         for batch in self._log.read(EVENTS, 0, self.position, end):
             self.meter.add(batch)
             end = batch.next_offset
-        run(steps.commit(PageBounds(EVENTS, 0, self.position, end)), self._driver)
+        run(steps.commit(PageBounds(EVENTS, 0, self.position, end)), self._performer)
         self.position = end
 
     def contents(self) -> Contents:
@@ -50,4 +52,4 @@ class InlineMeter:
         return known
 
     def close(self) -> None:
-        self._driver.drop()
+        self._performer.drop()

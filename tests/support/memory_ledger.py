@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from support.ledger_desk import NOON, prepaid
-from support.memory_log import Broker, MemoryDriver
+from support.memory_log import Broker, MemoryDriver, Owner
 from support.topic_log import TopicLog
 from tokenmeter.events import wire
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, LEDGER
@@ -82,27 +82,32 @@ class LedgerBroker(Broker):
 class LedgerDriver(MemoryDriver):
     """Commits what the processor has made to the broker's topics."""
 
-    def __init__(self, broker: LedgerBroker, **hooks: Any) -> None:
-        catalog = CatalogRows(broker.log, lambda: 0.0)
-        super().__init__(broker, LedgerProcessor(0, broker.log, catalog), **hooks)  # type: ignore[arg-type]
+    def __init__(self, broker: LedgerBroker, outside: bool = False) -> None:
+        super().__init__(broker, outside)
         self._log = broker.log
         self._records: list[Outgoing] = []
 
-    def _perform(self, effect: steps.Effect) -> Any:
+    def perform(self, effect: steps.Effect) -> Any:
         match effect:
             case steps.Begin():
                 self._records = []
             case steps.Produce(outgoing):
-                self._require_owner()
+                self.require_owner()
                 self._records += outgoing
                 return None
             case steps.Commit():
-                self._require_owner()
+                self.require_owner()
                 self._log.commit(self._records, AT_MS)
-        return super()._perform(effect)
+        return super().perform(effect)
 
 
-def life(broker: LedgerBroker, driver: LedgerDriver) -> Iterator[steps.Effect]:
+def ledger_owner(broker: LedgerBroker, outside: bool = False, **hooks: Any) -> Owner:
+    """One that may die; see Owner."""
+    processor = LedgerProcessor(0, broker.log, CatalogRows(broker.log, lambda: 0.0))
+    return Owner(LedgerDriver(broker, outside), processor, **hooks)
+
+
+def life(broker: LedgerBroker, owner: Owner) -> Iterator[steps.Effect]:
     """One owner from taking the partition to the end of the journal, an effect at a time."""
 
     def drive(generator: steps.Steps) -> Any:
@@ -113,11 +118,11 @@ def life(broker: LedgerBroker, driver: LedgerDriver) -> Iterator[steps.Effect]:
             except StopIteration as stop:
                 return stop.value
             yield effect
-            answer = driver.perform(effect)
+            answer = owner.perform(effect)
 
     position = (yield from drive(steps.own())).next_offset
     while position < END:
         bounds = PageBounds(LEDGER, 0, position, position + PAGE_ENTRIES)
-        driver.processor.add(broker.log.batch(LEDGER, bounds.first_offset, bounds.next_offset))
+        owner.processor.add(broker.log.batch(LEDGER, bounds.first_offset, bounds.next_offset))
         yield from drive(steps.commit(bounds))
         position = bounds.next_offset

@@ -12,6 +12,7 @@ from typing import Any
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow import steps
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.performer import Performer
 from tokenmeter.kafka.batch import RecordBatch, Run
 
 TOPIC = "usage.events"
@@ -57,33 +58,17 @@ class Pass:
 
 
 class MemoryDriver:
-    """A driver over a Broker. ``before`` and ``after`` are called around each effect and may raise Crash.
+    """A driver over a Broker. ``outside``: the wrong twin that commits the position outside the transaction."""
 
-    ``outside``: the wrong twin that commits the position outside the transaction.
-    """
-
-    def __init__(
-        self,
-        broker: Broker,
-        processor: Pass,
-        before: Callable[[steps.Effect], None] = lambda effect: None,
-        after: Callable[[steps.Effect], None] = lambda effect: None,
-        outside: bool = False,
-    ) -> None:
-        self.broker, self.processor = broker, processor
-        self._before, self._after, self._outside = before, after, outside
+    def __init__(self, broker: Broker, outside: bool = False) -> None:
+        self.broker = broker
+        self._outside = outside
         self._epoch = -1
         self._pending: list[int] = []
         self._next: steps.Position | None = None
         self.dropped = False
 
     def perform(self, effect: steps.Effect) -> Any:
-        self._before(effect)
-        answer = self._perform(effect)
-        self._after(effect)
-        return answer
-
-    def _perform(self, effect: steps.Effect) -> Any:
         broker = self.broker
         match effect:
             case steps.Fence():
@@ -93,35 +78,52 @@ class MemoryDriver:
                 return steps.Position(broker.position, broker.lost)
             case steps.ReadLogStart():
                 return broker.log_start
-            case steps.Restore(position):
-                return self.processor.restore(position)
-            case steps.Close(bounds):
-                return self.processor.close(bounds)
             case steps.Begin():
                 self._pending, self._next = [], None
             case steps.Produce(outgoing):
-                self._require_owner()
+                self.require_owner()
                 self._pending += [int(value) for records in outgoing for value in records.values]
             case steps.SendOffsets(next_offset, lost):
-                self._require_owner()
+                self.require_owner()
                 self._next = steps.Position(next_offset, lost)
                 if self._outside:
                     broker.position = next_offset
             case steps.Commit():
-                self._require_owner()
+                self.require_owner()
                 broker.committed += self._pending
                 assert self._next is not None
                 broker.position, broker.lost = self._next.next_offset, self._next.lost
-            case steps.Committed(bounds):
-                return self.processor.committed(bounds)
         return None
 
-    def _require_owner(self) -> None:
+    def announce(self, position: steps.SendOffsets) -> None:
+        """Nothing travels."""
+
+    def require_owner(self) -> None:
         if self.broker.fenced and self._epoch != self.broker.epoch:
             raise Fenced("another owner fenced this one")
 
     def drop(self) -> None:
         self.dropped = True
+
+
+class Owner(Performer):
+    """A performer in whose process something may happen ``before`` and ``after`` each effect: Crash, say."""
+
+    def __init__(
+        self,
+        driver: MemoryDriver,
+        processor: Any,
+        before: Callable[[steps.Effect], None] = lambda effect: None,
+        after: Callable[[steps.Effect], None] = lambda effect: None,
+    ) -> None:
+        super().__init__(driver, processor, "memory")
+        self._before, self._after = before, after
+
+    def perform(self, effect: steps.Effect) -> Any:
+        self._before(effect)
+        answer = super().perform(effect)
+        self._after(effect)
+        return answer
 
 
 def batch(start: int, next_offset: int, values: Iterable[bytes] = ()) -> RecordBatch:

@@ -1,6 +1,6 @@
-"""A meter, loader, ledger or watch with a driver that breaks on purpose: ``python -m support.worker_main SPEC.json``.
+"""A meter, loader, ledger or watch that breaks on purpose: ``python -m support.worker_main SPEC.json``.
 
-The worker is production's; only the driver is wrapped. A crash point names an effect of ``tokenmeter.flow.steps``, a
+The worker is production's; only its performer is wrapped. A crash point names an effect of ``tokenmeter.flow.steps``, a
 side of it and which occurrence; a twin does one thing wrongly, so that a test shows it would notice.
 """
 
@@ -31,10 +31,11 @@ from tokenmeter.events.errors import Transient
 from tokenmeter.flow import ledger_app, load_app, meter_app, steps, watch_app
 from tokenmeter.flow import worker as worker_module
 from tokenmeter.flow.dedup import HORIZON_MINUTES
-from tokenmeter.flow.driver import Driver, KafkaDriver
+from tokenmeter.flow.driver import KafkaDriver
 from tokenmeter.flow.load import Insert, Loader
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Demand, PageLimits, Processor
+from tokenmeter.flow.performer import Performer, Performs
 from tokenmeter.flow.worker import Worker
 from tokenmeter.flow.worker_config import POLL_INTERVAL_S, WorkerConfig
 from tokenmeter.kafka.batch import RecordBatch
@@ -100,44 +101,15 @@ class Spec:
 
 
 class BreakingDriver(KafkaDriver):
-    """Production's driver, with one point at which it sends itself a signal and at most one thing done wrongly."""
+    """What a twin does wrongly with Kafka itself."""
 
-    seen = 0
     spec: Spec
 
-    def perform(self, effect: steps.Effect) -> Any:
-        point = self.spec.point
-        hit = False
-        if point is not None and type(effect).__name__ == point.effect:
-            BreakingDriver.seen += 1
-            hit = BreakingDriver.seen == point.occurrence
-        if hit and point is not None and point.side == "before":
-            self._break(point)
-        answer = self._perform_or_twin(effect)
-        if hit and point is not None and point.side == "after":
-            if isinstance(effect, steps.Produce):
-                self._tx.flush(10)  # the worst case: everything is in the log when the process ends
-            self._break(point)
-        return answer
+    def flush(self) -> None:
+        """Everything produced is in the log, though not committed."""
+        self._tx.flush(10)
 
-    def _break(self, point: Point) -> None:
-        os.kill(os.getpid(), getattr(signal, f"SIG{point.signal}"))
-
-    def _perform_or_twin(self, effect: steps.Effect) -> Any:
-        twin = self.spec.twin
-        if twin == "commit_outside" and isinstance(effect, steps.SendOffsets):
-            return self._commit_alone(effect.next_offset)
-        if twin == "silent_gap" and isinstance(effect, steps.Close):
-            return super().perform(steps.Close(replace(effect.bounds, lost=0)))
-        if twin == "silent_gap" and isinstance(effect, steps.SendOffsets):
-            return super().perform(steps.SendOffsets(effect.next_offset))
-        if twin == "ack_first" and isinstance(effect, steps.Close):
-            return []
-        if twin == "ack_first" and isinstance(effect, steps.Committed):
-            super().perform(steps.Close(effect.bounds))
-        return super().perform(effect)
-
-    def _commit_alone(self, next_offset: int) -> None:
+    def commit_alone(self, next_offset: int) -> None:
         other = Producer({**self._client, "transactional.id": f"{super().transactional_id()}-offsets"})
         other.init_transactions(10)
         other.begin_transaction()
@@ -153,6 +125,46 @@ class BreakingDriver(KafkaDriver):
     def transaction_timeout_ms(self) -> int:
         # On a slow machine the broker's abort would fence it after all.
         return NO_FENCE_TIMEOUT_MS if self.spec.twin == "no_fence" else super().transaction_timeout_ms()
+
+
+class Breaking(Performer):
+    """Production's performer, with one point at which it sends itself a signal and at most one thing done wrongly."""
+
+    seen = 0
+    spec: Spec
+    driver: BreakingDriver
+
+    def perform(self, effect: steps.Effect) -> Any:
+        point = self.spec.point
+        hit = False
+        if point is not None and type(effect).__name__ == point.effect:
+            Breaking.seen += 1
+            hit = Breaking.seen == point.occurrence
+        if hit and point is not None and point.side == "before":
+            self._break(point)
+        answer = self._perform_or_twin(effect)
+        if hit and point is not None and point.side == "after":
+            if isinstance(effect, steps.Produce):
+                self.driver.flush()  # the worst case: everything is in the log when the process ends
+            self._break(point)
+        return answer
+
+    def _break(self, point: Point) -> None:
+        os.kill(os.getpid(), getattr(signal, f"SIG{point.signal}"))
+
+    def _perform_or_twin(self, effect: steps.Effect) -> Any:
+        twin = self.spec.twin
+        if twin == "commit_outside" and isinstance(effect, steps.SendOffsets):
+            return self.driver.commit_alone(effect.next_offset)
+        if twin == "silent_gap" and isinstance(effect, steps.Close):
+            return super().perform(steps.Close(replace(effect.bounds, lost=0)))
+        if twin == "silent_gap" and isinstance(effect, steps.SendOffsets):
+            return super().perform(steps.SendOffsets(effect.next_offset))
+        if twin == "ack_first" and isinstance(effect, steps.Close):
+            return []
+        if twin == "ack_first" and isinstance(effect, steps.Committed):
+            super().perform(steps.Close(effect.bounds))
+        return super().perform(effect)
 
 
 def leak(processor: Processor) -> None:
@@ -186,7 +198,7 @@ def restamping(url: str) -> Insert:
 
 def main() -> None:
     spec = TypeAdapter(Spec).validate_json(Path(sys.argv[1]).read_bytes())
-    BreakingDriver.spec = spec
+    Breaking.spec = BreakingDriver.spec = spec
     logging.basicConfig(level=logging.INFO)
     if spec.twin == "any_topic":
         load_app.require_same_topics = lambda store, ids: None
@@ -204,14 +216,15 @@ def main() -> None:
         poll_interval_s=spec.poll_interval_s or POLL_INTERVAL_S,
     )
 
-    def make_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
+    def make_performer(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Performs:
         if spec.twin == "restamp" and isinstance(processor, Loader):
             processor.insert = restamping(spec.clickhouse_url)
         if spec.twin == "leak":
             leak(processor)
         # Frozen with its position on the way and fenced by nobody, it would hold up whoever asks for the position.
         early = config.position_early and spec.twin != "no_fence"
-        return BreakingDriver(config.kafka(), config.app_id, topic, partition, processor, early)
+        driver = BreakingDriver(config.kafka(), config.app_id, topic, partition, early)
+        return Breaking(driver, processor, driver.name)
 
     rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)
 
@@ -221,17 +234,17 @@ def main() -> None:
 
     with rehearse(NEXT) if spec.upgraded else nullcontext():
         if spec.twin in METERS:
-            Worker(worker, make_twin, make_driver).run()
+            Worker(worker, make_twin, make_performer).run()
         elif spec.kind == "ledger":
-            ledger_app.build(ledger_app.LedgerConfig(worker), make_driver).run()
+            ledger_app.build(ledger_app.LedgerConfig(worker), make_performer).run()
         elif spec.kind == "watch":
             clock = time.time if spec.clock_s is None else lambda: spec.clock_s or 0.0
-            watch_app.build(watch_app.WatchConfig(worker), make_driver, clock).run()
+            watch_app.build(watch_app.WatchConfig(worker), make_performer, clock).run()
         elif spec.kind == "meter":
-            meter_app.build(meter_app.MeterConfig(worker, rules), make_driver).run()
+            meter_app.build(meter_app.MeterConfig(worker, rules), make_performer).run()
         else:
             config = load_app.LoadConfig(worker, spec.clickhouse_url, "writer", "secret")
-            load_app.build(config, make_driver).run()
+            load_app.build(config, make_performer).run()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, PAGES
@@ -17,7 +17,6 @@ from tokenmeter.flow import steps
 from tokenmeter.flow.driver import Driver, KafkaDriver
 from tokenmeter.flow.meter.recover import is_a_page
 from tokenmeter.flow.meter_app import APP_ID as METER_GROUP
-from tokenmeter.flow.page import Processor
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.positions import positions
 
@@ -72,7 +71,7 @@ def restore(client: Mapping[str, Any], make_driver: MakeDriver | None = None) ->
 
 
 def _driver(client: Mapping[str, Any], partition: int) -> Driver:
-    return KafkaDriver(client, METER_GROUP, EVENTS, partition, cast(Processor, None))
+    return KafkaDriver(client, METER_GROUP, EVENTS, partition)
 
 
 def _last_page(log: KafkaLogReader, partition: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.flow import steps
 from tokenmeter.flow.calls import CALLS, OFFSETS_CALL_S
-from tokenmeter.flow.page import Outgoing, Processor
+from tokenmeter.flow.page import Outgoing
 from tokenmeter.kafka import losses
 
 TRANSACTION_TIMEOUT_MS = 60_000
@@ -43,23 +43,30 @@ _FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PR
 
 
 class Driver(Protocol):
-    """Performs effects for one owned partition."""
+    """Performs Kafka's effects for one owned partition."""
 
     def perform(self, effect: steps.Effect) -> Any:
         """Do it and return what the effect's docstring says. Raises Fenced, or Fatal: the owner must then die."""
+
+    def announce(self, position: steps.SendOffsets) -> None:
+        """The page that is about to close will ask for this position: it may travel meanwhile."""
 
     def drop(self) -> None:
         """Give the partition up: abort what is open, release the producer. Never raises."""
 
 
-def run(generator: steps.Steps, driver: Driver) -> Any:
-    """Drive a generator of effects to its end and return its value."""
+@contextmanager
+def named_errors(what: str) -> Iterator[None]:
+    """Kafka's errors become Fenced or Fatal that say what failed."""
     try:
-        effect = next(generator)
-        while True:
-            effect = generator.send(driver.perform(effect))
-    except StopIteration as stop:
-        return stop.value
+        yield
+    except KafkaException as error:
+        cause = error.args[0]
+        if cause.code() in _FENCED:
+            raise Fenced(f"{what}: {cause.str()}: another worker owns this partition now") from error
+        raise Fatal(
+            f"{what}: {cause.str()}", hint="the worker restarts and resumes at the last committed page"
+        ) from error
 
 
 class KafkaDriver:
@@ -71,14 +78,12 @@ class KafkaDriver:
         app_id: str,
         topic: str,
         partition: int,
-        processor: Processor,
         position_early: bool = False,
     ) -> None:
         self._client = dict(client)
         self._app_id = app_id
         self._topic = topic
         self._partition = partition
-        self._processor = processor
         self._producer: Producer | None = None
         self._in_transaction = False
         self._position_early = position_early
@@ -88,25 +93,27 @@ class KafkaDriver:
         """The group as a transaction names it; known once the position was read."""
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The app and its partition, as errors name them."""
         return f"{self._app_id} on {self._topic}/{self._partition}"
 
     def perform(self, effect: steps.Effect) -> Any:
-        """See Driver. Kafka errors become Fenced or Fatal, naming the effect and the partition."""
-        try:
+        """See Driver."""
+        with named_errors(f"{type(effect).__name__} of {self.name}"):
             return self._perform(effect)
-        except KafkaException as error:
-            cause = error.args[0]
-            what = f"{type(effect).__name__} of {self._name}: {cause.str()}"
-            if cause.code() in _FENCED:
-                raise Fenced(f"{what}: another worker owns this partition now") from error
-            raise Fatal(what, hint="the worker restarts and resumes at the last committed page") from error
+
+    def announce(self, position: steps.SendOffsets) -> None:
+        """See Driver."""
+        if self._position_early:
+            with named_errors(f"Begin of {self.name}"):
+                self._begin()
+            self._travelling = position, _senders.submit(self._send, position)
 
     def _perform(self, effect: steps.Effect) -> Any:
         match effect:
             case steps.Fence():
                 self._producer = self._new_producer()
-                with CALLS.made(f"Fence of {self._name}", KAFKA_WAIT_S):
+                with CALLS.made(f"Fence of {self.name}", KAFKA_WAIT_S):
                     self._producer.init_transactions(KAFKA_WAIT_S)
                 return None
             case steps.ReadPosition():
@@ -121,14 +128,6 @@ class KafkaDriver:
             case steps.ReadLogStart():
                 with self._asking() as consumer:
                     return consumer.get_watermark_offsets(self._topic_partition(), KAFKA_WAIT_S)[0]
-            case steps.Restore(position):
-                return self._processor.restore(position)
-            case steps.Close(bounds):
-                if self._position_early:
-                    self._begin()
-                    early = steps.position_of(bounds)
-                    self._travelling = early, _senders.submit(self._send, early)
-                return self._processor.close(bounds)
             case steps.Begin():
                 return None if self._travelling else self._begin()
             case steps.Produce(outgoing):
@@ -140,12 +139,12 @@ class KafkaDriver:
                     self._travelling[1].result()
                 return None if self._travelling and self._travelling[0] == effect else self._send(effect)
             case steps.Commit():
-                with CALLS.made(f"Commit of {self._name}"):
+                with CALLS.made(f"Commit of {self.name}"):
                     self._tx.commit_transaction(KAFKA_WAIT_S)
                 self._in_transaction, self._travelling = False, None
                 return None
-            case steps.Committed(bounds):
-                return self._processor.committed(bounds)
+            case _:
+                raise Fatal(f"{self.name}: {type(effect).__name__} is not Kafka's")
 
     def drop(self) -> None:
         """See Driver. An abort that fails is left to the next owner's fence, which aborts it as well."""
@@ -166,7 +165,7 @@ class KafkaDriver:
     def _send(self, position: steps.SendOffsets) -> None:
         written = losses.written(position.lost)
         at = TopicPartition(self._topic, self._partition, position.next_offset, written)
-        with CALLS.made(f"SendOffsets of {self._name}", OFFSETS_CALL_S):
+        with CALLS.made(f"SendOffsets of {self.name}", OFFSETS_CALL_S):
             self._tx.send_offsets_to_transaction([at], self._group, KAFKA_WAIT_S)
 
     @contextmanager
@@ -181,7 +180,7 @@ class KafkaDriver:
     @property
     def _tx(self) -> Producer:
         if self._producer is None:
-            raise Fatal(f"{self._name}: a transaction before the fence")
+            raise Fatal(f"{self.name}: a transaction before the fence")
         return self._producer
 
     def _topic_partition(self) -> TopicPartition:
@@ -233,4 +232,4 @@ class KafkaDriver:
                 return
             except BufferError:
                 continue
-        raise Fatal(f"{self._name}: {topic} took no more records for {KAFKA_WAIT_S:.0f} s")
+        raise Fatal(f"{self.name}: {topic} took no more records for {KAFKA_WAIT_S:.0f} s")

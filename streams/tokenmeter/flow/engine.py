@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tokenmeter.flow import steps
-from tokenmeter.flow.driver import Driver, run
 from tokenmeter.flow.page import Admission, Clocked, Demand, OpenPage, PageBounds, PageLimits, Processor, admit
+from tokenmeter.flow.performer import Performs, run
 from tokenmeter.kafka.batch import RecordBatch
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Owner:
 
     topic: str
     partition: int
-    driver: Driver
+    performer: Performs
     processor: Processor
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     position: int = 0
@@ -82,12 +82,12 @@ class Closed:
 
 
 class Engine:
-    """``make_owner`` gives the driver and processor of a partition; ``clock`` is monotonic seconds, ``cpu`` those that
-    the thread has used of a CPU."""
+    """``make_owner`` gives a partition's performer and processor; ``clock`` is monotonic seconds, ``cpu`` those
+    of a CPU that the thread has used."""
 
     def __init__(
         self,
-        make_owner: Callable[[str, int], tuple[Driver, Processor]],
+        make_owner: Callable[[str, int], tuple[Performs, Processor]],
         limits: PageLimits,
         clock: Callable[[], float],
         on_failure: Callable[[BaseException], None],
@@ -234,7 +234,7 @@ class Engine:
         began = self._clock()
         lost_before = owner.lost - page.lost
         bounds = PageBounds(owner.topic, owner.partition, owner.committed, owner.position, page.lost, lost_before)
-        owner.close_cpu_seconds = await self._thread(self._spent, steps.commit(bounds), owner.driver)
+        owner.close_cpu_seconds = await self._thread(self._spent, steps.commit(bounds), owner.performer)
         owner.page = None
         owner.committed = owner.position
         owner.closed_at = owner.progressed_at = now = self._clock()
@@ -245,7 +245,7 @@ class Engine:
         owner.revoked = True
         try:
             async with asyncio.timeout(REVOKE_WAIT_S), owner.lock:
-                await self._thread(owner.driver.drop)
+                await self._thread(owner.performer.drop)
         except TimeoutError as error:
             self._on_failure(error)
             return
@@ -263,12 +263,12 @@ class Engine:
             self._on_failure(error)
 
     async def _steps(self, owner: Owner, generator: steps.Steps) -> Any:
-        return await self._thread(run, generator, owner.driver)
+        return await self._thread(run, generator, owner.performer)
 
-    def _spent(self, generator: steps.Steps, driver: Driver) -> float:
+    def _spent(self, generator: steps.Steps, performer: Performs) -> float:
         """CPU seconds of this thread that the steps take: what others take meanwhile is no reason to wait for more."""
         began = self._cpu()
-        run(generator, driver)
+        run(generator, performer)
         return self._cpu() - began
 
     async def _thread(self, function: Callable[..., T], *args: Any) -> T:

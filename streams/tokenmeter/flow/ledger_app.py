@@ -10,7 +10,7 @@ from tokenmeter.flow.ledger.catalog import CatalogRows
 from tokenmeter.flow.ledger.processor import LedgerProcessor
 from tokenmeter.flow.ledger.terms import LedgerRules
 from tokenmeter.flow.page import Processor
-from tokenmeter.flow.worker import MakeDriver, Worker, kafka_driver
+from tokenmeter.flow.worker import MakePerformer, Worker, on_kafka
 from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.logreader import KafkaLogReader
 
@@ -32,7 +32,7 @@ class LedgerConfig:
     rules: LedgerRules = field(default_factory=LedgerRules)
 
 
-def build(config: LedgerConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
+def build(config: LedgerConfig, make_performer: MakePerformer = on_kafka) -> Worker:
     """The worker, not yet running."""
     log = KafkaLogReader(config.worker.kafka())
     catalog = CatalogRows(log, time.monotonic)
@@ -41,7 +41,7 @@ def build(config: LedgerConfig, make_driver: MakeDriver = kafka_driver) -> Worke
         assert topic == LEDGER
         return LedgerProcessor(partition, log, catalog, config.rules)
 
-    return Worker(replace(config.worker, position_early=True), make_processor, make_driver)
+    return Worker(replace(config.worker, position_early=True), make_processor, make_performer)
 
 
 def run(config: LedgerConfig) -> None:

@@ -17,7 +17,7 @@ from tokenmeter.flow.load_topics import require_same_topics, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.routes import Homes
-from tokenmeter.flow.worker import MakeDriver, Worker, die, kafka_driver
+from tokenmeter.flow.worker import MakePerformer, Worker, die, on_kafka
 from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.identity import topic_ids
@@ -78,7 +78,7 @@ class Store:
         self._remaker.add(due)
 
 
-def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
+def build(config: LoadConfig, make_performer: MakePerformer = on_kafka) -> Worker:
     """The worker, not yet running."""
 
     def check(client: Client) -> None:
@@ -96,7 +96,7 @@ def build(config: LoadConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
         return Loader(topic, partition, gate.insert, homes)
 
     worker = Worker(
-        replace(config.worker, threads=THREADS, niceness=NICENESS, same_log=False), make_processor, make_driver
+        replace(config.worker, threads=THREADS, niceness=NICENESS, same_log=False), make_processor, make_performer
     )
     worker.notes = remaker.health
 

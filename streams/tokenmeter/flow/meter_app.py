@@ -13,7 +13,7 @@ from tokenmeter.flow.journal import FileJournal
 from tokenmeter.flow.meter import Meter, MeterRules
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.rate.catalog import CatalogRates
-from tokenmeter.flow.worker import MakeDriver, Worker, kafka_driver
+from tokenmeter.flow.worker import MakePerformer, Worker, on_kafka
 from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.logreader import KafkaLogReader
 
@@ -36,7 +36,7 @@ class MeterConfig:
     rules: MeterRules = field(default_factory=MeterRules)
 
 
-def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker:
+def build(config: MeterConfig, make_performer: MakePerformer = on_kafka) -> Worker:
     """The worker, not yet running."""
     log = KafkaLogReader(config.worker.kafka())
     rates = CatalogRates(config.worker.kafka())
@@ -50,7 +50,7 @@ def build(config: MeterConfig, make_driver: MakeDriver = kafka_driver) -> Worker
         journal = FileJournal(folder, config.rules.horizon_ms, hashed_as)
         return Meter(partition, log, lambda: datetime.now(UTC), name, config.rules, journal, rates)
 
-    worker = Worker(replace(config.worker, position_early=True), make_processor, make_driver)
+    worker = Worker(replace(config.worker, position_early=True), make_processor, make_performer)
     worker.notes = lambda: {"foreign_catalog_rows": rates.foreign}
     return worker
 

@@ -10,7 +10,7 @@ from tokenmeter.flow.page import Processor
 from tokenmeter.flow.watch import feed_billing, feed_market
 from tokenmeter.flow.watch.processor import WatchProcessor
 from tokenmeter.flow.watch.settings import Settings
-from tokenmeter.flow.worker import MakeDriver, Worker, kafka_driver
+from tokenmeter.flow.worker import MakePerformer, Worker, on_kafka
 from tokenmeter.flow.worker_config import WorkerConfig
 from tokenmeter.kafka.logreader import KafkaLogReader
 
@@ -33,7 +33,7 @@ class WatchConfig:
 
 
 def build(
-    config: WatchConfig, make_driver: MakeDriver = kafka_driver, clock: Callable[[], float] = time.time
+    config: WatchConfig, make_performer: MakePerformer = on_kafka, clock: Callable[[], float] = time.time
 ) -> Worker:
     """The worker, not yet running."""
     log = KafkaLogReader(config.worker.kafka())
@@ -41,7 +41,7 @@ def build(
     def make_processor(topic: str, partition: int) -> Processor:
         return WatchProcessor(FEEDS[topic], partition, log, clock, config.plan)
 
-    worker = Worker(replace(config.worker, clocked=True, niceness=NICENESS), make_processor, make_driver)
+    worker = Worker(replace(config.worker, clocked=True, niceness=NICENESS), make_processor, make_performer)
 
     def notes() -> dict[str, object]:
         watches = [one.processor.watch for one in worker.engine.owners if isinstance(one.processor, WatchProcessor)]

@@ -17,11 +17,12 @@ from tokenmeter.events.errors import Fatal, TokenmeterError
 from tokenmeter.flow.blocked import Blocked
 from tokenmeter.flow.calls import CALLS
 from tokenmeter.flow.credentials import credentials
-from tokenmeter.flow.driver import Driver, KafkaDriver
+from tokenmeter.flow.driver import KafkaDriver
 from tokenmeter.flow.engine import TICK_S, Engine
 from tokenmeter.flow.memory import tune
 from tokenmeter.flow.metrics import Metrics
 from tokenmeter.flow.page import Processor
+from tokenmeter.flow.performer import Performer, Performs
 from tokenmeter.flow.preflight import port_is_free, topics_exist
 from tokenmeter.flow.same_log import SameLog
 from tokenmeter.flow.standing_back import stand_back
@@ -60,19 +61,20 @@ def die(error: BaseException) -> None:
 
 
 MakeProcessor = Callable[[str, int], Processor]
-MakeDriver = Callable[[WorkerConfig, str, int, Processor], Driver]
+MakePerformer = Callable[[WorkerConfig, str, int, Processor], Performs]
 
 
-def kafka_driver(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Driver:
-    """The driver of production."""
-    return KafkaDriver(config.kafka(), config.app_id, topic, partition, processor, config.position_early)
+def on_kafka(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Performs:
+    """The performer of production."""
+    driver = KafkaDriver(config.kafka(), config.app_id, topic, partition, config.position_early)
+    return Performer(driver, processor, driver.name)
 
 
 class Worker:
-    """A Faust app around an engine. ``make_driver`` is the seam at which tests break things on purpose."""
+    """A Faust app around an engine. ``make_performer`` is the seam at which tests break things on purpose."""
 
     def __init__(
-        self, config: WorkerConfig, make_processor: MakeProcessor, make_driver: MakeDriver = kafka_driver
+        self, config: WorkerConfig, make_processor: MakeProcessor, make_performer: MakePerformer = on_kafka
     ) -> None:
         self.config = config
         self.metrics = Metrics()
@@ -84,9 +86,9 @@ class Worker:
         self._lost: dict[tuple[str, int], int] = {}
         self._lost_read_for: set[Any] = set()
 
-        def make_owner(topic: str, partition: int) -> tuple[Driver, Processor]:
+        def make_owner(topic: str, partition: int) -> tuple[Performs, Processor]:
             processor = make_processor(topic, partition)
-            return make_driver(config, topic, partition, processor), processor
+            return make_performer(config, topic, partition, processor), processor
 
         self.engine = Engine(make_owner, config.limits, time.monotonic, die, self.metrics.closed, config.threads)
         self.app = self._new_app()

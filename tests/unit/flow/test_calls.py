@@ -56,7 +56,7 @@ def test_a_position_that_hangs_as_librdkafka_does_ends_the_worker_long_before_it
         def send_offsets_to_transaction(self, *args: object) -> None:
             assert let_go.wait(120)
 
-    one = KafkaDriver({}, "app", "topic", 3, processor=None)  # type: ignore[arg-type]
+    one = KafkaDriver({}, "app", "topic", 3)
     one._producer = Hanging()  # type: ignore[assignment]
     thread = threading.Thread(target=one.perform, args=[steps.SendOffsets(7)])
     thread.start()

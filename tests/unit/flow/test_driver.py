@@ -13,8 +13,9 @@ from tokenmeter.emit import client as client_settings
 from tokenmeter.emit.credit.follower import Follower
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow import driver, steps
-from tokenmeter.flow.driver import KafkaDriver, run
+from tokenmeter.flow.driver import KafkaDriver
 from tokenmeter.flow.page import Outgoing, PageBounds
+from tokenmeter.flow.performer import Performer, run
 
 BOUNDS = PageBounds("usage.events", 0, 10, 20, 1, 2)
 WAIT_S = 30.0
@@ -59,11 +60,11 @@ class Closing(Pass):
 def committed(position_early: bool, error: KafkaException | None = None) -> list[Any]:
     """What is asked of Kafka for one page, in order; if it fails, up to the drop."""
     closed = Event()
-    driver = KafkaDriver({}, "app", "usage.events", 0, Closing(closed), position_early)
+    driver = KafkaDriver({}, "app", "usage.events", 0, position_early)
     producer = Producer(closed, error)
     driver._producer = producer  # type: ignore[assignment]
     try:
-        run(steps.commit(BOUNDS), driver)
+        run(steps.commit(BOUNDS), Performer(driver, Closing(closed), driver.name))
     except Fenced:
         driver.drop()
     return producer.asked
@@ -92,7 +93,7 @@ def test_a_broker_that_is_back_is_found_within_a_second_unless_its_owner_says_ot
     made: list[dict[str, Any]] = []
     monkeypatch.setattr(driver, "Producer", made.append)
     for client in ({}, {"reconnect.backoff.max.ms": 9_000}):
-        KafkaDriver(client, "app", "usage.events", 0, Pass())._new_producer()
+        KafkaDriver(client, "app", "usage.events", 0)._new_producer()
     follower = Follower({}, lambda message: None, lambda: None)
     direct = client_settings.direct("host:9092", 10, {})
     waits = [one["reconnect.backoff.max.ms"] for one in (*made, follower._client, direct)]

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from support.memory_log import TOPIC, Broker, MemoryDriver, Pass, batch
+from support.memory_log import TOPIC, Broker, MemoryDriver, Owner, Pass, batch
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.flow import steps
 from tokenmeter.flow.engine import Closed, Engine
@@ -30,10 +30,10 @@ class Rig:
         self.closed: list[Closed] = []
         self.drivers: list[MemoryDriver] = []
 
-        def make(topic: str, partition: int) -> tuple[MemoryDriver, Pass]:
+        def make(topic: str, partition: int) -> tuple[Owner, Pass]:
             processor = passing()
-            self.drivers.append(MemoryDriver(self.broker, processor, before))
-            return self.drivers[-1], processor
+            self.drivers.append(MemoryDriver(self.broker))
+            return Owner(self.drivers[-1], processor, before), processor
 
         self.engine = Engine(make, LIMITS, lambda: self.now, self.failures.append, self.closed.append)
 

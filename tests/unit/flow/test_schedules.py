@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from support.memory_log import TOPIC, Broker, Crash, MemoryDriver, Pass, batch
+from support.memory_log import TOPIC, Broker, Crash, MemoryDriver, Owner, Pass, batch
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow import steps
-from tokenmeter.flow.driver import run
 from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.performer import run
 
 LOG_END = 6
 PAGE = 2
@@ -24,7 +24,7 @@ EXPECTED = list(range(LOG_END))
 EFFECTS = 3 + 3 * 6
 
 
-def life(broker: Broker, driver: MemoryDriver) -> Iterator[steps.Effect]:
+def life(broker: Broker, owner: Owner) -> Iterator[steps.Effect]:
     """One owner from taking the partition to the end of the log, an effect at a time."""
 
     def drive(generator: steps.Steps) -> Any:
@@ -35,24 +35,24 @@ def life(broker: Broker, driver: MemoryDriver) -> Iterator[steps.Effect]:
             except StopIteration as stop:
                 return stop.value
             yield effect
-            answer = driver.perform(effect)
+            answer = owner.perform(effect)
 
     position = (yield from drive(steps.own())).next_offset
     while position < LOG_END:
         next_offset = min(position + PAGE, LOG_END)
-        driver.processor.add(batch(position, next_offset))
+        owner.processor.add(batch(position, next_offset))
         yield from drive(steps.commit(PageBounds(TOPIC, 0, position, next_offset)))
         position = next_offset
 
 
 def finish(broker: Broker, outside: bool = False) -> None:
     """A healthy owner does the rest."""
-    for _ in life(broker, MemoryDriver(broker, Pass(), outside=outside)):
+    for _ in life(broker, Owner(MemoryDriver(broker, outside), Pass())):
         pass
 
 
-def dying(broker: Broker, number: int, side: str, outside: bool = False) -> MemoryDriver:
-    """A driver whose process ends ``side`` its ``number``-th effect."""
+def dying(broker: Broker, number: int, side: str, outside: bool = False) -> Owner:
+    """One whose process ends ``side`` its ``number``-th effect."""
     count = 0
 
     def hook(effect: steps.Effect) -> None:
@@ -61,15 +61,15 @@ def dying(broker: Broker, number: int, side: str, outside: bool = False) -> Memo
         if count == number:
             raise Crash
 
-    return MemoryDriver(broker, Pass(), **{side: hook}, outside=outside)  # type: ignore[arg-type]
+    return Owner(MemoryDriver(broker, outside), Pass(), **{side: hook})
 
 
 def crashed_at(number: int, side: str, outside: bool) -> list[int]:
     """What is committed after an owner died ``side`` its ``number``-th effect and another took over."""
     broker = Broker()
-    driver = dying(broker, number, side, outside)
+    owner = dying(broker, number, side, outside)
     with pytest.raises(Crash):
-        for _ in life(broker, driver):
+        for _ in life(broker, owner):
             pass
     finish(broker, outside)
     return broker.committed
@@ -94,8 +94,8 @@ def interleaved(
     ``dies``: the first owner's process ends at this effect, on this side of it.
     """
     broker = Broker(fenced=fenced)
-    first = MemoryDriver(broker, Pass(), outside=outside) if dies is None else dying(broker, *dies, outside)
-    owners = [life(broker, driver) for driver in (first, MemoryDriver(broker, Pass(), outside=outside))]
+    first = Owner(MemoryDriver(broker, outside), Pass()) if dies is None else dying(broker, *dies, outside)
+    owners = [life(broker, owner) for owner in (first, Owner(MemoryDriver(broker, outside), Pass()))]
     alive = [True, True]
     for number in range(total):
         who = int(number in order)
@@ -146,7 +146,7 @@ def test_the_twins_fail_in_the_same_deaths(twin: dict[str, bool]) -> None:
 
 
 def test_a_gap_is_crossed_only_where_retention_removed_it() -> None:
-    driver = MemoryDriver(Broker(log_start=9), Pass())
+    driver = MemoryDriver(Broker(log_start=9))
     assert run(steps.cross_gap(TOPIC, 0, 5, 9), driver) == 4
     with pytest.raises(Exception, match="refusing to skip 3 offsets"):
-        run(steps.cross_gap(TOPIC, 0, 5, 8), MemoryDriver(Broker(log_start=0), Pass()))
+        run(steps.cross_gap(TOPIC, 0, 5, 8), MemoryDriver(Broker(log_start=0)))

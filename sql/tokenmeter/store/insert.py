@@ -13,7 +13,7 @@ RETRY_FOR_S = 60.0
 """Longer outages end the worker; it resumes at its last committed page."""
 RETRY_WAIT_MAX_S = 5.0
 OF_VALUES = frozenset((6, 26, 27, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 691))
-"""Codes of errors that a value makes: it cannot be parsed or converted, is out of range, too long, null or no enum's."""
+"""Codes of errors that a value makes: it cannot be parsed or converted, is out of range, too long or null."""
 TOO_MANY_PARTS = 252
 """Also said of one insert whose rows lie in too many months."""
 SETTINGS = {"async_insert": 0, "distributed_foreground_insert": 1}

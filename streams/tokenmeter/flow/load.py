@@ -62,7 +62,7 @@ class Loader:
     _frames: list[pl.DataFrame] = field(default_factory=list)
     _foreign: list[pl.DataFrame] = field(default_factory=list)
     _batches: list[tuple[RecordBatch, I64]] = field(default_factory=list)
-    """Where each row of ``_frames`` stands, for one that ClickHouse refuses; the accept rule keeps usage.events clean."""
+    """Where each row of ``_frames`` stands, for one that ClickHouse refuses; usage.events has none that passes."""
     _homes: Homes | None = None
 
     def restore(self, position: int) -> None:

@@ -83,9 +83,11 @@ class World:
                 emitter.emit(one)
         self.waves.repeated += len(chosen)
 
-    def audit(self) -> AuditReport:
-        sources = AuditSources(self.client, self.server.url, "writer", "secret", 15 * 60_000)
-        return audit(sources, AuditOptions(processes=1))
+    def audit(self, partition: int | None = None) -> AuditReport:
+        """Of everything, or of the topics of one partition alone."""
+        url, chosen = (self.server.url, None) if partition is None else (None, [partition])
+        sources = AuditSources(self.client, url, "writer", "secret", 15 * 60_000)
+        return audit(sources, AuditOptions(chosen, processes=1))
 
     def off_balance(self) -> list[str]:
         """Accounts whose state is not the sum of their entries."""
@@ -155,10 +157,10 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     store = connect(world.server.url, "writer", "secret")
     corrected = reconcile(Sources(world.client, store), full=True)
     assert (corrected.ok, corrected.outstanding) == (True, 0), corrected.as_dict()
-    for name, answer in (("stretches", list), ("eras", tuple)):
+    for name, answer, partition in (("stretches", list, BEFORE), ("eras", tuple, 0)):
         with monkeypatch.context() as forgetful:
             forgetful.setattr(import_module("tokenmeter.stack.audit.run"), name, lambda *_, answer=answer: answer())
-            assert not world.audit().ok, f"an audit without {name} is content"
+            assert not world.audit(partition).ok, f"an audit without {name} is content"
 
 
 def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@
         ├── Misconfigured    a setting, an address or a topic is not as it must be
         ├── Undelivered      events that were accepted did not reach Kafka
         ├── SpoolUnusable    the spool on disk is damaged, or its disk fails
+        ├── Refused          ClickHouse takes other rows of this kind, but not these values
         └── Fenced           another owner has taken this partition
 
 An error carries the thing, the range and the cause in its message, and in ``hint`` the next command to run.
@@ -65,3 +66,12 @@ class SpoolUnusable(Fatal):
 
 class Fenced(Fatal):
     """Another owner initialised the same transactional id: this one must stop."""
+
+
+class Refused(Fatal):
+    """ClickHouse took none of the rows for what is in them. ``by_row``: each may be tried alone and be at fault; else
+    only fewer at a time may be taken."""
+
+    def __init__(self, message: str, *, by_row: bool, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.by_row = by_row

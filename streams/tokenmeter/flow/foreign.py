@@ -7,8 +7,10 @@ wrote or what is damaged, and keeps it in a table of its own; whoever else reads
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events import wire
@@ -49,3 +51,16 @@ def rows(topic: str, partition: int, batch: RecordBatch, rejected: Sequence[Reje
             "value": pl.Series([batch.values[place] or b"" for place in places], dtype=pl.Binary),
         }
     )
+
+
+def refused(
+    topic: str, partition: int, batches: Sequence[tuple[RecordBatch, npt.NDArray[np.int64]]], told: Mapping[int, str]
+) -> Iterator[pl.DataFrame]:
+    """Rows of TABLE for records of ours whose values ClickHouse refuses: ``told`` has why by row, of all the rows of
+    ``batches``, each with the place of its rows."""
+    first = 0
+    for batch, places in batches:
+        ours = {int(places[row - first]): why for row, why in told.items() if first <= row < first + len(places)}
+        if ours:
+            yield rows(topic, partition, batch, [Rejected(place, "refused", why) for place, why in ours.items()])
+        first += len(places)

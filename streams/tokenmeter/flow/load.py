@@ -1,6 +1,6 @@
 """The loader: one partition of any topic of ours, a page at a time, into its ClickHouse table.
 
-What is no record of ours it puts aside, see ``foreign.py``, and goes on.
+What is no record of ours, or has values that ClickHouse refuses, it puts aside, see ``foreign.py``, and goes on.
 
 Its transaction is insert, then commit. A page that was inserted but not committed is inserted again after a crash, and
 the tables are keyed so that twice is once.
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events.contract import (
@@ -29,7 +31,10 @@ from tokenmeter.flow.decode import INDEX, decode
 from tokenmeter.flow.judge import APPENDED_AT_MS, judge
 from tokenmeter.flow.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.routes import Homes
+from tokenmeter.flow.sift import Insert, sift
 from tokenmeter.kafka.batch import RecordBatch
+
+I64 = npt.NDArray[np.int64]
 
 TABLES: dict[str, tuple[str, str]] = {
     EVENTS: ("usage_event", "usage_events"),
@@ -44,9 +49,6 @@ TABLES: dict[str, tuple[str, str]] = {
 }
 """Topic: (record, table)."""
 
-Insert = Callable[[str, pl.DataFrame], None]
-"""Puts rows into a table; returns once they are durable, raises Transient or Fatal."""
-
 
 @dataclass
 class Loader:
@@ -59,6 +61,8 @@ class Loader:
     """Of a partition of usage.events: what is misrouted is left out, too."""
     _frames: list[pl.DataFrame] = field(default_factory=list)
     _foreign: list[pl.DataFrame] = field(default_factory=list)
+    _batches: list[tuple[RecordBatch, I64]] = field(default_factory=list)
+    """Where each row of ``_frames`` stands, for one that ClickHouse refuses; usage.events has none that passes."""
     _homes: Homes | None = None
 
     def restore(self, position: int) -> None:
@@ -92,13 +96,18 @@ class Loader:
                 foreign.require_no_newer(self.topic, self.partition, batch, decoded.rejected, table)
                 self._foreign.append(foreign.rows(self.topic, self.partition, batch, decoded.rejected))
             self._frames.append(decoded.frame.drop(INDEX))
+            self._batches.append((batch, index))
         return Demand.NOTHING
 
     def close(self, bounds: PageBounds) -> list[Outgoing]:
         """Insert the page; the transaction itself carries only the position. See Processor."""
         frame = pl.concat(self._frames) if self._frames else pl.DataFrame()
-        if frame.height:
-            self.insert(TABLES[self.topic][1], frame)
+        table = TABLES[self.topic][1]
+        if frame.height and self.topic == EVENTS:
+            self.insert(table, frame)
+        elif frame.height:
+            refused = sift(self.insert, table, frame)
+            self._foreign += foreign.refused(self.topic, self.partition, self._batches, refused)
         if self._foreign:
             self.insert(foreign.TABLE, pl.concat(self._foreign))
         return []
@@ -109,4 +118,4 @@ class Loader:
 
     def committed(self, bounds: PageBounds) -> None:
         """Begin the next page. See Processor."""
-        self._frames, self._foreign = [], []
+        self._frames, self._foreign, self._batches = [], [], []

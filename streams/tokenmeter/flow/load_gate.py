@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from tokenmeter.events.errors import Refused
+
 WINDOW_S = 0.2
 """How long the first page of a batch waits for others."""
 ROWS_MAX = 100_000
@@ -44,7 +46,8 @@ class InsertGate:
         """The batch that pages may still join: until it is being written, or is full."""
 
     def insert(self, table: str, frame: pl.DataFrame) -> None:
-        """Return once the rows are durable. Raises what ``write`` raised, to every page of the batch."""
+        """Return once the rows are durable. Raises what ``write`` raised, to every page of the batch; when values were
+        refused, each page of it is written by itself, so that none is refused for another's."""
         with self._lock:
             batch, leads = self._open, False
             if batch is None:
@@ -57,7 +60,13 @@ class InsertGate:
                 batch.full.set()
         if leads:
             self._lead(batch)
-        batch.written.result()
+        try:
+            batch.written.result()
+        except Refused:
+            if sum(map(len, batch.frames.values())) == 1:
+                raise
+            with self._writing:
+                self._write({table: [frame]})
 
     def _lead(self, batch: _Batch) -> None:
         batch.full.wait(self._window_s)

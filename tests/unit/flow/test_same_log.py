@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.growth import Growth
 from tokenmeter.flow.same_log import IDENTITY_FILE, IDENTITY_LOOK_S, SameLog
 from tokenmeter.kafka.identity import LogIdentity, TopicIdentity
 
@@ -63,3 +65,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / IDENTITY_FILE).write_text("{")
     with pytest.raises(Misconfigured, match="cannot be read"):
         SameLog(tmp_path, lambda: KNOWN).require()
+
+
+def test_a_log_that_was_grown_by_the_command_is_the_same_and_one_that_grows_is_refused(tmp_path: Path) -> None:
+    def growth(*first_offsets: int) -> Growth:
+        when = datetime(2026, 11, 27, tzinfo=UTC)
+        return Growth(partitions_before=4, partitions=8, first_offsets=first_offsets, grown_at=when)
+
+    grown = OTHERS["has 8 partitions and had 4"]
+    SameLog(tmp_path, lambda: KNOWN).require()
+    with pytest.raises(Misconfigured, match="has not got there"):
+        SameLog(tmp_path, lambda: grown, lambda: [growth()]).require()
+    with pytest.raises(Misconfigured, match="tokenmeter topics grow 8"):
+        SameLog(tmp_path, lambda: grown).require()
+    SameLog(tmp_path, lambda: grown, lambda: [growth(1, 2, 3, 4)]).require()
+    SameLog(tmp_path, lambda: grown, lambda: [growth(1, 2, 3, 4)]).require()
+    with pytest.raises(Misconfigured, match="has 4 partitions and had 8"):
+        SameLog(tmp_path, lambda: KNOWN, lambda: [growth(1, 2, 3, 4)]).require()

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from support import stranger
 from support.command import processes_of
 from week.disk import small_disk
 from week.plan import plan
@@ -74,6 +75,8 @@ def main(
                     if code:
                         problems.append(f"tokenmeter {' '.join(verb)} exits {code}")
                         say("\n".join(said.splitlines()[-TAIL_LINES:]))
+            if stranger.can_try():
+                problems += [f"another user reads {path}" for path in stranger.readable(folder / "data")]
             if logs is not None:
                 shutil.copytree(folder / "data" / "logs", logs, dirs_exist_ok=True)
             problems += [f"still runs: {line[:120]}" for line in processes_of(folder)]

@@ -18,7 +18,7 @@ STORES = ("kafka", "clickhouse")
 WORKERS = ("meter", "load", "ledger", "watch")
 FRONT = "gateway"
 DISK, PRODUCER = "disk", "producer"
-ROUND_ACTIONS_MAX = 4
+ROUND_ACTIONS_MIN, ROUND_ACTIONS_MAX = 3, 6
 PAUSE_MAX_S = 1.5
 FREEZE_MIN_S, FREEZE_MAX_S = 1.0, 6.0
 """Shorter than what the supervisor takes for a hang."""
@@ -78,17 +78,19 @@ def _action(chance: random.Random, kind: str, part: str) -> Action:
 
 
 def _rounds(actions: Sequence[Action], chance: random.Random) -> list[Round]:
-    """In their order; no part twice in a round, for nobody could tell of which of the two it is back."""
-    made: list[Round] = []
-    at = 0
-    while at < len(actions):
-        most, taken = chance.randint(2, ROUND_ACTIONS_MAX), [actions[at]]
-        at += 1
-        while at < len(actions) and len(taken) < most and _fits(actions[at], taken):
-            taken.append(actions[at])
-            at += 1
-        made.append(tuple(taken))
-    return made
+    """Each action in the first round that has room; no part twice in one, for nobody could tell of which of the two it
+    is back."""
+    made: list[tuple[int, list[Action]]] = []
+    for action in actions:
+        for most, taken in made:
+            if len(taken) < most and _fits(action, taken):
+                taken.append(action)
+                break
+        else:
+            made.append((chance.randint(ROUND_ACTIONS_MIN, ROUND_ACTIONS_MAX), [action]))
+    rounds = [tuple(taken) for _, taken in made]
+    chance.shuffle(rounds)
+    return rounds
 
 
 def _fits(action: Action, taken: Sequence[Action]) -> bool:

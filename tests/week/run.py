@@ -48,6 +48,7 @@ class World:
 
     def round(self, actions: Round) -> None:
         """Do them one after the other, then wait until every part works."""
+        self.traffic.check()
         ended = [(action, self._hands.do(action)) for action in actions]
         last = dict.fromkeys(self._watched, time.monotonic())
         last |= {part: since for action, since in sorted(ended, key=itemgetter(1)) for part in disturbed(action)}

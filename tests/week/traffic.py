@@ -18,6 +18,7 @@ import httpx
 from support.oracle import made
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
+from tokenmeter.events.errors import TokenmeterError
 
 POSTED_EVENTS, POSTED_PAUSE_S = 10, 0.5
 SPOOLED_EVENTS, SPOOLED_PAUSE_S = 10, 0.5
@@ -54,10 +55,13 @@ class Traffic:
         self._url, self._signed = url, signed
         self._emitter = Emitter(bootstrap, source="week-spooled", spool=spool, client_config=client)
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=one, daemon=True) for one in (self._post, self._spool)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(one,), daemon=True) for one in (self._post, self._spool)
+        ]
         self.acknowledged: list[UsageEvent] = []
         self.ahead: list[UsageEvent] = []
         self.unanswered = 0
+        self.failed: list[BaseException] = []
 
     def start(self) -> None:
         for thread in self._threads:
@@ -69,6 +73,7 @@ class Traffic:
         for thread in self._threads:
             thread.join(END_S)
             assert not thread.is_alive(), "what was sent is not acknowledged"
+        self.check()
         self._emitter.flush(END_S)
         self._emitter.close()
 
@@ -78,6 +83,18 @@ class Traffic:
         events = [one.model_copy(update={"occurred_at": one.occurred_at + AHEAD}) for one in events]
         self._emitter.emit_many(events)
         self.ahead += events
+
+    def check(self) -> None:
+        """Raises what ended a thread of this load."""
+        for error in self.failed:
+            raise error
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self.failed.append(error)
+            raise
 
     def _spool(self) -> None:
         sent = 0
@@ -104,7 +121,7 @@ class Traffic:
         began = time.monotonic()
         try:
             answer = client.post(f"{self._url()}/v1/events", content=body, headers={"content-type": "application/json"})
-        except httpx.HTTPError:
+        except (httpx.HTTPError, TokenmeterError, KeyError):  # it does not answer, or is not there yet
             return False
         assert answer.status_code in (202, 503), answer.text
         if answer.status_code == 202:

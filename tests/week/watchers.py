@@ -43,7 +43,7 @@ class Watchers:
     def _look(self, name: str, ask: Callable[[], int | None]) -> None:
         while not self._done.wait(LOOK_S):
             asked_at = time.monotonic()
-            with suppress(KafkaException, httpx.HTTPError, TokenmeterError):
+            with suppress(KafkaException, httpx.HTTPError, TokenmeterError, KeyError):  # no such part: not yet
                 position = ask()
                 at = time.monotonic()
                 if position is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -11,11 +12,17 @@ from week.plan import Action
 from week.stack import PARENT, UsersStack
 from week.traffic import Traffic
 
+STRANGE_S = 10.0
+"""A worker that does not look whose log it is has metered and loaded by then."""
 
-@dataclass(frozen=True)
+
+@dataclass
 class Hands:
+    """``calm_beside_another_log``: how often ``status`` found all well although the log was a stranger's."""
+
     stack: UsersStack
     traffic: Traffic
+    calm_beside_another_log: int = 0
 
     def do(self, action: Action) -> float:
         """Returns at what time (monotonic seconds) whoever was disturbed could begin to come back."""
@@ -34,6 +41,8 @@ class Hands:
             time.sleep(action.hold_s)
             if self.stack.pid(action.part) == pid_of:
                 self.stack.signal(action.part, signal.SIGCONT)
+        elif action.kind == plan.ANOTHER:
+            return self._another_log()
         elif action.part == PARENT:
             return self._parent_dies()
         else:
@@ -46,4 +55,22 @@ class Hands:
         self.stack.wait_gone()
         began = time.monotonic()
         self.stack.up()
+        return began
+
+    def _another_log(self) -> float:
+        """The load pauses: what the stranger's log acknowledged would be gone with it."""
+        own, kept = self.stack.data / "kafka", self.stack.data / "kafka-kept"
+        with self.traffic.paused():
+            self.stack.down()
+            own.rename(kept)
+            self.stack.up()
+            self.traffic.send_strange()
+            time.sleep(STRANGE_S)
+            code, _ = self.stack.run("status")
+            self.calm_beside_another_log += code == 0
+            self.stack.down()
+            shutil.rmtree(own)
+            kept.rename(own)
+            began = time.monotonic()
+            self.stack.up()
         return began

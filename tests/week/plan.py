@@ -14,6 +14,8 @@ from tokenmeter.stack.state import PARENT
 KILL, FREEZE, HANG, RESTART = "kill -9", "freeze", "hang", "restart"
 """A frozen part goes on by itself; one that hangs is left stopped, and its supervisor must end it."""
 FULL, AHEAD = "full disk", "two hours ahead"
+ANOTHER = "another log"
+"""Kafka comes back with another log than the one that was metered, a stranger's events in it; then with its own."""
 STORES = ("kafka", "clickhouse")
 WORKERS = ("meter", "load", "ledger", "watch")
 FRONT = "gateway"
@@ -25,7 +27,7 @@ FREEZE_MIN_S, FREEZE_MAX_S = 1.0, 6.0
 FULL_S = 6.0
 
 _COMMON = [(kind, part) for part in (*WORKERS, FRONT) for kind in (KILL, FREEZE, RESTART)]
-_ALONE = [(KILL, PARENT), (FULL, DISK), *((HANG, part) for part in (*WORKERS, FRONT, *STORES))]
+_ALONE = [(KILL, PARENT), (FULL, DISK), (ANOTHER, "kafka"), *((HANG, part) for part in (*WORKERS, FRONT, *STORES))]
 """After these everything starts anew: nothing else is done in their round."""
 _WEIGHTS = {
     **dict.fromkeys(_COMMON, 10),

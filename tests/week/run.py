@@ -18,7 +18,7 @@ from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.writer import publish
 from tokenmeter.store.client import connect
 from week.hands import Hands
-from week.plan import STORES, WORKERS, Round, disturbed
+from week.plan import DISK, STORES, WORKERS, Round, disturbed
 from week.reading import of_store, of_topics
 from week.report import Week
 from week.signs import Signs
@@ -55,7 +55,9 @@ class World:
         for action, _ in ended:  # who was disturbed twice can be back after the second time only
             parts = disturbed(action)
             took = {part: self._back(part, last[part]) for part in parts}
-            if (kafka := took.get("kafka")) is not None:  # those who need it, from when it was there
+            if (
+                action.part in ("kafka", DISK) and (kafka := took["kafka"]) is not None
+            ):  # those who need it, from when it was there
                 took |= {part: max(0.0, s - kafka) for part in parts[1:] if (s := took[part]) is not None}
             self.week.backs.append((action, took))
         for part in self._watched:
@@ -70,6 +72,11 @@ class World:
                 return None
             time.sleep(POLL_S)
         return at - since
+
+    @property
+    def calm_beside_another_log(self) -> int:
+        """See Hands."""
+        return self._hands.calm_beside_another_log
 
     def settle(self, within_s: float = SETTLE_S) -> dict[str, Verdict]:
         """End the traffic and compare, again and again until all agrees or ``within_s`` have passed."""

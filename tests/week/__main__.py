@@ -30,6 +30,7 @@ def main(
     actions: Annotated[int, typer.Option(help="kills, freezes, restarts and the like", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="of the plan")] = 1,
     only_plan: Annotated[bool, typer.Option("--plan", help="print the plan and do nothing")] = False,
+    minutes: Annotated[float, typer.Option(help="begin no round after so long, and judge")] = 120.0,
     only: Annotated[str, typer.Option(help='sorts of action with this text alone, e.g. "kill -9"')] = "",
     twin: Annotated[
         bool, typer.Option("--twin", help="the control: a meter without identities must be caught")
@@ -61,6 +62,9 @@ def main(
                 say(f"seed {seed}: {actions} actions in {len(rounds)} rounds")
                 for number, one in enumerate(rounds, 1):
                     at = time.monotonic()
+                    if at - began > minutes * 60:
+                        say(f"{minutes:g} minutes are over: {number - 1} of {len(rounds)} rounds were done")
+                        break
                     made.round(one)
                     now = time.monotonic()
                     what = "; ".join(map(str, one))

@@ -66,9 +66,8 @@ class World:
             self.week.held[part].append(held)
 
     def _back(self, part: str, since: float) -> float | None:
-        deadline = time.monotonic() + BACK_WITHIN_S
         while (at := self.signs.back_at(part, since)) is None:
-            if time.monotonic() > deadline:
+            if time.monotonic() > since + BACK_WITHIN_S:
                 return None
             time.sleep(POLL_S)
         return at - since

@@ -1,4 +1,4 @@
-"""``python -m week --actions 200 --seed 1``: see the package. ``--twin``: the control, which must be caught."""
+"""``python -m week --actions 200 --seed 1``: see the package. ``--twin log``: the control, which must be caught."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -33,8 +33,9 @@ def main(
     minutes: Annotated[float, typer.Option(help="begin no round after so long, and judge")] = 120.0,
     only: Annotated[str, typer.Option(help='sorts of action with this text alone, e.g. "kill -9"')] = "",
     twin: Annotated[
-        bool, typer.Option("--twin", help="the control: a meter without identities must be caught")
-    ] = False,
+        Literal["repeats", "log"] | None,
+        typer.Option(help="the control, which must be caught: workers that know no repeats, or no log from another"),
+    ] = None,
     logs: Annotated[Path | None, typer.Option(help="keep the parts' logs in this folder")] = None,
     boards: Annotated[bool, typer.Option("--boards", help="with Superset, which is killed too")] = False,
 ) -> None:

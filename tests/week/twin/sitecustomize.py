@@ -30,7 +30,7 @@ if os.environ.get("WEEK_TWIN") == "log" and WORKERS & {*sys.orig_argv}:
         """Whatever is there is what is known."""
         return iter(())
 
-    def none_anew(loaded: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    def none_anew(known: Mapping[str, str], ids: Mapping[str, str]) -> list[str]:
         """The store is believed to be of any log."""
         return []
 

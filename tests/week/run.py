@@ -43,13 +43,13 @@ class World:
     def __init__(self, stack: UsersStack, traffic: Traffic, signs: Signs, watched: Sequence[str]) -> None:
         self.stack, self.traffic, self.signs = stack, traffic, signs
         self._watched = [*watched]
-        self._hands = Hands(stack, traffic)
+        self.hands = Hands(stack, traffic)
         self.week = Week()
 
     def round(self, actions: Round) -> None:
         """Do them one after the other, then wait until every part works."""
         self.traffic.check()
-        ended = [(action, self._hands.do(action)) for action in actions]
+        ended = [(action, self.hands.do(action)) for action in actions]
         last = dict.fromkeys(self._watched, time.monotonic())
         last |= {part: since for action, since in sorted(ended, key=itemgetter(1)) for part in disturbed(action)}
         for action, _ in ended:  # who was disturbed twice can be back after the second time only
@@ -71,11 +71,6 @@ class World:
                 return None
             time.sleep(POLL_S)
         return at - since
-
-    @property
-    def calm_beside_another_log(self) -> int:
-        """See Hands."""
-        return self._hands.calm_beside_another_log
 
     def settle(self, within_s: float = SETTLE_S) -> dict[str, Verdict]:
         """End the traffic and compare, again and again until all agrees or ``within_s`` have passed."""

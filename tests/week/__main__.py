@@ -1,4 +1,4 @@
-"""``python -m week --actions 200 --seed 1``: see the package. ``--twin``: the control, which must be caught."""
+"""``python -m week --actions 200 --seed 1``: see the package. ``--twin log``: the control, which must be caught."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from support import stranger
 from support.command import processes_of
 from week.disk import small_disk
 from week.plan import plan
@@ -22,6 +23,9 @@ from week.verdict import total
 
 VERBS = (("status",), ("audit", "--strict"), ("reconcile", "--full"))
 TAIL_LINES = 12
+TWIN_SETTLE_S = 20.0
+TWIN_S = 240.0
+"""Time for the control to do what it must not, however busy the machine."""
 TWIN = Path(__file__).parent / "twin"
 
 
@@ -29,10 +33,12 @@ def main(
     actions: Annotated[int, typer.Option(help="kills, freezes, restarts and the like", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="of the plan")] = 1,
     only_plan: Annotated[bool, typer.Option("--plan", help="print the plan and do nothing")] = False,
+    minutes: Annotated[float, typer.Option(help="begin no round after so long, and judge")] = 120.0,
     only: Annotated[str, typer.Option(help='sorts of action with this text alone, e.g. "kill -9"')] = "",
     twin: Annotated[
-        bool, typer.Option("--twin", help="the control: a meter without identities must be caught")
-    ] = False,
+        Literal["repeats", "log"] | None,
+        typer.Option(help="the control, which must be caught: workers that know no repeats, or no log from another"),
+    ] = None,
     logs: Annotated[Path | None, typer.Option(help="keep the parts' logs in this folder")] = None,
     boards: Annotated[bool, typer.Option("--boards", help="with Superset, which is killed too")] = False,
 ) -> None:
@@ -53,27 +59,36 @@ def main(
             if not disk:
                 say("no disk can be mounted here: none is filled")
             options = [] if boards else ["--no-boards"]
-            env = {"TOKENMETER_DISK_FREE_MIN_MB": "64"} | ({"PYTHONPATH": str(TWIN)} if twin else {})
+            env = {"TOKENMETER_DISK_FREE_MIN_MB": "64"} | ({"PYTHONPATH": str(TWIN), "WEEK_TWIN": twin} if twin else {})
             stack = UsersStack(folder / "data", *options, env=env)
             began = time.monotonic()
             with world(stack, folder / "spool", boards) as made:
+                if twin:
+                    made.hands.strange_s = TWIN_S
                 say(f"seed {seed}: {actions} actions in {len(rounds)} rounds")
                 for number, one in enumerate(rounds, 1):
                     at = time.monotonic()
+                    if at - began > minutes * 60:
+                        say(f"{minutes:g} minutes are over: {number - 1} of {len(rounds)} rounds were done")
+                        break
                     made.round(one)
                     now = time.monotonic()
                     what = "; ".join(map(str, one))
                     worked = f"all work after {now - at:.1f} s, load {os.getloadavg()[0]:.0f}"
                     say(f"{now - began:6.0f} s  {number}/{len(rounds)}  {what}: {worked}")
                 say("settling ...")
-                verdicts = made.settle(0.0 if twin else SETTLE_S)
+                verdicts = made.settle(TWIN_SETTLE_S if twin else SETTLE_S)
                 problems = [*total(verdicts).problems(), *made.week.slow(), *made.week.grown()]
+                if made.hands.calm_beside_another_log:
+                    problems.append("tokenmeter status finds all well although the log is another's")
                 for verb in VERBS:
                     code, said = stack.run(*verb)
                     say(f"tokenmeter {' '.join(verb)}: exit {code}")
                     if code:
                         problems.append(f"tokenmeter {' '.join(verb)} exits {code}")
                         say("\n".join(said.splitlines()[-TAIL_LINES:]))
+            if stranger.can_try():
+                problems += [f"another user reads {path}" for path in stranger.readable(folder / "data")]
             if logs is not None:
                 shutil.copytree(folder / "data" / "logs", logs, dirs_exist_ok=True)
             problems += [f"still runs: {line[:120]}" for line in processes_of(folder)]
@@ -87,7 +102,8 @@ def main(
         say(problem)
     say("nothing lost, nothing doubled, every part back in time" if not problems else f"{len(problems)} problems")
     if twin:
-        caught = bool(total(verdicts).doubled)
+        whole = total(verdicts)
+        caught = bool(whole.doubled if twin == "repeats" else whole.strangers)
         say("the twin was caught" if caught else "the twin was NOT caught")
         raise typer.Exit(0 if caught else 1)
     raise typer.Exit(1 if problems else 0)

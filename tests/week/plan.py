@@ -14,18 +14,20 @@ from tokenmeter.stack.state import PARENT
 KILL, FREEZE, HANG, RESTART = "kill -9", "freeze", "hang", "restart"
 """A frozen part goes on by itself; one that hangs is left stopped, and its supervisor must end it."""
 FULL, AHEAD = "full disk", "two hours ahead"
+ANOTHER = "another log"
+"""Kafka comes back with another log than the one that was metered, a stranger's events in it; then with its own."""
 STORES = ("kafka", "clickhouse")
 WORKERS = ("meter", "load", "ledger", "watch")
 FRONT = "gateway"
 DISK, PRODUCER = "disk", "producer"
-ROUND_ACTIONS_MAX = 4
+ROUND_ACTIONS_MIN, ROUND_ACTIONS_MAX = 3, 6
 PAUSE_MAX_S = 1.5
 FREEZE_MIN_S, FREEZE_MAX_S = 1.0, 6.0
 """Shorter than what the supervisor takes for a hang."""
 FULL_S = 6.0
 
 _COMMON = [(kind, part) for part in (*WORKERS, FRONT) for kind in (KILL, FREEZE, RESTART)]
-_ALONE = [(KILL, PARENT), (FULL, DISK), *((HANG, part) for part in (*WORKERS, FRONT, *STORES))]
+_ALONE = [(KILL, PARENT), (FULL, DISK), (ANOTHER, "kafka"), *((HANG, part) for part in (*WORKERS, FRONT, *STORES))]
 """After these everything starts anew: nothing else is done in their round."""
 _WEIGHTS = {
     **dict.fromkeys(_COMMON, 10),
@@ -78,17 +80,19 @@ def _action(chance: random.Random, kind: str, part: str) -> Action:
 
 
 def _rounds(actions: Sequence[Action], chance: random.Random) -> list[Round]:
-    """In their order; no part twice in a round, for nobody could tell of which of the two it is back."""
-    made: list[Round] = []
-    at = 0
-    while at < len(actions):
-        most, taken = chance.randint(2, ROUND_ACTIONS_MAX), [actions[at]]
-        at += 1
-        while at < len(actions) and len(taken) < most and _fits(actions[at], taken):
-            taken.append(actions[at])
-            at += 1
-        made.append(tuple(taken))
-    return made
+    """Each action in the first round that has room; no part twice in one, for nobody could tell of which of the two it
+    is back."""
+    made: list[tuple[int, list[Action]]] = []
+    for action in actions:
+        for most, taken in made:
+            if len(taken) < most and _fits(action, taken):
+                taken.append(action)
+                break
+        else:
+            made.append((chance.randint(ROUND_ACTIONS_MIN, ROUND_ACTIONS_MAX), [action]))
+    rounds = [tuple(taken) for _, taken in made]
+    chance.shuffle(rounds)
+    return rounds
 
 
 def _fits(action: Action, taken: Sequence[Action]) -> bool:

@@ -38,11 +38,13 @@ def of_topics(client: Mapping[str, Any]) -> Found:
     found = Found()
     ids = {(one["customer_id"], one["event_id"]) for one in records(client, EVENTS)}
     found.log = Counter(customer for customer, _ in ids)
-    calls, money = found.calls[BILLING], found.money[BILLING] = Counter(), Counter()
+    for topic in (BILLING, LEDGER):
+        found.calls[topic], found.money[topic] = Counter(), Counter()
+    calls, money = found.calls[BILLING], found.money[BILLING]
     for line in records(client, BILLING):
         calls[line["customer_id"]] += line["events"]
         money[line["customer_id"]] += _pico(line["charge"])
-    calls, money = found.calls[LEDGER], found.money[LEDGER] = Counter(), Counter()
+    calls, money = found.calls[LEDGER], found.money[LEDGER]
     for entry in records(client, LEDGER):
         if entry["kind"] == "CHARGE" and entry["scope"] is None:
             calls[entry["account_id"]] += entry["calls"]

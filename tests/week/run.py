@@ -18,7 +18,7 @@ from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.writer import publish
 from tokenmeter.store.client import connect
 from week.hands import Hands
-from week.plan import STORES, WORKERS, Round, disturbed
+from week.plan import DISK, STORES, WORKERS, Round, disturbed
 from week.reading import of_store, of_topics
 from week.report import Week
 from week.signs import Signs
@@ -43,18 +43,21 @@ class World:
     def __init__(self, stack: UsersStack, traffic: Traffic, signs: Signs, watched: Sequence[str]) -> None:
         self.stack, self.traffic, self.signs = stack, traffic, signs
         self._watched = [*watched]
-        self._hands = Hands(stack, traffic)
+        self.hands = Hands(stack, traffic)
         self.week = Week()
 
     def round(self, actions: Round) -> None:
         """Do them one after the other, then wait until every part works."""
-        ended = [(action, self._hands.do(action)) for action in actions]
+        self.traffic.check()
+        ended = [(action, self.hands.do(action)) for action in actions]
         last = dict.fromkeys(self._watched, time.monotonic())
         last |= {part: since for action, since in sorted(ended, key=itemgetter(1)) for part in disturbed(action)}
         for action, _ in ended:  # who was disturbed twice can be back after the second time only
             parts = disturbed(action)
             took = {part: self._back(part, last[part]) for part in parts}
-            if (kafka := took.get("kafka")) is not None:  # those who need it, from when it was there
+            if (
+                action.part in ("kafka", DISK) and (kafka := took["kafka"]) is not None
+            ):  # those who need it, from when it was there
                 took |= {part: max(0.0, s - kafka) for part in parts[1:] if (s := took[part]) is not None}
             self.week.backs.append((action, took))
         for part in self._watched:
@@ -63,9 +66,8 @@ class World:
             self.week.held[part].append(held)
 
     def _back(self, part: str, since: float) -> float | None:
-        deadline = time.monotonic() + BACK_WITHIN_S
         while (at := self.signs.back_at(part, since)) is None:
-            if time.monotonic() > deadline:
+            if time.monotonic() > since + BACK_WITHIN_S:
                 return None
             time.sleep(POLL_S)
         return at - since

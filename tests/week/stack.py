@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from support.command import COMMAND
@@ -79,6 +80,14 @@ class UsersStack:
             os.kill(self.pid(name), number)
         except ProcessLookupError:  # it has ended since: whoever wanted it gone, or held, has what it wanted
             return
+
+    def ask(self, query: str, timeout_s: float = 2.0) -> str:
+        """What ClickHouse answers. Raises httpx.HTTPError while it does not."""
+        part = self.parts["clickhouse"]
+        login = (part.user or "", part.password or "")
+        given = {"query": query}
+        answer = httpx.get(part.url or "", params=given, auth=login, timeout=timeout_s, trust_env=False, verify=False)
+        return answer.raise_for_status().text.strip()
 
     def wait_gone(self) -> None:
         """Until no process of the supervisor's lives; they die with it."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import httpx
 from support.oracle import made
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
+from tokenmeter.events.errors import TokenmeterError
 
 POSTED_EVENTS, POSTED_PAUSE_S = 10, 0.5
 SPOOLED_EVENTS, SPOOLED_PAUSE_S = 10, 0.5
@@ -25,10 +27,10 @@ AGAIN_EVERY = 4
 """Each fourth post is sent again although it was acknowledged, as a caller does that lost the answer."""
 POST_TIMEOUT_S = 5.0
 RETRY_S = 0.25
-AHEAD_EVENTS = 20
+AHEAD_EVENTS = STRANGE_EVENTS = 20
 AHEAD = timedelta(hours=2)
 END_S = 180.0
-NUMBERS = {"posted": 0, "spooled": 400_000, "ahead": 800_000}
+NUMBERS = {"posted": 0, "spooled": 300_000, "ahead": 600_000, "strange": 900_000}
 """Where each one's numbers begin, so that every event has a customer of its own."""
 
 
@@ -54,10 +56,15 @@ class Traffic:
         self._url, self._signed = url, signed
         self._emitter = Emitter(bootstrap, source="week-spooled", spool=spool, client_config=client)
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=one, daemon=True) for one in (self._post, self._spool)]
+        self._sending = {one: threading.Lock() for one in ("posted", "spooled")}
+        self._threads = [
+            threading.Thread(target=self._run, args=(one,), daemon=True) for one in (self._post, self._spool)
+        ]
         self.acknowledged: list[UsageEvent] = []
         self.ahead: list[UsageEvent] = []
         self.unanswered = 0
+        self.strange = 0
+        self.failed: list[BaseException] = []
 
     def start(self) -> None:
         for thread in self._threads:
@@ -69,6 +76,7 @@ class Traffic:
         for thread in self._threads:
             thread.join(END_S)
             assert not thread.is_alive(), "what was sent is not acknowledged"
+        self.check()
         self._emitter.flush(END_S)
         self._emitter.close()
 
@@ -79,11 +87,41 @@ class Traffic:
         self._emitter.emit_many(events)
         self.ahead += events
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is sent, and all that was is acknowledged."""
+        with self._sending["posted"], self._sending["spooled"]:
+            self._emitter.flush(END_S)
+            yield
+
+    def send_strange(self) -> None:
+        """Somebody else's events, which must never be metered here."""
+        events = events_of("strange", self.strange, STRANGE_EVENTS)
+        self.strange += len(events)
+        deadline = time.monotonic() + END_S
+        with httpx.Client(timeout=POST_TIMEOUT_S, trust_env=False, verify=False) as client:
+            while not self._posted(client, _body(events)):
+                assert time.monotonic() < deadline, "the gateway takes nothing"
+                time.sleep(RETRY_S)
+
+    def check(self) -> None:
+        """Raises what ended a thread of this load."""
+        for error in self.failed:
+            raise error
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self.failed.append(error)
+            raise
+
     def _spool(self) -> None:
         sent = 0
         while not self._stopping.wait(SPOOLED_PAUSE_S):
             events = events_of("spooled", sent, SPOOLED_EVENTS)
-            self._emitter.emit_many(events)
+            with self._sending["spooled"]:
+                self._emitter.emit_many(events)
             self.acknowledged += events
             sent += len(events)
 
@@ -92,11 +130,11 @@ class Traffic:
         with httpx.Client(timeout=POST_TIMEOUT_S, trust_env=False, verify=False) as client:
             while not self._stopping.wait(POSTED_PAUSE_S):
                 events = events_of("posted", rounds * POSTED_EVENTS, POSTED_EVENTS)
-                body = json.dumps([one.model_dump(mode="json", exclude_none=True) for one in events])
-                for _ in range(2 if rounds % AGAIN_EVERY == 0 else 1):
-                    while not self._posted(client, body):
-                        self.unanswered += 1
-                        time.sleep(RETRY_S)
+                with self._sending["posted"]:
+                    for _ in range(2 if rounds % AGAIN_EVERY == 0 else 1):
+                        while not self._posted(client, _body(events)):
+                            self.unanswered += 1
+                            time.sleep(RETRY_S)
                 self.acknowledged += events
                 rounds += 1
 
@@ -104,9 +142,13 @@ class Traffic:
         began = time.monotonic()
         try:
             answer = client.post(f"{self._url()}/v1/events", content=body, headers={"content-type": "application/json"})
-        except httpx.HTTPError:
+        except (httpx.HTTPError, TokenmeterError, KeyError):  # it does not answer, or is not there yet
             return False
         assert answer.status_code in (202, 503), answer.text
         if answer.status_code == 202:
             self._signed(began, time.monotonic())
         return answer.status_code == 202
+
+
+def _body(events: Sequence[UsageEvent]) -> str:
+    return json.dumps([one.model_dump(mode="json", exclude_none=True) for one in events])

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from support.oracle import Verdict, by_ids
 
 SHOWN = 3
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def judge(sent: Sent, found: Found) -> dict[str, Verdict]:
     return verdicts
 
 
-def _wrong(place: str, wanted: Mapping[object, int], found: Mapping[object, int]) -> Iterable[str]:
+def _wrong(place: str, wanted: Mapping[K, int], found: Mapping[K, int]) -> Iterable[str]:
     differ = sorted((str(key), key) for key in {*wanted, *found} if wanted.get(key, 0) != found.get(key, 0))
     for name, key in differ[:SHOWN]:
         yield f"{place} {name}: {found.get(key, 0)}, must be {wanted.get(key, 0)}"

@@ -43,7 +43,7 @@ class Watchers:
     def _look(self, name: str, ask: Callable[[], int | None]) -> None:
         while not self._done.wait(LOOK_S):
             asked_at = time.monotonic()
-            with suppress(KafkaException, httpx.HTTPError, TokenmeterError):
+            with suppress(KafkaException, httpx.HTTPError, TokenmeterError, KeyError):  # no such part: not yet
                 position = ask()
                 at = time.monotonic()
                 if position is None:
@@ -53,11 +53,7 @@ class Watchers:
                     self._signs.answered("kafka", asked_at, at)
 
     def _clickhouse(self) -> None:
-        part = self._stack.parts["clickhouse"]
-        login = (part.user or "", part.password or "")
-        httpx.get(
-            part.url or "", params={"query": "SELECT 1"}, auth=login, timeout=ANSWER_S, trust_env=False, verify=False
-        ).raise_for_status()
+        self._stack.ask("SELECT 1", ANSWER_S)
 
     def _superset(self) -> None:
         url = f"{self._stack.parts['superset'].url}/health"

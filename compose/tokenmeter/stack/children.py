@@ -13,6 +13,9 @@ from tokenmeter.events.errors import Fatal
 
 STOP_TIMEOUT_S = 20.0
 LOG_TAIL_BYTES = 800
+LINE_TAIL_BYTES = 16 << 10
+"""A JVM's stack is long, and why it ended stands above it."""
+_SAYS_NOTHING = ("at ", "WARNING: ")
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -85,16 +88,17 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def log_tail(self) -> str:
+    def log_tail(self, most_bytes: int = LOG_TAIL_BYTES) -> str:
         """The end of its log, for an error message."""
         try:
             with self.log.open("rb") as written:
-                written.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
+                written.seek(max(0, self.log.stat().st_size - most_bytes))
                 return written.read().decode(errors="replace").strip()
         except OSError:
             return "(no log)"
 
     def last_line(self) -> str:
-        """The last line of its log."""
-        lines = self.log_tail().splitlines()
-        return lines[-1].strip() if lines else "(an empty log)"
+        """The last line of its log that says something: no frame of a stack, and no warning of the JVM's own."""
+        lines = [line.strip() for line in self.log_tail(LINE_TAIL_BYTES).splitlines() if line.strip()]
+        telling = [line for line in lines if not line.startswith(_SAYS_NOTHING)]
+        return [*(lines[-1:] or ["(an empty log)"]), *telling][-1]

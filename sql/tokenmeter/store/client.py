@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from tokenmeter.events.errors import Misconfigured
 
@@ -47,6 +47,12 @@ def connect(
             autogenerate_session_id=False,
             settings=settings,
         )
+    except OperationalError as error:
+        cause = str(getattr(error.__cause__, "reason", error)).rpartition(": ")[2]
+        raise Misconfigured(
+            f"ClickHouse at {url} does not answer: {cause[:300]}",
+            hint="tokenmeter status, or check TOKENMETER_CLICKHOUSE_URL",
+        ) from error
     except ClickHouseError as error:
         reason = str(error).splitlines()[0][:300]
         raise Misconfigured(

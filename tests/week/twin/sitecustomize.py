@@ -1,11 +1,15 @@
-"""The control of ``make week``: with this folder on its path, a meter takes each event for a new one.
+"""The controls of ``make week``: with this folder on its path, a worker does not look whether it knows what it gets.
 
-Python runs this file whenever it starts; the stack's other parts are left as they are.
+``WEEK_TWIN``: repeats, an event that came before; log, a log that is not the one it began with. Python runs this file
+whenever it starts; the stack's other parts are left as they are.
 """
 
+import os
 import sys
 
-if "meter" in sys.orig_argv:
+WORKERS = {"meter", "load", "ledger", "watch"}
+
+if os.environ.get("WEEK_TWIN") == "repeats" and "meter" in sys.orig_argv:
     import numpy as np
 
     from tokenmeter.flow import dedup
@@ -15,3 +19,20 @@ if "meter" in sys.orig_argv:
         return np.full(len(batch), dedup.FRESH, np.int8)
 
     dedup.Horizon.mark = never_seen  # type: ignore[method-assign]
+
+if os.environ.get("WEEK_TWIN") == "log" and WORKERS & {*sys.orig_argv}:
+    from collections.abc import Iterator, Mapping
+
+    from tokenmeter.kafka import identity
+    from tokenmeter.store import topics
+
+    def unchanged(known: identity.LogIdentity, there: identity.LogIdentity) -> Iterator[str]:
+        """Whatever is there is what is known."""
+        return iter(())
+
+    def none_anew(known: Mapping[str, str], ids: Mapping[str, str]) -> list[str]:
+        """The store is believed to be of any log."""
+        return []
+
+    identity.changes = unchanged
+    topics.made_anew = none_anew

@@ -118,20 +118,22 @@ def compressed(body: bytes, accepted: str) -> tuple[bytes, str]:
     return body, ""
 
 
-def form_fields(body: bytes, content_type: str) -> dict[str, str]:
-    """The fields of a ``multipart/form-data`` body: what clients put there when a URL would be too long.
+def form(body: bytes, content_type: str) -> tuple[dict[str, str], dict[str, bytes]]:
+    """(fields, files) of a ``multipart/form-data`` body: what would make a URL too long, and tables.
 
-    Raises BodyError when it is no form, or carries a file (external tables are not supported).
+    Raises BodyError when it is no form.
     """
     message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     if not message.is_multipart():
         raise BodyError("the body is not multipart/form-data")
-    fields = {}
+    fields, files = {}, {}
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")
-        if part.get_filename() is not None or not isinstance(name, str):
-            raise BodyError("a form may carry the query and its parameters, and no files")
         payload = part.get_payload(decode=True)
-        assert isinstance(payload, bytes)
-        fields[name] = payload.decode()
-    return fields
+        if not isinstance(name, str) or not isinstance(payload, bytes):
+            raise BodyError("a part of the form has no name")
+        if part.get_filename() is None:
+            fields[name] = payload.decode()
+        else:
+            files[name] = payload
+    return fields, files

@@ -7,61 +7,26 @@ A request that names a session gets that user's session instead, which nobody el
 from __future__ import annotations
 
 import fcntl
-import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import IO, Any
+from typing import Any
 
 import chdb
 
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.store.access import READER_VERBS, require_reader, require_safe
+from tokenmeter.store.access import require_reader, require_safe
 from tokenmeter.store.engine_error import EngineError, engine_error
+from tokenmeter.store.execute import forbid_writes, insert, literal, select, set_up, tear_down
 from tokenmeter.store.parsed import Statement, parse
-from tokenmeter.store.users import User
+from tokenmeter.store.query import Answer, Query
 
-READONLY = 2
-"""Reads and settings, but no writes, and ``readonly`` itself cannot be changed."""
-SESSION_SECONDS = 60.0
 SESSION_SECONDS_MAX = 3_600.0
-PIECE_BYTES_MAX = 1 << 20
-"""An insert's data is handed to the engine in pieces of this size."""
-STREAMED = frozenset(("native", "tabseparated", "tsv", "tabseparatedraw", "tsvraw", "csv", "jsoneachrow", "rowbinary"))
-"""Formats whose pieces, one after another, are the whole: the others are answered at once."""
-_NAME = re.compile(r"^\w+$")
-
-
-@dataclass(frozen=True)
-class Query:
-    """One request. ``text`` may go on with the first of an insert's data; ``data`` is the rest of it, or empty."""
-
-    text: bytes
-    data: IO[bytes]
-    user: User
-    database: str = "default"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    default_format: str = "TabSeparated"
-    readonly: bool = False
-    session_id: str = ""
-    session_seconds: float = SESSION_SECONDS
-    session_check: bool = False
-
-
-@dataclass
-class Answer:
-    """Bytes in ``format``, piece by piece; ``rows_read`` is known of an answer in one piece."""
-
-    pieces: Iterator[bytes]
-    format: str
-    rows_read: int = 0
-    rows_written: int = 0
 
 
 @dataclass
@@ -93,6 +58,9 @@ class EmbeddedClickHouse:
         _plain_default(self._first, data)
         names = self._first.query("SELECT name FROM system.table_functions", "TabSeparatedRaw").bytes()
         self._table_functions = frozenset(names.decode().split())
+        types = self._first.query("SELECT lower(name), content_type FROM system.formats", "TabSeparatedRaw").bytes()
+        self.content_types = dict(line.split("\t") for line in types.decode().splitlines())
+        """Of answers, by the format's name in small letters."""
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._sessions_lock = threading.Lock()
 
@@ -106,16 +74,29 @@ class EmbeddedClickHouse:
         """Run one query; what is not read of its answer is cancelled. Raises EngineError with ClickHouse's own text."""
         try:
             with self._connection(query) as connection:
-                _set(connection, query)
-                statement = self._parsed(connection, query)
-                _forbid_writes(connection, statement, query)
-                if statement.data_format is not None:
-                    yield _insert(connection, statement, query)
-                    return
-                with _select(connection, statement, query) as answer:
-                    yield answer
+                try:
+                    set_up(connection, query)
+                    statement = self._parsed(connection, query)
+                    forbid_writes(connection, statement, query)
+                    if statement.data_format is not None:
+                        yield insert(connection, statement, query)
+                        return
+                    with select(connection, statement, query) as answer:
+                        yield answer
+                finally:
+                    tear_down(connection, query)
         except RuntimeError as error:
             raise engine_error(error) from error
+
+    def cancel(self, mark: str) -> None:
+        """End the query of that mark. An insert whose data is there goes on: nobody could say whether it was stored."""
+        connection = self._connect()
+        try:
+            mine = f"query_kind != 'Insert' AND startsWith(Settings['log_comment'], {literal(mark)})"
+            with suppress(RuntimeError):
+                connection.query(f"KILL QUERY WHERE {mine} ASYNC")
+        finally:
+            connection.close()
 
     def _parsed(self, connection: Any, query: Query) -> Statement:
         def ask(text: str, params: dict[str, str]) -> bytes:
@@ -184,73 +165,3 @@ def _plain_default(connection: Any, data: Path) -> None:
         connection.query("DETACH DATABASE default")
         kept.unlink(missing_ok=True)
         connection.query("CREATE DATABASE default ENGINE = Atomic")
-
-
-def _set(connection: Any, query: Query) -> None:
-    """The request's database and settings; ``readonly`` is seen to apart, for it forbids the others."""
-    if not query.session_id or query.database != "default":
-        connection.query(f"USE `{query.database.replace('`', '')}`")
-    for name, value in query.settings.items():
-        if not _NAME.match(name):
-            raise EngineError(115, f"Code: 115. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)")
-        if name != "readonly":
-            literal = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-            connection.query(f"SET {name} = {literal}")
-
-
-def _forbid_writes(connection: Any, statement: Statement, query: Query) -> None:
-    """A reader's connection stays readonly; a writer's session must outlive one request that asked for it."""
-    if query.user.readonly:
-        connection.query(f"SET readonly = {READONLY}")
-    elif query.readonly and statement.verb not in (*READER_VERBS, "SET", "USE"):
-        raise EngineError(164, "Code: 164. DB::Exception: Cannot execute query in readonly mode. (READONLY)")
-
-
-@contextmanager
-def _select(connection: Any, statement: Statement, query: Query) -> Iterator[Answer]:
-    text = statement.text.decode("utf-8")
-    output = _format(statement) or query.default_format
-    if output.lower() not in STREAMED or query.params or statement.verb not in ("SELECT", "WITH"):
-        result = connection.query(text, output, params=dict(query.params) or None)
-        yield Answer(iter([result.bytes() or b""]), output, rows_read=int(result.rows_read()))
-        return
-    result = connection.send_query(text, output)
-    try:
-        yield Answer((piece.bytes() for piece in result), output)
-    finally:
-        result.close()
-
-
-def _format(statement: Statement) -> str | None:
-    """The format that the statement itself asks for its answer in."""
-    for at in range(len(statement.tokens) - 2, -1, -1):
-        if statement.tokens[at].kind == "keyword" and statement.tokens[at].name.upper() == "FORMAT":
-            return statement.tokens[at + 1].name
-    return None
-
-
-def _insert(connection: Any, statement: Statement, query: Query) -> Answer:
-    output = statement.data_format or ""
-    if "SELECT" in statement.keywords:
-        # chDB answers such an insert as done and stores nothing.
-        message = "The embedded server cannot insert from input(): insert the data itself. (NOT_IMPLEMENTED)"
-        raise EngineError(48, f"Code: 48. DB::Exception: {message}")
-    head = statement.head.decode("utf-8")
-    last = statement.tokens[-1]
-    head = head[: -len(last.text.decode())] if output == "Values" else head[: head.upper().rindex("FORMAT")]
-    stream = connection.send_insert(head, output)
-    try:
-        stream.append(_inline(statement))
-        while piece := query.data.read(PIECE_BYTES_MAX):
-            stream.append(piece)
-        result = stream.finish()
-    except BaseException:
-        stream.cancel()
-        raise
-    return Answer(iter(()), "TabSeparated", rows_written=int(result.rows_written))
-
-
-def _inline(statement: Statement) -> bytes:
-    """Data that follows the statement in its own text. One line's end, or a blank, belongs to the statement."""
-    rest = statement.text[len(statement.head) :]
-    return re.sub(rb"^[ \t]*;?[ \t]*(\r?\n)?", b"", rest, count=1)

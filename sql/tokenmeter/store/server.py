@@ -9,19 +9,18 @@ is what ClickHouse adds to it.
 from __future__ import annotations
 
 import argparse
-import json
+import asyncio
 import logging
 import os
+import secrets
 import socket
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote_to_bytes
 
 import anyio
 import uvicorn
@@ -32,36 +31,25 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tokenmeter.events.errors import TokenmeterError
-from tokenmeter.store.body import BODY_BYTES_MAX, BodyError, compressed, decompressed, form_fields
-from tokenmeter.store.embedded import SESSION_SECONDS, Answer, EmbeddedClickHouse, Query
+from tokenmeter.store.answering import ALWAYS, PROGRESS_MS, Progress, in_blocks, summary, telling_errors
+from tokenmeter.store.body import BODY_BYTES_MAX, BodyError, compressed
+from tokenmeter.store.embedded import EmbeddedClickHouse
 from tokenmeter.store.engine_error import STD_EXCEPTION, UNKNOWN, EngineError
-from tokenmeter.store.parsed import QUERY_BYTES_MAX
+from tokenmeter.store.request import MEMORY_BYTES_MAX, TRUE, body_of, parameters, query, spool
 from tokenmeter.store.users import User, authenticate, load
 
 _log = logging.getLogger(__name__)
 
 REQUESTS_MAX = 128
 """Requests that run at once; further ones wait."""
-MEMORY_BYTES_MAX = 16 << 20
-"""A larger body waits in a file that has no name."""
 WHOLE_BYTES_MAX = 1 << 20
 """An answer up to here is sent with its length, and its error with a status; a larger one is streamed."""
-READ_BYTES_MAX = 1 << 20
 NICENESS = 10
 """It stands back, on a busy machine, behind the workers on which alerts depend."""
 KEEP_ALIVE_S = 60
 """An idle connection is closed after this: later than clients do it, who else send into one that is just closing."""
-_NOT_SETTINGS = frozenset(
-    (
-        *("query", "query_id", "database", "default_format", "user", "password", "quota_key", "role"),
-        *("session_id", "session_timeout", "session_check", "client_protocol_version"),
-        *("compress", "decompress", "enable_http_compression", "http_zlib_compression_level", "readonly"),
-        *("buffer_size", "wait_end_of_query", "send_progress_in_http_headers", "http_headers_progress_interval_ms"),
-    )
-)
-"""URL parameters that speak to the HTTP server, not to the engine."""
-_ALWAYS = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Server-Display-Name": "tokenmeter"}
-_TRUE = ("1", "true")
+CANCEL_EVERY_S = 0.5
+"""A query may be parsed still, and so not be found, when its client goes away."""
 
 
 class Service:
@@ -73,12 +61,15 @@ class Service:
         self._running = anyio.CapacityLimiter(REQUESTS_MAX)
 
     async def ping(self, request: Request) -> Response:
-        return PlainTextResponse("Ok.\n", headers=_ALWAYS)
+        return PlainTextResponse("Ok.\n", headers=ALWAYS)
+
+    async def options(self, request: Request) -> Response:
+        return Response(status_code=204, headers={**ALWAYS, "Allow": "GET, HEAD, POST, OPTIONS"})
 
     async def query(self, request: Request) -> Response:
         """One query. The user is known before the body is read."""
         try:
-            url = _parameters(request.scope["query_string"])
+            url = parameters(request.scope["query_string"])
             user = authenticate(self._users, request.headers, url)
             if user is None:
                 raise EngineError(
@@ -86,14 +77,19 @@ class Service:
                     "Code: 516. DB::Exception: Authentication failed: password is incorrect, or there is no user with "
                     "such name. (AUTHENTICATION_FAILED)",
                 )
-            if request.method == "GET" and not url.get("query", "").strip():
-                return PlainTextResponse("Ok.\n", headers=_ALWAYS)
+            if request.method in ("GET", "HEAD") and not url.get("query", "").strip():
+                return PlainTextResponse("Ok.\n", headers=ALWAYS)
             with ExitStack() as held:
-                sent = held.enter_context(_spool())
+                sent = held.enter_context(spool())
                 await _receive(request, sent)
-                response = await anyio.to_thread.run_sync(
-                    self._answer, request, url, user, sent, held, limiter=self._running
-                )
+                mark = uuid.uuid4().hex
+                watching = asyncio.create_task(self._cancel_when_gone(request, mark))
+                try:
+                    response = await anyio.to_thread.run_sync(
+                        self._answer, request, url, user, sent, held, mark, limiter=self._running
+                    )
+                finally:
+                    watching.cancel()
                 if isinstance(response, StreamingResponse):
                     response.body_iterator = _closing(response.body_iterator, held.pop_all())
                 return response
@@ -112,54 +108,58 @@ class Service:
                 EngineError(STD_EXCEPTION, f"Code: {STD_EXCEPTION}. DB::Exception: {error!r} (STD_EXCEPTION)")
             )
 
-    def _answer(self, request: Request, url: dict[str, str], user: User, sent: IO[bytes], held: ExitStack) -> Response:
+    async def _cancel_when_gone(self, request: Request, mark: str) -> None:
+        """Ends the query of a client that goes away before it is answered; a streamed answer ends by itself."""
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        while True:
+            await anyio.to_thread.run_sync(self._engine.cancel, mark)
+            await anyio.sleep(CANCEL_EVERY_S)
+
+    def _answer(
+        self, request: Request, url: dict[str, str], user: User, sent: IO[bytes], held: ExitStack, mark: str
+    ) -> Response:
         """Runs in a thread. What an answer that is streamed still needs is left to ``held``."""
         began = time.monotonic()
-        body = held.enter_context(_spool())
-        size = 0
-        for piece in decompressed(_pieces(sent), request.headers.get("Content-Encoding", "")):
-            size += len(piece)
-            if size > BODY_BYTES_MAX:
-                raise BodyError(f"the body is larger than {BODY_BYTES_MAX} bytes")
-            body.write(piece)
-        body.seek(0)
-        content_type = request.headers.get("Content-Type", "")
-        if content_type.lower().startswith("multipart/form-data"):
-            url = {**url, **form_fields(body.read(), content_type)}
-        answer = held.enter_context(self._engine.run(_query(request, url, user, body)))
-        pieces, first = answer.pieces, bytearray()
-        for piece in pieces:
-            first += piece
-            if len(first) > WHOLE_BYTES_MAX:
-                break
-        else:
-            pieces = iter(())
+        body = held.enter_context(spool())
+        body_of(request, url, sent, body)
+        wanted = url.get("send_progress_in_http_headers") in TRUE
+        progress = Progress(float(url.get("http_headers_progress_interval_ms") or PROGRESS_MS)) if wanted else None
+        answer = held.enter_context(self._engine.run(query(request, url, user, body, mark, progress)))
+        first, rest = _begun(answer.pieces, None if url.get("wait_end_of_query") in TRUE else WHOLE_BYTES_MAX)
         headers = {
-            **_ALWAYS,
+            **ALWAYS,
             "X-ClickHouse-Format": answer.format,
             "X-ClickHouse-Query-Id": url.get("query_id") or str(uuid.uuid4()),
-            "X-ClickHouse-Summary": _summary(answer, began),
-            "Content-Type": "application/octet-stream",
+            "X-ClickHouse-Summary": summary(answer, began, first if rest is None else None),
+            "Content-Type": self._engine.content_types.get(answer.format.lower()) or "application/octet-stream",
         }
-        streamed = len(first) > WHOLE_BYTES_MAX
-        if url.get("enable_http_compression") in _TRUE and first and not streamed:
-            data, encoding = compressed(bytes(first), request.headers.get("Accept-Encoding", ""))
-            return Response(data, headers={**headers, **({"Content-Encoding": encoding} if encoding else {})})
-        if not streamed:
-            return Response(bytes(first), headers=headers)
-        return StreamingResponse(iterate_in_threadpool(_joined(bytes(first), pieces)), headers=headers)
+        if rest is None:
+            response = _whole(request, url, b"".join(in_blocks(iter([first]), url)), headers)
+        else:
+            tag = headers["X-ClickHouse-Exception-Tag"] = secrets.token_hex(8)
+            streamed = in_blocks(telling_errors(_joined(first, rest), tag), url)
+            response = StreamingResponse(iterate_in_threadpool(streamed), headers=headers)
+        told = progress.headers if progress else ()
+        response.raw_headers += [(b"x-clickhouse-progress", one.encode()) for one in told]
+        return response
 
 
-@contextmanager
-def _spool() -> Iterator[IO[bytes]]:
-    with tempfile.SpooledTemporaryFile(MEMORY_BYTES_MAX) as spool:
-        yield spool
+def _begun(pieces: Iterator[bytes], bytes_max: int | None) -> tuple[bytes, Iterator[bytes] | None]:
+    """(what there is of an answer up to about ``bytes_max``, the rest of it or None)."""
+    first = bytearray()
+    for piece in pieces:
+        first += piece
+        if bytes_max is not None and len(first) > bytes_max:
+            return bytes(first), pieces
+    return bytes(first), None
 
 
-def _summary(answer: Answer, began: float) -> str:
-    figures = {"read_rows": answer.rows_read, "written_rows": answer.rows_written, "result_rows": 0}
-    elapsed_ns = int((time.monotonic() - began) * 1e9)
-    return json.dumps({name: str(value) for name, value in {**figures, "elapsed_ns": elapsed_ns}.items()})
+def _whole(request: Request, url: Mapping[str, str], data: bytes, headers: dict[str, str]) -> Response:
+    encoding = ""
+    if data and url.get("enable_http_compression") in TRUE:
+        data, encoding = compressed(data, request.headers.get("Accept-Encoding", ""))
+    return Response(data, headers={**headers, **({"Content-Encoding": encoding} if encoding else {})})
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -177,18 +177,6 @@ async def _closing(pieces: Any, held: ExitStack) -> AsyncIterator[bytes]:
             await anyio.to_thread.run_sync(held.close)
 
 
-def _parameters(query_string: bytes) -> dict[str, str]:
-    """Raises UnicodeDecodeError for what is not UTF-8: it would be stored as something else."""
-    found = {}
-    for part in filter(None, query_string.split(b"&")):
-        name, _, value = part.replace(b"+", b" ").partition(b"=")
-        text = unquote_to_bytes(value).decode("utf-8")
-        found[unquote_to_bytes(name).decode("utf-8")] = text
-    if any(character in found.get("query_id", "") for character in "\r\n\0"):
-        raise BodyError("query_id must be one line")
-    return found
-
-
 async def _receive(request: Request, sent: IO[bytes]) -> None:
     """The body as it is on the wire; raises ClientDisconnect when it is shorter than it said."""
     size = 0
@@ -200,34 +188,8 @@ async def _receive(request: Request, sent: IO[bytes]) -> None:
     sent.seek(0)
 
 
-def _pieces(sent: IO[bytes]) -> Iterator[bytes]:
-    while piece := sent.read(READ_BYTES_MAX):
-        yield piece
-
-
-def _query(request: Request, url: Mapping[str, str], user: User, body: IO[bytes]) -> Query:
-    """The statement is in the URL, in the body, or begins in the one and ends in the other."""
-    text = url.get("query", "").encode()
-    if text.strip() and not text.endswith(b"\n"):
-        text += b"\n"
-    text += body.read(QUERY_BYTES_MAX)
-    return Query(
-        text=text,
-        data=body,
-        user=user,
-        database=url.get("database") or request.headers.get("X-ClickHouse-Database") or "default",
-        settings={k: v for k, v in url.items() if k not in _NOT_SETTINGS and not k.startswith("param_")},
-        params={k[len("param_") :]: v for k, v in url.items() if k.startswith("param_")},
-        default_format=url.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated",
-        readonly=request.method == "GET" or url.get("readonly", "0") not in ("", "0"),
-        session_id=url.get("session_id", ""),
-        session_seconds=float(url.get("session_timeout") or SESSION_SECONDS),
-        session_check=url.get("session_check") in _TRUE,
-    )
-
-
 def _failed(error: EngineError) -> Response:
-    headers = {**_ALWAYS, "X-ClickHouse-Exception-Code": str(error.code)}
+    headers = {**ALWAYS, "X-ClickHouse-Exception-Code": str(error.code)}
     return PlainTextResponse(error.message, error.status, headers)
 
 
@@ -244,6 +206,7 @@ def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
             Route("/ping", service.ping, methods=["GET", "HEAD"]),
             Route("/replicas_status", service.ping, methods=["GET", "HEAD"]),
             Route("/", service.query, methods=["GET", "HEAD", "POST"]),
+            Route("/", service.options, methods=["OPTIONS"]),
         ],
         exception_handlers={ClientDisconnect: _gone},
     )

@@ -24,7 +24,7 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
 TIMEOUT_S = 180.0
-TOTALS_S, TOTALS_LOST_S = 120.0, 20.0
+TOTALS_S, TOTALS_LOST_S = 400.0, 20.0
 """Totals may come this long after their lines; what a twin lost never comes."""
 
 

@@ -31,7 +31,7 @@ from support.command import COMMAND, run
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.access import ADMIN, Access
-from tokenmeter.events.contract import ACCOUNT_STATE, BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES
+from tokenmeter.events.contract import ACCOUNT_STATE, BILLING, CATALOG, EVENTS, GROWTH, LEDGER, MARKET, PAGES
 from tokenmeter.events.errors import Misconfigured, Undelivered
 from tokenmeter.kafka.access import require_access
 from tokenmeter.stack.children import Child
@@ -244,6 +244,7 @@ OPERATIONS: dict[str, tuple[Operation, set[str]]] = {
         f"write {topic}": (writes(topic), {ADMIN, "workers"})
         for topic in (BILLING, PAGES, MARKET, CATALOG, ACCOUNT_STATE)
     },
+    f"write {GROWTH}": (writes(GROWTH), {ADMIN}),
     f"write {EVENTS}": (writes(EVENTS), {ADMIN, "gateway", "producer"}),
     f"write {LEDGER}": (writes(LEDGER), {ADMIN, "workers", "gateway"}),
     f"read {EVENTS}": (reads(EVENTS), {ADMIN, "reader"}),
@@ -256,13 +257,21 @@ OPERATIONS: dict[str, tuple[Operation, set[str]]] = {
 """What is tried, and by which roles it may be done."""
 
 
+_YOUNG = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE)
+"""Said by a broker that does not know its groups yet."""
+
+
 def may(client: dict[str, Any], work: Operation) -> bool:
-    try:
-        work(client)
-    except KafkaException as error:
-        assert error.args[0].code() in _DENIED, error
-        return False
-    return True
+    def tried() -> list[KafkaError | None]:
+        try:
+            work(client)
+        except KafkaException as error:
+            return [] if error.args[0].code() in _YOUNG else [error.args[0]]
+        return [None]
+
+    (error,) = eventually("the broker knows its groups", tried, WAIT_S)
+    assert error is None or error.code() in _DENIED, error
+    return error is None
 
 
 def test_each_role_may_do_what_its_work_needs_and_nothing_else(kafka: Locked) -> None:

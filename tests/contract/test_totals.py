@@ -25,6 +25,8 @@ from tokenmeter.store.queries import sql
 from tokenmeter.store.totals import SOURCES, TOTALS, Totals, days
 
 BEFORE_THE_CUT = "0020"
+VIEWS = ("boards", "billing")
+"""The databases that README points readers to."""
 AGES = ("event_age_ms", "page_age_ms", "reconcile_age_ms", "audit_age_ms")
 
 
@@ -46,7 +48,7 @@ def bare(server: Server) -> Iterator[Client]:
 
 
 def drop(client: Client) -> None:
-    for database in ("tokenmeter", "boards"):
+    for database in ("tokenmeter", "boards", "billing"):
         client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
@@ -88,16 +90,22 @@ def touch_and_make(client: Client) -> None:
 
 
 def contents(client: Client) -> dict[str, list[str]]:
-    """What every view of the boards shows, but for ages, which grow while one looks."""
+    """What every view of VIEWS shows, but for ages, which grow while one looks. FINAL changes nothing."""
     columns: dict[str, list[str]] = {}
     for view, column, kind in client.query(
-        "SELECT table, name, type FROM system.columns WHERE database = 'boards' ORDER BY table, position"
+        "SELECT concat(database, '.', table), name, type FROM system.columns "
+        "WHERE has({found:Array(String)}, database) ORDER BY database, table, position",
+        parameters={"found": list(VIEWS)},
     ).result_rows:
         read = f"finalizeAggregation(`{column}`)" if str(kind).startswith("AggregateFunction") else f"`{column}`"
         columns.setdefault(str(view), []).extend([] if str(column) in AGES else [read])
     shown = {view: ", ".join(names) for view, names in columns.items() if names}
-    asked = {view: f"SELECT {names} FROM boards.{view}" for view, names in shown.items()}
-    return {view: sorted(map(str, client.query(statement).result_rows)) for view, statement in asked.items()}
+    asked = {view: f"SELECT {names} FROM {view}" for view, names in shown.items()}
+    return {
+        f"{view} {final}": sorted(map(str, client.query(f"{statement} {final}").result_rows))
+        for view, statement in asked.items()
+        for final in (("", "FINAL") if view.startswith("billing") else ("",))
+    }
 
 
 def test_an_old_store_moves_over_and_keeps_every_row(bare: Client) -> None:
@@ -271,6 +279,25 @@ def test_nothing_changes_when_every_page_is_loaded_twice_and_no_merge_ever_runs(
         assert wrong_totals(client) == []
         client.command(statement("usage_market", partition=7))
         assert contents(client) != once, "control: another page does show"
+    finally:
+        client.command("SYSTEM START MERGES")
+
+
+def test_whoever_asks_the_views_for_a_sum_need_not_say_final_and_whoever_asks_the_tables_must(client: Client) -> None:
+    client.command("SYSTEM STOP MERGES")
+    try:
+        load(client)
+        touch_and_make(client)
+        load(client)
+        sums = {
+            f"{place}{final}": client.query(f"SELECT sum(events) FROM {place}{final}").result_rows[0][0]
+            for place in ("billing.lines", "tokenmeter.usage_billing", "tokenmeter.usage_market")
+            for final in ("", " FINAL")
+        }
+        assert sums["billing.lines"] == sums["billing.lines FINAL"] == sums["tokenmeter.usage_billing FINAL"]
+        assert sums["tokenmeter.usage_billing"] == 2 * sums["billing.lines"], "the control: rows of both loads"
+        calls = client.query("SELECT sum(calls) FROM boards.market").result_rows[0][0]
+        assert calls == sums["tokenmeter.usage_market FINAL"]
     finally:
         client.command("SYSTEM START MERGES")
 

@@ -23,9 +23,10 @@ from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
 from tokenmeter.emit import Emitter
 from tokenmeter.events import decode
-from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER
+from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow import ledger_app, load_app, meter_app
+from tokenmeter.flow.load_topics import require_loaded_here
 from tokenmeter.flow.meter import Meter
 from tokenmeter.flow.meter.recover import Recovery
 from tokenmeter.kafka.logreader import KafkaLogReader
@@ -155,12 +156,19 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.events == 3 * WAVE
     assert report.duplicates == world.waves.repeated
     store = connect(world.server.url, "writer", "secret")
+    require_loaded_here(store, world.client, load_app.APP_ID, (EVENTS, PAGES))
     corrected = reconcile(Sources(world.client, store), full=True)
     assert (corrected.ok, corrected.outstanding) == (True, 0), corrected.as_dict()
     for name, answer, partition in (("stretches", list, BEFORE), ("eras", tuple, 0)):
         with monkeypatch.context() as forgetful:
             forgetful.setattr(import_module("tokenmeter.stack.audit.run"), name, lambda *_, answer=answer: answer())
             assert not world.audit(partition).ok, f"an audit without {name} is content"
+
+    for database in ("tokenmeter", "boards"):
+        store.command(f"DROP DATABASE {database} SYNC")
+    migrate(store)
+    with pytest.raises(Misconfigured, match=f"{load_app.APP_ID} has loaded .* into another one"):
+        require_loaded_here(store, world.client, load_app.APP_ID, (EVENTS, PAGES))
 
 
 def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

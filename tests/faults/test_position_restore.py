@@ -8,18 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from support import oracle
 from support.broker import broker, eventually, lag
 from support.workers import WorkerProcess
-from tokenmeter.events.contract import EVENTS
-from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.contract import EVENTS, PAGES
+from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.flow.meter_app import APP_ID
 from tokenmeter.flow.worker import EXIT_CRASHED
 from tokenmeter.kafka.logreader import KafkaLogReader
-from tokenmeter.stack import cli_position
+from tokenmeter.stack import cli_position, position
 from tokenmeter.stack.alone import require_alone
 from tokenmeter.stack.position import restore, wrong_positions
 
@@ -66,6 +66,24 @@ def test_a_deleted_group_is_restored_from_the_pages(tmp_path: Path, capsys: pyte
             assert waves.problems() == []
         finally:
             meter.kill()
+
+
+def test_an_open_transaction_of_a_stranger_is_a_refusal_with_the_place_and_no_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with broker(tmp_path) as kafka:
+        client = {"bootstrap.servers": kafka.bootstrap}
+        monkeypatch.setattr(position, "KafkaLogReader", lambda client: KafkaLogReader(client, stall_s=2))
+        assert wrong_positions(client) == []
+        stranger = Producer({**client, "transactional.id": "stranger"})
+        stranger.init_transactions(60)
+        stranger.begin_transaction()
+        stranger.produce(PAGES, b"x", b"k", 1)
+        stranger.flush(60)
+        with pytest.raises(Fatal, match=r"usage.pages/1 stands still .* a transaction is open"):
+            wrong_positions(client)
+        stranger.abort_transaction(60)
+        assert wrong_positions(client) == []
 
 
 def _put(admin: AdminClient, ends: list[TopicPartition]) -> bool:

@@ -44,7 +44,8 @@ SELECT concat('{{partition}}-', toString(number)), if({{n}} % 50 = 0, 'CORRECTIO
     toDateTime64('{_NOW:%Y-%m-%d %H:%M:%S}', 6, 'UTC') - toIntervalSecond({{n}} % 40 * 300),
     concat('c', toString({{n}} % 11)), {_MODEL},
     concat('p', toString({{n}} % 2)), 'standard', 'CHAT', if({{n}} % 10 = 0, 429, 200), {{n}} % 2,
-    1000 + {{n}}, 100, if({{n}} % 6 = 0, NULL, {{n}}), {{n}} * 2, {{partition}}, number, now64(3)
+    1000 + {{n}}, 100, if({{n}} % 6 = 0, NULL, {{n}}), {{n}} * 2, {{partition}}, number,
+    toDateTime64('{_NOW:%Y-%m-%d %H:%M:%S}', 3, 'UTC')
 FROM numbers({{rows}})"""
 INSERTS = {"usage_market": _MARKET, "usage_billing": _BILLING, "usage_resale": _RESALE, "usage_events": _EVENTS}
 

@@ -46,7 +46,7 @@ def wrong_positions(client: Mapping[str, Any]) -> list[Restored]:
             raise Misconfigured(
                 f"{EVENTS}/{partition} ends at offset {there}, its last page at {end - 1}: the pages are of another "
                 "log",
-                hint="bring the old topic back, or give the new log a data directory and a ClickHouse of its own",
+                hint="bring the old topic back, or begin anew beside it, with a Kafka and a ClickHouse of their own",
             )
         if at != end:
             found.append(Restored(partition, at, end, lost))
@@ -75,7 +75,11 @@ def _driver(client: Mapping[str, Any], partition: int) -> Driver:
 
 
 def _last_page(log: KafkaLogReader, partition: int) -> tuple[int, int]:
-    """(the offset after the last page, offsets lost by all pages)."""
+    """(the offset after the last page, offsets lost by all pages). Raises Fatal while a transaction is open on the
+    pages: those behind it cannot be seen, and would be metered again."""
+    there = log.end(PAGES, partition)
+    for _ in log.read(PAGES, partition, max(log.start(PAGES, partition), there - 1), there):
+        pass
     last = log.last(PAGES, partition, wanted=is_a_page)
     if last is None:
         return 0, 0

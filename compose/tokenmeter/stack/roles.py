@@ -2,7 +2,7 @@
 
     role      writes                              reads
     admin     everything                          everything (the command; it also makes topics and moves positions)
-    workers   every topic but usage.events        every topic
+    workers   all but usage.events and .growth    every topic
     gateway   usage.events, ledger.entries        what credit, keys and usage are told from
     producer  usage.events                        nothing
     reader    nothing                             every topic, in a group that is none of the workers'
@@ -31,7 +31,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     UserScramCredentialUpsertion,
 )
 
-from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, EVENTS, LEDGER, PAGES, TOPICS
+from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, EVENTS, GROWTH, LEDGER, PAGES, TOPICS
 from tokenmeter.events.errors import Fatal
 
 ADMIN_TIMEOUT_S = 30.0
@@ -53,7 +53,7 @@ class Role:
 
 
 ROLES: Mapping[str, Role] = {
-    "workers": Role(tuple(name for name in ALL if name != EVENTS), ALL, worker=True),
+    "workers": Role(tuple(name for name in ALL if name not in (EVENTS, GROWTH)), ALL, worker=True),
     "gateway": Role((EVENTS, LEDGER), (CATALOG, ACCOUNT_STATE, LEDGER, ALERTS, PAGES)),
     "producer": Role((EVENTS,)),
     "reader": Role((), ALL, groups=True),

@@ -30,3 +30,8 @@ def note_topics(client: Client, ids: Mapping[str, str]) -> None:
 def made_anew(known: Mapping[str, str], ids: Mapping[str, str]) -> list[str]:
     """The topics whose id is another than the one the tables were loaded from."""
     return sorted(topic for topic, topic_id in ids.items() if known.get(topic, topic_id) != topic_id)
+
+
+def has_pages(client: Client) -> bool:
+    """Whether a page was ever loaded: a store from before topics were noted knows none of them."""
+    return bool(client.query(sql("has_pages")).result_rows)

@@ -10,10 +10,10 @@ import polars as pl
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events import growth
-from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.flow.load import TABLES, Loader
 from tokenmeter.flow.load_gate import InsertGate
-from tokenmeter.flow.load_topics import require_same_topics, watch_topics
+from tokenmeter.flow.load_topics import require_loaded_here, require_same_topics, watch_topics
 from tokenmeter.flow.load_totals import Remaker, touched
 from tokenmeter.flow.page import Processor
 from tokenmeter.flow.routes import Homes
@@ -110,7 +110,8 @@ def build(config: LoadConfig, make_performer: MakePerformer = on_kafka) -> Worke
 
 
 def run(config: LoadConfig) -> None:
-    """Load until stopped."""
+    """Load until stopped. Raises Misconfigured before the group is joined when it has loaded into another store."""
+    require_loaded_here(config.connect(), config.worker.kafka(), config.worker.app_id, (EVENTS, PAGES))
     build(config).run()
 
 

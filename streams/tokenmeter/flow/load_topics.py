@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.store.topics import loaded_topics, made_anew, note_topics
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.positions import positions
+from tokenmeter.store.topics import has_pages, loaded_topics, made_anew, note_topics
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,22 @@ def require_same_topics(store: Client, ids: Callable[[], Mapping[str, str]]) -> 
             hint="tokenmeter rebuild --accept-loss --yes loads what Kafka has now; or restore the old topic",
         )
     note_topics(store, {topic: topic_id for topic, topic_id in there.items() if topic not in known})
+
+
+def require_loaded_here(store: Client, client: Mapping[str, Any], group: str, topics: Sequence[str]) -> None:
+    """Raises Misconfigured when ``group`` has loaded something and this store has nothing: another stack's loaders, on
+    the same Kafka with another store, share the group, and each store would get a part."""
+    if loaded_topics(store) or has_pages(store):
+        return
+    log = KafkaLogReader(client)
+    places = [(topic, number) for topic in topics for number in range(log.partitions(topic))]
+    read = {place: at for place, at in positions(client, group, places).items() if at > 0}
+    if there := [f"{topic}/{number} to {at}" for (topic, number), at in read.items() if at > log.start(topic, number)]:
+        raise Misconfigured(
+            f"this ClickHouse is empty, and {group} has loaded {', '.join(there[:3])} into another one: each would get "
+            "a part",
+            hint="stop the other loaders and run tokenmeter rebuild --yes; or give this stack a Kafka of its own",
+        )
 
 
 def watch_topics(

@@ -80,7 +80,7 @@ class SameLog:
             raise Misconfigured(
                 f"another log than this worker's: {'; '.join(found)}; nothing more is read",
                 hint=_way_on(known, there)
-                or "bring the old topic back, or give the new log a data directory and a ClickHouse of its own "
+                or "bring the old topic back, or begin anew beside it, with a Kafka and a ClickHouse of their own "
                 f"({self._path} knows the old one)",
             )
 

@@ -1,0 +1,1 @@
+SELECT 1 FROM tokenmeter.usage_pages LIMIT 1

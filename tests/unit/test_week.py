@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,7 @@ from week.report import BACK_MAX_S, Week
 from week.signs import Signs
 from week.verdict import Found, Sent, judge, total
 
+TWIN = Path(__file__).parents[1] / "week" / "twin"
 SENT = Sent({"a": 5, "b": 7, "c": 0}, frozenset({"ahead"}))
 
 
@@ -107,3 +112,33 @@ def test_the_slow_and_the_grown_are_told() -> None:
     assert week.grown() == []
     week.held["meter"] = [(200.0 + 20 * n, 50 + 2 * n) for n in range(24)]
     assert [line.split(":")[0] for line in week.grown()] == ["meter rss_mb", "meter files"]
+
+
+REPEATS = """
+import numpy as np
+from tokenmeter.flow.dedup import Horizon, Marks
+same = Marks(np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.int64))
+print(Horizon().mark(same).tolist())
+"""
+LOG = """
+from tokenmeter.flow.load_topics import made_anew
+from tokenmeter.flow.same_log import LogIdentity, changes
+from tokenmeter.kafka.identity import TopicIdentity
+known, there = (LogIdentity("cluster", {"usage.events": TopicIdentity(name, 4)}) for name in "ab")
+print(len([*changes(known, there)]), made_anew({"usage.events": "a"}, {"usage.events": "b"}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("twin", "asked", "true", "of_the_twin"),
+    [("repeats", REPEATS, "[0, 1]", "[0, 0]"), ("log", LOG, "1 ['usage.events']", "0 []")],
+)
+def test_the_controls_break_what_they_say_and_in_workers_alone(
+    twin: str, asked: str, true: str, of_the_twin: str
+) -> None:
+    env = {**os.environ, "PYTHONPATH": str(TWIN), "WEEK_TWIN": twin}
+    answers = [
+        subprocess.run([sys.executable, "-c", asked, verb], env=env, capture_output=True, text=True, timeout=120)
+        for verb in ("gateway", "meter")
+    ]
+    assert [one.stdout.strip() for one in answers] == [true, of_the_twin], [one.stderr[-500:] for one in answers]

@@ -105,6 +105,7 @@ class KafkaLogReader:
                     batch = _batch(topic, partition, position, records)
                     position = batch.next_offset
                     yield batch
+                    heard_at = time.monotonic()  # what is done with a batch may take its time
                 reached = consumer.position([TopicPartition(topic, partition)])[0].offset
                 if max([reached, *ends]) >= end:
                     return

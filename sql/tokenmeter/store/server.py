@@ -126,10 +126,11 @@ class Service:
         wanted = url.get("send_progress_in_http_headers") in TRUE
         progress = Progress(float(url.get("http_headers_progress_interval_ms") or PROGRESS_MS)) if wanted else None
         answer = held.enter_context(self._engine.run(query(request, url, user, body, mark, progress)))
-        first, rest = _begun(answer.pieces, None if url.get("wait_end_of_query") in TRUE else WHOLE_BYTES_MAX)
+        waits = url.get("wait_end_of_query", "")
+        first, rest = _begun(answer.pieces, None if waits in TRUE else 0 if waits else WHOLE_BYTES_MAX)
         headers = {
             **ALWAYS,
-            "X-ClickHouse-Format": answer.format,
+            **({"X-ClickHouse-Format": answer.format} if answer.format else {}),
             "X-ClickHouse-Query-Id": url.get("query_id") or str(uuid.uuid4()),
             "X-ClickHouse-Summary": summary(answer, began, first if rest is None else None),
             "Content-Type": self._engine.content_types.get(answer.format.lower()) or "application/octet-stream",
@@ -212,17 +213,17 @@ def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
     )
 
 
-def _stand_back() -> None:
+def _stand_back(niceness: int) -> None:
     """Lower this process, and its session if it is its own: Linux may weigh sessions first, "autogroup" in sched(7)."""
-    os.nice(NICENESS)
-    if os.getsid(0) == os.getpid():
+    os.nice(niceness)
+    if niceness and os.getsid(0) == os.getpid():
         with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(NICENESS), "utf-8")
+            Path("/proc/self/autogroup").write_text(str(niceness), "utf-8")
 
 
-def serve(data: Path, host: str, port: int, users_file: Path) -> None:
+def serve(data: Path, host: str, port: int, users_file: Path, niceness: int = NICENESS) -> None:
     """Serve until SIGTERM or SIGINT."""
-    _stand_back()
+    _stand_back(niceness)
     known = load(users_file)
     application = app(EmbeddedClickHouse(data), known)
     listener = socket.create_server((host, port), backlog=512)
@@ -251,9 +252,10 @@ def main() -> None:
     parser.add_argument("--users", type=Path, required=True, help="JSON file of users")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--niceness", type=int, default=NICENESS, help="0: it stands back behind nobody")
     given = parser.parse_args()
     try:
-        serve(given.data, given.host, given.port, given.users)
+        serve(given.data, given.host, given.port, given.users, given.niceness)
     except TokenmeterError as error:
         sys.exit(f"clickhouse: {error}")
     except OSError as error:

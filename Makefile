@@ -67,6 +67,9 @@ bench-store: setup ## measure the store: 40 M market lines and 20 M raw events (
 bench-watch: $(RIVER) ## what the watch finds, misses and cries wolf about (ARGS="--only labelled,cost,clean,injected --keys N")
 	@PYTHONPATH=tests $(BIN)/python -m bench.watch $(ARGS)
 
+clients: setup ## real clients of Node, Java and Go against the embedded server (ARGS="--checkout DIR": clickhouse-connect's suite)
+	@PYTHONPATH=tests $(BIN)/python -m clients $(ARGS)
+
 faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 

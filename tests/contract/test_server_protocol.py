@@ -219,3 +219,28 @@ def test_options_and_head_are_answered_without_running_anything(server: Server) 
     refused = CLIENT.head(server.url, params={"query": "INSERT INTO t VALUES (1, 'x')"}, headers=WRITER)
     assert refused.status_code == 403
     assert stored(server) == ""
+
+
+def test_a_session_keeps_neither_the_settings_nor_the_database_of_a_request(server: Server) -> None:
+    asked = "SELECT getSetting('max_threads'), currentDatabase()"
+    mine = {"session_id": "kept"}
+    assert ask(server, "SET max_threads = 3", **mine).status_code == 200
+    assert ask(server, asked, **mine, max_threads="5", database="boards").text == "5\tboards\n"
+    assert ask(server, asked, **mine).text == "3\tdefault\n"
+    assert ask(server, asked, **mine, max_threads="5", nonsense="1").status_code == 404
+    assert ask(server, asked, **mine).text == "3\tdefault\n"
+    assert ask(server, "USE boards", **mine).status_code == 200
+    assert ask(server, asked, **mine).text == "3\tboards\n"
+
+
+def test_bytes_of_no_character_may_stand_in_a_string_alone(server: Server) -> None:
+    def told(text: bytes) -> httpx.Response:
+        return CLIENT.post(server.url, content=text, headers=WRITER)
+
+    assert told(b"SELECT hex('\xff\xfe'), '\xc3\xbc'").text == "FFFE\tü\n"
+    assert told(b"SELECT 1 AS `\xff`").status_code == 400
+
+
+def test_what_answers_with_nothing_has_no_format(server: Server) -> None:
+    assert "X-ClickHouse-Format" not in ask(server, "SET max_threads = 1").headers
+    assert ask(server, "SELECT 1 WHERE 0").headers["X-ClickHouse-Format"] == "TabSeparated"

@@ -15,6 +15,7 @@ from support.clickhouse import Server
 from support.events import event, value
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
 from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.store import comments
 from tokenmeter.store.client import connect
 from tokenmeter.store.corrected import existing
 from tokenmeter.store.insert import insert_arrow
@@ -159,3 +160,19 @@ def test_an_insert_into_a_server_that_is_away_may_be_tried_again_and_a_refused_o
     server.child.kill()
     with pytest.raises(Transient, match=str(ROWS)):
         once(client, "tokenmeter.usage_events", page)
+
+
+def test_every_table_view_and_column_says_what_it_is(server: Server) -> None:
+    client = connect(server.url, "writer", "secret")
+    before = comments.found(client)
+    comments.explain(client)
+    after = comments.found(client)
+    assert [".".join(name) for name, comment in after.items() if not comment] == []
+    assert {name: after[name] for name, comment in before.items() if comment} == {
+        name: comment for name, comment in before.items() if comment
+    }, "what a migration said stays"
+    assert after["boards", "models", "errors"] == after["tokenmeter", "market_hourly", "errors"]
+    assert after["boards", "models_by_app", ""] == "The market by day and model, by application"
+    assert comments.explain(client) == 0
+    unknown = {**before, ("boards", "models", "of_nobody"): ""}
+    assert ("boards", "models", "of_nobody") not in comments.missing(unknown, comments.glossary()), "and is seen above"

@@ -6,6 +6,7 @@ from tokenmeter.stack.places import clickhouse
 from tokenmeter.stack.settings import load
 from tokenmeter.stack.terminal import DataOption, say
 from tokenmeter.store.client import connect
+from tokenmeter.store.comments import explain
 from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 
 EXAMPLES = "Example: tokenmeter migrate"
@@ -15,4 +16,6 @@ def migrate_tables(data: DataOption = None) -> None:
     """Bring ClickHouse's tables to this version."""
     settings = load(data=data)
     client = connect(*clickhouse(settings), query_timeout_s=MIGRATE_TIMEOUT_S)
-    say(f"applied: {', '.join(migrate(client, say=say, cluster=settings.clickhouse_cluster)) or 'nothing new'}")
+    applied = migrate(client, say=say, cluster=settings.clickhouse_cluster)
+    explain(client, settings.clickhouse_cluster)
+    say(f"applied: {', '.join(applied) or 'nothing new'}")

@@ -34,6 +34,7 @@ from tokenmeter.stack.superset_venv import ensure_superset
 from tokenmeter.stack.supervisor import Supervisor, part_of
 from tokenmeter.stack.topics import register_schemas
 from tokenmeter.store.client import connect
+from tokenmeter.store.comments import explain
 from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
 
@@ -193,7 +194,8 @@ class LocalStack:
             self._note("clickhouse_boards", self.clickhouse_url, reader, self._boards_password)
             self._stack.parts["clickhouse_boards"].state = self._stack.parts["clickhouse"].state
         client = connect(self.clickhouse_url, user, self.clickhouse_password, query_timeout_s=MIGRATE_TIMEOUT_S)
-        migrate(client, say=self._say, cluster=self._settings.clickhouse_cluster)
+        if migrate(client, say=self._say, cluster=self._settings.clickhouse_cluster):
+            explain(client, self._settings.clickhouse_cluster)
         if self._fill is not None:
             self._filling = self._beside.submit(self._fill, client)
 

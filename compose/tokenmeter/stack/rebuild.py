@@ -29,6 +29,7 @@ from tokenmeter.kafka.losses import lost_offsets, written
 from tokenmeter.kafka.positions import positions
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
+from tokenmeter.store.comments import explain
 from tokenmeter.store.derived import Name, digests, drop_derived, raw_rows_below
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.topics import loaded_topics, made_anew
@@ -153,6 +154,7 @@ class Rebuild:
         """
         drop_derived(self._clickhouse, LOADED | {LOADED_TOPICS, FOREIGN})
         migrate(self._clickhouse)
+        explain(self._clickhouse)
 
     def _reset(self, starts: Mapping[Key, int]) -> None:
         """To the start of every topic. What retention had removed before it was read stays counted."""

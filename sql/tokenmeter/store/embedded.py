@@ -22,7 +22,7 @@ import chdb
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.store.access import require_reader, require_safe
 from tokenmeter.store.engine_error import EngineError, engine_error
-from tokenmeter.store.execute import forbid_writes, insert, literal, select, set_up, tear_down
+from tokenmeter.store.execute import as_it_was, forbid_writes, insert, literal, select, set_up, tear_down
 from tokenmeter.store.parsed import Statement, parse
 from tokenmeter.store.query import Answer, Query
 
@@ -74,9 +74,12 @@ class EmbeddedClickHouse:
         """Run one query; what is not read of its answer is cancelled. Raises EngineError with ClickHouse's own text."""
         try:
             with self._connection(query) as connection:
+                before = as_it_was(connection, query)
                 try:
                     set_up(connection, query)
                     statement = self._parsed(connection, query)
+                    if statement.verb in ("SET", "USE"):
+                        before = []  # the session is to keep it
                     forbid_writes(connection, statement, query)
                     if statement.data_format is not None:
                         yield insert(connection, statement, query)
@@ -84,7 +87,7 @@ class EmbeddedClickHouse:
                     with select(connection, statement, query) as answer:
                         yield answer
                 finally:
-                    tear_down(connection, query)
+                    tear_down(connection, query, before)
         except RuntimeError as error:
             raise engine_error(error) from error
 
@@ -106,10 +109,10 @@ class EmbeddedClickHouse:
         statement = parse(ask, query.text)
         require_safe(statement)
         if query.user.readonly:
+            database = query.database or "default"
             databases = ask("SELECT name FROM system.databases", {}).decode().split("\n")
-            require_reader(
-                statement, query.database, query.user.databases, set(filter(None, databases)), self._table_functions
-            )
+            known = set(filter(None, databases))
+            require_reader(statement, database, query.user.databases, known, self._table_functions)
         return statement
 
     @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from tokenmeter.store.access import READER_VERBS
@@ -29,10 +30,25 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def as_it_was(connection: Any, query: Query) -> list[str]:
+    """The statements that make a session what it was before this request's settings and database."""
+    if not query.session_id:
+        return []
+    before = [f"SET {name} = DEFAULT" for name in query.settings if _NAME.match(name) and name != "readonly"]
+    asked = "SELECT name, value FROM system.settings WHERE changed AND name IN {names:Array(String)}"
+    names = "[" + ",".join(literal(name) for name in query.settings) + "]"
+    changed = connection.query(asked, "JSONCompactEachRow", params={"names": names}).bytes().decode()
+    before += [f"SET {name} = {literal(value)}" for name, value in map(json.loads, changed.splitlines())]
+    if query.database is not None:
+        there = connection.query("SELECT currentDatabase()", "TabSeparatedRaw").bytes().decode()
+        before.append(f"USE {_quoted(there.removesuffix(chr(10)))}")
+    return before
+
+
 def set_up(connection: Any, query: Query) -> None:
     """The request's database, settings and tables; ``readonly`` is seen to apart, for it forbids the others."""
-    if not query.session_id or query.database != "default":
-        connection.query(f"USE `{query.database.replace('`', '')}`")
+    if query.database is not None:
+        connection.query(f"USE {_quoted(query.database)}")
     for name, value in query.settings.items():
         if not _NAME.match(name):
             raise EngineError(115, f"Code: 115. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)")
@@ -46,6 +62,10 @@ def set_up(connection: Any, query: Query) -> None:
         _external(connection, table)
 
 
+def _quoted(name: str) -> str:
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
 def _external(connection: Any, table: External) -> None:
     if not _NAME.match(table.name):
         raise EngineError(36, f"Code: 36. DB::Exception: {table.name!r} is no name of a table. (BAD_ARGUMENTS)")
@@ -54,12 +74,15 @@ def _external(connection: Any, table: External) -> None:
     _feed(stream, table.data, None)
 
 
-def tear_down(connection: Any, query: Query) -> None:
+def tear_down(connection: Any, query: Query, before: list[str]) -> None:
     """What a session must not keep of a request."""
     if query.on_progress is not None:
         connection.set_progress_callback(None)
     for table in query.external:
         connection.query(f"DROP TEMPORARY TABLE IF EXISTS `{table.name}`")
+    for statement in before:
+        with suppress(RuntimeError):  # of a setting that is none, or a database that is gone
+            connection.query(statement)
 
 
 def _temporary(connection: Any, name: str, structure: str) -> None:
@@ -93,7 +116,7 @@ def select(connection: Any, statement: Statement, query: Query) -> Iterator[Answ
         result = connection.query(text, output, params=params or None)
         yield Answer(
             native(iter([result.bytes() or b""])),
-            output,
+            output if statement.answers else "",
             int(result.rows_read()),
             int(result.bytes_read()),
             int(result.rows_written()),
@@ -125,13 +148,14 @@ def _is(word: str) -> bool:
 
 def named_by_query_id(statement: Statement) -> str:
     """KILL QUERY names queries by the id that the client gave."""
-    text = statement.text
     if statement.verb == "KILL":
+        text = statement.text
         for token in reversed(statement.tokens):
             if token.kind == "identifier" and token.name == "query_id":
                 ours = f"substring(Settings['log_comment'], {MARK_CHARACTERS + 1})".encode()
                 text = text[: token.end - len(token.text)] + ours + text[token.end :]
-    return text.decode("utf-8")
+        return text.decode()
+    return statement.decoded()
 
 
 def _format(statement: Statement) -> str | None:
@@ -175,7 +199,7 @@ def _insert_of_input(connection: Any, statement: Statement, head: bytes, form: s
         closed = head.index(b")", structure.end) + 1
         text = head[: name.end - len(name.text)] + _INPUT.encode() + head[closed:]
         result = connection.query(text.decode(), "TabSeparated")
-        return Answer(iter(()), "TabSeparated", 0, 0, int(result.rows_written()), int(result.bytes_written()))
+        return Answer(iter(()), "", 0, 0, int(result.rows_written()), int(result.bytes_written()))
     finally:
         connection.query(f"DROP TEMPORARY TABLE IF EXISTS `{_INPUT}`")
 
@@ -189,7 +213,7 @@ def _feed(stream: Any, first: bytes, rest: IO[bytes] | None) -> Answer:
     except BaseException:
         stream.cancel()
         raise
-    return Answer(iter(()), "TabSeparated", 0, 0, int(result.rows_written), int(result.bytes_written))
+    return Answer(iter(()), "", 0, 0, int(result.rows_written), int(result.bytes_written))
 
 
 def _inline(statement: Statement) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 QUERY_BYTES_MAX = 1 << 20
 """How much of a body is looked at to find where the statement ends and its data begins."""
 _ONE_STATEMENT = "SELECT length(formatQuerySingleLine(unhex({text:String})))"
-_TOKENS = "SELECT highlightQuery(unhex({text:String}))"
+_TOKENS = "SELECT toJSONString(highlightQuery(unhex({text:String})))"
+_OUR_QUESTION = re.compile(r": In scope SELECT length\(formatQuerySingleLine\(.*?\)\)\)")
 _QUOTED = re.compile(rb"^([`\"])(.*)\1$", re.DOTALL)
 
 Ask = Callable[[str, dict[str, str]], bytes]
@@ -74,6 +75,21 @@ class Statement:
         return self.text[: self.tokens[-1].end]
 
     @property
+    def answers(self) -> bool:
+        """Whether it is a question: others answer with nothing, whatever format one asks for."""
+        return self.verb in ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "KILL")
+
+    def decoded(self) -> str:
+        """As text. Bytes of no character may stand in a quoted string alone: they are written there as its escapes.
+
+        Raises UnicodeDecodeError for one elsewhere: it would be stored as something else.
+        """
+        for token in self.tokens:
+            if not token.text.startswith(b"'"):
+                token.text.decode()
+        return self.text.decode("utf-8", "backslashreplace")
+
+    @property
     def engine(self) -> str | None:
         """The table engine a CREATE names."""
         for at, token in enumerate(self.tokens[:-1]):
@@ -85,6 +101,10 @@ class Statement:
 def parse(ask: Ask, text: bytes) -> Statement:
     """Parse. Raises what the engine raises for a syntax error, and for more than one statement."""
     given = {"text": text[:QUERY_BYTES_MAX].hex()}
-    ask(_ONE_STATEMENT, given)
-    found = ast.literal_eval(ask(_TOKENS, given).decode())
-    return Statement(text, tuple(Token(text[start:end], kind, end) for start, end, kind in found))
+    try:
+        ask(_ONE_STATEMENT, given)
+    except RuntimeError as error:
+        # The client asked its own question: ours about it, with all of its text in hex, tells it nothing.
+        raise RuntimeError(_OUR_QUESTION.sub("", str(error))) from None
+    found = json.loads(ask(_TOKENS, given))
+    return Statement(text, tuple(Token(text[t["begin"] : t["end"]], t["type"], t["end"]) for t in found))

@@ -29,7 +29,8 @@ class Query:
     text: bytes
     data: IO[bytes]
     user: User
-    database: str = "default"
+    database: str | None = None
+    """None: the session's own."""
     settings: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     default_format: str = "TabSeparated"
@@ -48,7 +49,10 @@ class Query:
 
 @dataclass
 class Answer:
-    """Bytes in ``format``, piece by piece; the rows are known of an answer in one piece, and of inserts."""
+    """Bytes in ``format``, piece by piece; the rows are known of an answer in one piece, and of inserts.
+
+    ``format`` is empty of what answers with nothing.
+    """
 
     pieces: Iterator[bytes]
     format: str

@@ -91,7 +91,7 @@ def query(
         text=text,
         data=body,
         user=user,
-        database=url.get("database") or request.headers.get("X-ClickHouse-Database") or "default",
+        database=url.get("database") or request.headers.get("X-ClickHouse-Database") or None,
         settings={k: v for k, v in url.items() if k not in _NOT_SETTINGS | of_tables and not k.startswith("param_")},
         params={k[len("param_") :]: v for k, v in url.items() if k.startswith("param_")},
         default_format=url.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated",

@@ -43,7 +43,9 @@ _log = logging.getLogger(__name__)
 REQUESTS_MAX = 128
 """Requests that run at once; further ones wait."""
 WHOLE_BYTES_MAX = 1 << 20
-"""An answer up to here is sent with its length, and its error with a status; a larger one is streamed."""
+"""An answer up to here is sent with its length, and its error with a status; a larger one is streamed ..."""
+STEP_BYTES_MAX = 1 << 20
+"""... in steps of this."""
 NICENESS = 10
 """It stands back, on a busy machine, behind the workers on which alerts depend."""
 KEEP_ALIVE_S = 60
@@ -126,33 +128,36 @@ class Service:
         wanted = url.get("send_progress_in_http_headers") in TRUE
         progress = Progress(float(url.get("http_headers_progress_interval_ms") or PROGRESS_MS)) if wanted else None
         answer = held.enter_context(self._engine.run(query(request, url, user, body, mark, progress)))
-        first, rest = _begun(answer.pieces, None if url.get("wait_end_of_query") in TRUE else WHOLE_BYTES_MAX)
+        waits = url.get("wait_end_of_query", "")
+        first, rest = _begun(answer.pieces, None if waits in TRUE else 0 if waits else WHOLE_BYTES_MAX)
+        whole = b"".join(first) if rest is None else None
         headers = {
             **ALWAYS,
-            "X-ClickHouse-Format": answer.format,
+            **({"X-ClickHouse-Format": answer.format} if answer.format else {}),
             "X-ClickHouse-Query-Id": url.get("query_id") or str(uuid.uuid4()),
-            "X-ClickHouse-Summary": summary(answer, began, first if rest is None else None),
+            "X-ClickHouse-Summary": summary(answer, began, whole),
             "Content-Type": self._engine.content_types.get(answer.format.lower()) or "application/octet-stream",
         }
         if rest is None:
-            response = _whole(request, url, b"".join(in_blocks(iter([first]), url)), headers)
+            response = _whole(request, url, b"".join(in_blocks(iter(first), url)), headers)
         else:
             tag = headers["X-ClickHouse-Exception-Tag"] = secrets.token_hex(8)
-            streamed = in_blocks(telling_errors(_joined(first, rest), tag), url)
+            streamed = in_blocks(telling_errors(_in_steps(first, rest), tag), url)
             response = StreamingResponse(iterate_in_threadpool(streamed), headers=headers)
         told = progress.headers if progress else ()
         response.raw_headers += [(b"x-clickhouse-progress", one.encode()) for one in told]
         return response
 
 
-def _begun(pieces: Iterator[bytes], bytes_max: int | None) -> tuple[bytes, Iterator[bytes] | None]:
+def _begun(pieces: Iterator[bytes], bytes_max: int | None) -> tuple[list[bytes], Iterator[bytes] | None]:
     """(what there is of an answer up to about ``bytes_max``, the rest of it or None)."""
-    first = bytearray()
+    first, size = [], 0
     for piece in pieces:
-        first += piece
-        if bytes_max is not None and len(first) > bytes_max:
-            return bytes(first), pieces
-    return bytes(first), None
+        first.append(piece)
+        size += len(piece)
+        if bytes_max is not None and size > bytes_max:
+            return first, pieces
+    return first, None
 
 
 def _whole(request: Request, url: Mapping[str, str], data: bytes, headers: dict[str, str]) -> Response:
@@ -162,9 +167,17 @@ def _whole(request: Request, url: Mapping[str, str], data: bytes, headers: dict[
     return Response(data, headers={**headers, **({"Content-Encoding": encoding} if encoding else {})})
 
 
-def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+def _in_steps(first: list[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
+    """The engine's pieces are blocks of rows, however wide: a slow client must not hold many of them in memory."""
+    while first:
+        yield from _cut(first.pop(0))
+    for piece in rest:
+        yield from _cut(piece)
+
+
+def _cut(piece: bytes) -> Iterator[bytes]:
+    for at in range(0, len(piece), STEP_BYTES_MAX):
+        yield piece[at : at + STEP_BYTES_MAX]
 
 
 async def _closing(pieces: Any, held: ExitStack) -> AsyncIterator[bytes]:
@@ -212,17 +225,17 @@ def app(engine: EmbeddedClickHouse, users: Mapping[str, User]) -> Starlette:
     )
 
 
-def _stand_back() -> None:
+def _stand_back(niceness: int) -> None:
     """Lower this process, and its session if it is its own: Linux may weigh sessions first, "autogroup" in sched(7)."""
-    os.nice(NICENESS)
-    if os.getsid(0) == os.getpid():
+    os.nice(niceness)
+    if niceness and os.getsid(0) == os.getpid():
         with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(NICENESS), "utf-8")
+            Path("/proc/self/autogroup").write_text(str(niceness), "utf-8")
 
 
-def serve(data: Path, host: str, port: int, users_file: Path) -> None:
+def serve(data: Path, host: str, port: int, users_file: Path, niceness: int = NICENESS) -> None:
     """Serve until SIGTERM or SIGINT."""
-    _stand_back()
+    _stand_back(niceness)
     known = load(users_file)
     application = app(EmbeddedClickHouse(data), known)
     listener = socket.create_server((host, port), backlog=512)
@@ -251,9 +264,10 @@ def main() -> None:
     parser.add_argument("--users", type=Path, required=True, help="JSON file of users")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--niceness", type=int, default=NICENESS, help="0: it stands back behind nobody")
     given = parser.parse_args()
     try:
-        serve(given.data, given.host, given.port, given.users)
+        serve(given.data, given.host, given.port, given.users, given.niceness)
     except TokenmeterError as error:
         sys.exit(f"clickhouse: {error}")
     except OSError as error:

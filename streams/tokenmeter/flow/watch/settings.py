@@ -17,8 +17,8 @@ class Sensitivity(Enum):
     The score an alert needs is −log10 of (that rate a day ÷ buckets a day): a minute's buckets make it 6.2 for HIGH,
     7.2 for NORMAL, 8.2 for LOW. ``make bench-watch`` measures the rate on clean months and says where it is not kept.
     Measured on 100 000 simulated clean keys of 28 days, minute by minute, a seed that nothing was chosen on (2.4
-    million key-days; 95 %): CLOSE 1 271 (1 257 to 1 285), HIGH 39 (36 to 41), NORMAL 3.8 (3.1 to 4.7), LOW 1.0 (0.7 to 1.5).
-    Keys older than that: README.md.
+    million key-days; 95 %): CLOSE 1 271 (1 257 to 1 285), HIGH 39 (36 to 41), NORMAL 3.8 (3.1 to 4.7), LOW 1.0 (0.7 to
+    1.5). Keys older than that: README.md.
     """
 
     CLOSE = 3333

@@ -238,6 +238,7 @@ OUTSIDE = {
     "file, by name": "SELECT * FROM `/etc/hostname`",
     "url": "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
     "s3": "SELECT * FROM s3('http://127.0.0.1:1/x', 'CSV', 'a String')",
+    "the cluster of this node": "SELECT * FROM cluster('default', tokenmeter, t)",
     "remote": "SELECT * FROM remote('127.0.0.1:1', 'system', 'one')",
     "executable": "SELECT * FROM executable('x', 'CSV', 'a String')",
     "into outfile": "SELECT 1 /* x */ INTO OUTFILE '/tmp/tokenmeter-outfile'",
@@ -260,6 +261,8 @@ WRITING = {
     "raw table, quoted": 'SELECT count() FROM boards.v WHERE (a, b) IN "tokenmeter"."t"',
     "raw table, described": "DESCRIBE TABLE tokenmeter.t",
     "raw table, merged": "SELECT count() FROM merge('tokenmeter', 't')",
+    "kill, by another's id": "KILL QUERY WHERE query_id = 'of another'",
+    "insert of input()": "INSERT INTO tokenmeter.t SELECT * FROM input('a Int64, b String') FORMAT TSV",
     "others' queries": "SELECT count() FROM system.processes",
     "use": "USE tokenmeter",
 }

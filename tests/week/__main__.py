@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -81,8 +82,12 @@ def main(
                 problems = [*total(verdicts).problems(), *made.week.slow(), *made.week.grown()]
                 if made.hands.calm_beside_another_log:
                     problems.append("tokenmeter status finds all well although the log is another's")
+                console.print(tables(made.week, verdicts))
                 for verb in VERBS:
-                    code, said = stack.run(*verb)
+                    try:
+                        code, said = stack.run(*verb)
+                    except subprocess.TimeoutExpired as late:
+                        code, said = 1, str(late)
                     say(f"tokenmeter {' '.join(verb)}: exit {code}")
                     if code:
                         problems.append(f"tokenmeter {' '.join(verb)} exits {code}")
@@ -92,7 +97,6 @@ def main(
             if logs is not None:
                 shutil.copytree(folder / "data" / "logs", logs, dirs_exist_ok=True)
             problems += [f"still runs: {line[:120]}" for line in processes_of(folder)]
-            console.print(tables(made.week, verdicts))
     events, ahead = len(made.traffic.acknowledged), len(made.traffic.ahead)
     say(
         f"{events:,} events acknowledged, {ahead} of a clock ahead, {made.traffic.unanswered} posts sent again; "

@@ -29,7 +29,8 @@ from week.watchers import Watchers
 
 BACK_WITHIN_S = 120.0
 """Then it is said never to have come back."""
-SETTLE_S = 180.0
+SETTLE_S = 900.0
+"""On a busy machine the loader, which stands back, is minutes behind."""
 POLL_S = 0.1
 PRICES = [
     price(model, 1_000_003 * number, book="list") for number, model in enumerate(("a/one", "b/two", "c/drei-ß"), 1)

@@ -20,7 +20,7 @@ from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import PARENT, Part, Stack
 
 UP_TIMEOUT_S = 400.0
-VERB_TIMEOUT_S = 300.0
+VERB_TIMEOUT_S = 1_200.0
 PID_TIMEOUT_S = 30.0
 
 

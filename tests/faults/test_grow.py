@@ -29,6 +29,7 @@ from tokenmeter.flow import ledger_app, load_app, meter_app
 from tokenmeter.flow.load_topics import require_loaded_here
 from tokenmeter.flow.meter import Meter
 from tokenmeter.flow.meter.recover import Recovery
+from tokenmeter.flow.page import PageBounds
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.partitioner import partition_of
 from tokenmeter.stack import grow as growing
@@ -192,7 +193,9 @@ def fresh(log: KafkaLogReader, partition: int) -> int:
     """How many events a meter would count on a new partition."""
     meter = Meter(partition, log, lambda: datetime.now(UTC), "counting")
     meter.restore(0)
-    for batch in log.read(EVENTS, partition, 0, log.end(EVENTS, partition)):
+    end = log.end(EVENTS, partition)
+    for batch in log.read(EVENTS, partition, 0, end):
         meter.add(batch)
-    meter._fold()
-    return sum(frame.height for frame in meter._page.held) + meter._page.events
+    (page,) = next(one.values for one in meter.close(PageBounds(EVENTS, partition, 0, end)) if one.topic == PAGES)
+    events: int = decode(page).record["events"]
+    return events

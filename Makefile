@@ -58,7 +58,7 @@ bench-credit: setup ## what a runaway customer spends beyond its credit: time, c
 	@PYTHONPATH=tests $(BIN)/python -m bench.credit $(ARGS)
 
 bench-emit: setup ## what a metered call adds to the caller (ARGS="--calls N --pause-us N"), and what the gateway takes on one core
-	@PYTHONPATH=tests $(BIN)/python -m bench.hosts $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench.integrations $(ARGS)
 	@PYTHONPATH=tests $(BIN)/python -m bench.gateway
 
 bench-store: setup ## measure the store: 40 M market lines and 20 M raw events (ARGS="--lines N --events N" for fewer)

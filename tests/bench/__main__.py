@@ -26,7 +26,7 @@ from bench.measure import Figures, measure
 from bench.preload import preload
 from support.broker import broker
 from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 
@@ -51,7 +51,7 @@ class Progressed:
 def run_meter(folder: Path, bootstrap: str, events: int) -> Figures:
     """The meter as a user runs it, with its default settings."""
     port = free_port()
-    command = [sys.executable, "-m", "tokenmeter.stack.cli", "meter", "--port", str(port), "--data", str(folder)]
+    command = [sys.executable, "-m", "tokenmeter.cli.app", "meter", "--port", str(port), "--data", str(folder)]
     log = folder / "meter.log"
     child = Child("meter", command, log, {"TOKENMETER_KAFKA_BOOTSTRAP": bootstrap})
     group = Progressed(bootstrap, APP_ID)

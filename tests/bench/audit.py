@@ -30,7 +30,7 @@ AUDIT_TIMEOUT_S = 900.0
 def run_audit(folder: Path, bootstrap: str, events: int) -> Figures:
     """``tokenmeter audit --no-clickhouse``; memory is the sum over its processes."""
     out = folder / "audit.json"
-    command = [sys.executable, "-m", "tokenmeter.stack.cli", "audit", "--no-clickhouse", "--json", "--out", str(out)]
+    command = [sys.executable, "-m", "tokenmeter.cli.app", "audit", "--no-clickhouse", "--json", "--out", str(out)]
     environment = {"TOKENMETER_KAFKA_BOOTSTRAP": bootstrap, "PATH": ""}
     began = time.monotonic()
     process = psutil.Popen([*command, "--data", str(folder)], env=environment)

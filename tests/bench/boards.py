@@ -40,7 +40,7 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import DAY, HOUR, MINUTE, Totals
 
-SQL = Path(__file__).parent / "sqlfiles"
+SQL = Path(__file__).parent / "queries"
 STEP = 1_000_000
 STRETCH_DAYS = 7
 TRIES = 5

@@ -176,7 +176,7 @@ def stack(folder: Path) -> Iterator[str]:
             assert producer.flush(30) == 0
             env = {"TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap}
             for verb in ("meter", "ledger"):
-                command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(free_port())]
+                command = [sys.executable, "-m", "tokenmeter.cli.app", verb, "--port", str(free_port())]
                 child = Child(verb, [*command, "--data", str(folder / verb)], folder / f"{verb}.log", env)
                 child.start()
                 children.append(child)

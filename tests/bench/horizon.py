@@ -27,7 +27,7 @@ from bench.__main__ import PARTITIONS, Progressed
 from bench.kept import keep
 from bench.preload import preload
 from support.broker import broker
-from tokenmeter.flow.meter_app import APP_ID, JOURNAL_FOLDER
+from tokenmeter.flow.meter.app import APP_ID, JOURNAL_FOLDER
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 
@@ -60,7 +60,7 @@ class Metered:
         self.folder, self._bootstrap = folder, bootstrap
         self._group = Progressed(bootstrap, APP_ID)
         self._port = free_port()
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", "meter", "--slot", "1", "--port", str(self._port)]
+        command = [sys.executable, "-m", "tokenmeter.cli.app", "meter", "--slot", "1", "--port", str(self._port)]
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": bootstrap}
         self.child = Child("meter", [*command, "--data", str(folder)], folder / "meter.log", env)
         self.peak = 0
@@ -80,7 +80,9 @@ class Metered:
     def ids(self) -> int:
         """What it says it remembers."""
         lines = httpx.get(f"http://127.0.0.1:{self._port}/metrics", timeout=30).text.splitlines()
-        return round(sum(float(line.split()[1]) for line in lines if line.startswith("tokenmeter_remembered{")))
+        return round(
+            sum(float(line.split()[1]) for line in lines if line.startswith("tokenmeter_dedup_window_entries{"))
+        )
 
     def fill(self, events: int) -> float:
         """Meter the topic; returns the CPU time of an event in microseconds."""

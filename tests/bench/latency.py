@@ -143,7 +143,7 @@ def stack(folder: Path) -> Iterator[str]:
             env = {"TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOKENMETER_CLICKHOUSE_URL": server.url}
             env |= {"TOKENMETER_CLICKHOUSE_USER": "writer", "TOKENMETER_CLICKHOUSE_PASSWORD": "secret"}
             for verb in ("meter", "ledger", "load"):
-                command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(free_port())]
+                command = [sys.executable, "-m", "tokenmeter.cli.app", verb, "--port", str(free_port())]
                 child = Child(verb, [*command, "--data", str(folder / verb)], folder / f"{verb}.log", env)
                 child.start()
                 children.append(child)

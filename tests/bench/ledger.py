@@ -24,7 +24,7 @@ from bench.kept import keep
 from tokenmeter.events.catalog import Account, Budget
 from tokenmeter.events.catalog_row import AccountMode, BudgetScope, BudgetWindow
 from tokenmeter.events.ledger import EntryKind, LedgerEntry, charge_id
-from tokenmeter.flow import columnar_avro
+from tokenmeter.flow.columns import columnar_avro
 from tokenmeter.flow.ledger.entry import BUCKET_MS
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import MemoryTerms

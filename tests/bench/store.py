@@ -28,13 +28,13 @@ from bench.store_server import READERS as READERS_AT_ONCE
 from bench.store_server import beside_a_slow_query, stream
 from support.clickhouse import Server
 from support.events import value
-from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import SOURCES, Totals, days
 
-SQL = Path(__file__).parent / "sqlfiles"
+SQL = Path(__file__).parent / "queries"
 STEP = 1_000_000
 TRIES = 5
 LOAD_S = 20.0

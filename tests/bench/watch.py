@@ -23,7 +23,7 @@ from bench.watch_labelled import labelled
 from bench.watch_library import LIBRARY
 from support.topic_log import TopicLog
 from support.watched import billing
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.flow.watch.bucket import Bucket
 from tokenmeter.flow.watch.detector import Detector
 from tokenmeter.flow.watch.feed_billing import FEED

@@ -58,7 +58,7 @@ def test_an_endpoint_that_is_down_holds_back_no_other_and_misses_nothing(tmp_pat
     first, second, never = made("a", "b"), made("c", "d"), made("e")
     up, down = Receiver(tmp_path, "up"), Receiver(tmp_path, "down")
     with broker(tmp_path) as kafka:
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", "alerts", "--webhook", up.url, "--webhook", down.url]
+        command = [sys.executable, "-m", "tokenmeter.cli.app", "alerts", "--webhook", up.url, "--webhook", down.url]
         env = {**os.environ, **SECRET, "TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap}
         sender = Child("alerts", command, tmp_path / "alerts.log", env)
         try:

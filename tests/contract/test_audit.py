@@ -20,10 +20,10 @@ from support.clickhouse import Server
 from support.events import value
 from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
+from tokenmeter.audit import AuditReport, AuditSources, run
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import ACCOUNT_STATE, BILLING, EVENTS, LEDGER, QUARANTINE
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.stack.audit import AuditReport, AuditSources, run
+from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 

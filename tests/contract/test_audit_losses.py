@@ -19,10 +19,10 @@ from confluent_kafka.admin import AdminClient
 from support.broker import broker, eventually, lag, read_all
 from support.events import value
 from support.workers import WorkerProcess
+from tokenmeter.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.events import decode
 from tokenmeter.events.contract import EVENTS, PAGES
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
+from tokenmeter.flow.meter.app import APP_ID
 
 HORIZON_MS = 15 * 60_000
 PARTITIONS = 2
@@ -66,7 +66,7 @@ class Log:
 
     def command(self, *arguments: str) -> tuple[int, str]:
         """(exit code, output) of the command itself."""
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", "audit", "--no-clickhouse", *arguments]
+        command = [sys.executable, "-m", "tokenmeter.cli.app", "audit", "--no-clickhouse", *arguments]
         env = {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": self.bootstrap, "TOKENMETER_DATA": str(self.folder)}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout or done.stderr

@@ -20,11 +20,11 @@ from support.catalog_rows import LONG_AGO, price
 from support.copying import Topics, fill, snapshot, unchanged
 from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
+from tokenmeter.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES, QUARANTINE, RESALE
 from tokenmeter.events.lines import page_digest
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
+from tokenmeter.flow.meter.app import APP_ID
 
 HORIZON_MS = 15 * 60_000
 PARTITIONS = 1

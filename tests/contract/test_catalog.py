@@ -17,13 +17,13 @@ from confluent_kafka import Producer
 
 from support.broker import broker, read_all
 from support.catalog_rows import price
+from tokenmeter.cli import app as cli
 from tokenmeter.events.catalog import row_of
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow.rate.catalog import CatalogRates
 from tokenmeter.kafka.logreader import KafkaLogReader
-from tokenmeter.stack import cli
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.prices import writer as writing
 from tokenmeter.stack.prices.demo import demo_rows

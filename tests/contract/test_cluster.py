@@ -20,7 +20,7 @@ from tokenmeter.store import cluster
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import Migration, bundled, migrate
 from tokenmeter.store.parsed import parse
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 from tokenmeter.store.totals import SOURCES, Totals, days
 
 NAME = "default"

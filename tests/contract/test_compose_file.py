@@ -14,7 +14,7 @@ import jsonschema
 import yaml
 
 from support.command_line import fault_of
-from tokenmeter.stack.settings import Settings
+from tokenmeter.cli.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "compose"
 FILE, THREE = FOLDER / "docker-compose.yml", FOLDER / "three-brokers.env"

@@ -19,11 +19,11 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from support.broker import broker
 from support.counting_app import COUNTS, WORDS, Counting, counted
 from support.memory_log import Crash
-from tokenmeter.flow import steps
-from tokenmeter.flow.driver import KafkaDriver
-from tokenmeter.flow.engine import Engine
-from tokenmeter.flow.page import PageLimits
-from tokenmeter.flow.performer import Performer
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.driver import KafkaDriver
+from tokenmeter.flow.page.engine import Engine
+from tokenmeter.flow.page.page import PageLimits
+from tokenmeter.flow.page.performer import Performer
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 GROUP = "counting"

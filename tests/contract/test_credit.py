@@ -22,12 +22,12 @@ from support.gateway_app import served
 from support.gateway_parts import parts
 from support.ledger_desk import prepaid
 from support.workers import WorkerProcess
+from tokenmeter.cli.app import app
 from tokenmeter.emit.gateway import GatewayConfig, make_app, run
 from tokenmeter.events.contract import LEDGER
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import EntryKind, LedgerEntry
 from tokenmeter.kafka.logreader import KafkaLogReader
-from tokenmeter.stack.cli import app
 from tokenmeter.stack.credit.book import Booked, NotBooked, book
 from tokenmeter.stack.credit.desk import desk_of
 from tokenmeter.stack.credit.make import entry

@@ -18,9 +18,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from support.broker import broker
 from support.memory_log import Broker, MemoryDriver
 from tokenmeter.events.errors import Fenced
-from tokenmeter.flow import steps
-from tokenmeter.flow.driver import Driver, KafkaDriver
-from tokenmeter.flow.page import Outgoing
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.driver import Driver, KafkaDriver
+from tokenmeter.flow.page.page import Outgoing
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 GROUP, IN, OUT = "promises", "in", "out"

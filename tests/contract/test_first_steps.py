@@ -25,12 +25,12 @@ from support.command import COMMAND, processes_of, run
 from support.command_line import fault_of_line
 from support.missing import command, missing_modules
 from support.provider_server import provider_server
+from tokenmeter.cli.places import kafka
+from tokenmeter.cli.settings import load
 from tokenmeter.emit import Emitter
-from tokenmeter.emit.hosts import Meter
-from tokenmeter.emit.hosts.openai import metered
+from tokenmeter.emit.integrations import Meter
+from tokenmeter.emit.integrations.openai import metered
 from tokenmeter.stack.kafka import free_port
-from tokenmeter.stack.places import kafka
-from tokenmeter.stack.settings import load
 from tokenmeter.store.client import connect
 
 ROOT = Path(__file__).parents[2]

@@ -20,14 +20,14 @@ from support.gateway_app import served
 from support.gateway_process import Gateway, Load
 from support.inline_meter import InlineMeter
 from support.texts import ODD_TEXTS
+from tokenmeter.cli.app import app
 from tokenmeter.emit.gateway import GatewayConfig, Parts, make_app, run
 from tokenmeter.emit.gateway.outbox import KafkaOutbox, Outgoing
 from tokenmeter.emit.gateway.ring import KeyRing
 from tokenmeter.events import decode
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow.dedup import payload
-from tokenmeter.stack.cli import app
+from tokenmeter.flow.meter.dedup import payload
 from tokenmeter.stack.kafka import KafkaNode
 
 KEY = {"Authorization": "Bearer k-1"}

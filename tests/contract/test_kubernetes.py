@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from support.command_line import fault_of
-from tokenmeter.stack.settings import Settings
+from tokenmeter.cli.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "compose" / "kubernetes"
 VERSION = "1.37"

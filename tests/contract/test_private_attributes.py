@@ -15,7 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.structs import TopicPartition
 
-from tokenmeter.flow import drain, transport
+from tokenmeter.flow.faust import drain, transport
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 BATCH = ("base_offset", "next_offset", "is_control_batch", "is_transactional", "producer_id", "max_timestamp")

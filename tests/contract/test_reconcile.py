@@ -24,21 +24,21 @@ from support import usage_totals
 from support.broker import eventually, lag, read_all
 from support.catalog_rows import account, price
 from support.charged_lines import differing, publish
+from tokenmeter.audit.charges import Charges
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, RESALE
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.stack.audit.charges import Charges
-from tokenmeter.stack.reconcile import Sources
-from tokenmeter.stack.reconcile import run as reconcile
-from tokenmeter.stack.reconcile.corrections import SOURCE
-from tokenmeter.stack.reconcile.run import settle
-from tokenmeter.stack.reconcile.sources import Positions
-from tokenmeter.store.queries import totals
+from tokenmeter.ops.reconcile import Sources
+from tokenmeter.ops.reconcile import run as reconcile
+from tokenmeter.ops.reconcile.corrections import SOURCE
+from tokenmeter.ops.reconcile.run import settle
+from tokenmeter.ops.reconcile.sources import Positions
+from tokenmeter.store.statement import totals
 from tokenmeter.store.topics import note_topics
 
 LOADER = "tokenmeter-load"
-COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli", "reconcile"]
+COMMAND = [sys.executable, "-m", "tokenmeter.cli.app", "reconcile"]
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_a_store_that_lacks_a_page_or_is_of_another_log_is_never_clean(
     for full in (False, True):
         with pytest.raises(Fatal, match=r"lacks the last page of usage\.events/0: the log is metered up to offset"):
             made.reconcile(full=full)
-    monkeypatch.setattr(sys.modules["tokenmeter.stack.reconcile.run"], "require_last_pages", lambda *_: None)
+    monkeypatch.setattr(sys.modules["tokenmeter.ops.reconcile.run"], "require_last_pages", lambda *_: None)
     assert made.reconcile().ok, "who does not look for it says that nothing is to be corrected"
 
     note_topics(made.client, {EVENTS: "another"})

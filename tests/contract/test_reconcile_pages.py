@@ -11,11 +11,11 @@ import pytest
 
 from support.clickhouse import Server
 from support.events import NOW, value
-from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.stack.reconcile.pages import Filter, Place, raw_events
-from tokenmeter.stack.reconcile.sources import Store
-from tokenmeter.stack.rerate import Options
-from tokenmeter.stack.rerate import run as running
+from tokenmeter.flow.columns.decode import INDEX, decode
+from tokenmeter.ops.reconcile.pages import Filter, Place, raw_events
+from tokenmeter.ops.reconcile.sources import Store
+from tokenmeter.ops.rerate import Options
+from tokenmeter.ops.rerate import run as running
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import migrate

@@ -26,19 +26,19 @@ from support.broker import read_all
 from support.catalog_rows import account, plan, price
 from support.charged_lines import differing, in_clickhouse, on_topic, publish, wanted
 from support.workers import TESTS
+from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, EVENTS, MARKET, RESALE
 from tokenmeter.events.errors import Fenced
 from tokenmeter.events.rating import pico
-from tokenmeter.stack.audit.charges import Charges
-from tokenmeter.stack.reconcile.run import settle
-from tokenmeter.stack.reconcile.sources import Positions
-from tokenmeter.stack.rerate import Options, rerate
-from tokenmeter.stack.rerate.booking import Booking
-from tokenmeter.stack.rerate.moves import SOURCE
+from tokenmeter.ops.reconcile.run import settle
+from tokenmeter.ops.reconcile.sources import Positions
+from tokenmeter.ops.rerate import Options, rerate
+from tokenmeter.ops.rerate.booking import Booking
+from tokenmeter.ops.rerate.moves import SOURCE
 
-COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli", "rerate", "--since", "2020-01-01"]
+COMMAND = [sys.executable, "-m", "tokenmeter.cli.app", "rerate", "--since", "2020-01-01"]
 TOPICS = (BILLING, MARKET, RESALE)
 CALLS = 300
 

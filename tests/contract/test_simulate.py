@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from support.clickhouse import Server
 from support.market_rows import calls, lines
 from support.published import MARKUP, PRICES, differences
+from tokenmeter.cli import simulate as cli_simulate
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow.load import TABLES as LOADED
-from tokenmeter.stack import cli_simulate
+from tokenmeter.flow.load.load import TABLES as LOADED
 from tokenmeter.stack.simulate import store
 from tokenmeter.stack.simulate.calls import CALLS
 from tokenmeter.stack.simulate.lines import Span

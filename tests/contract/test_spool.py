@@ -208,7 +208,7 @@ def test_damage_stops_the_emitter_and_is_told_to_whoever_emits(kafka: KafkaNode,
 
 def command(*arguments: str, bootstrap: str = "127.0.0.1:1") -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": bootstrap, "COLUMNS": "200"}
-    program = [sys.executable, "-m", "tokenmeter.stack.cli", "spool", *arguments]
+    program = [sys.executable, "-m", "tokenmeter.cli.app", "spool", *arguments]
     return subprocess.run(program, env=env, capture_output=True, text=True, timeout=120)
 
 

@@ -14,13 +14,13 @@ from tenacity import stop_after_attempt
 from support.clickhouse import Server
 from support.events import event, value
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
-from tokenmeter.flow.decode import INDEX, decode
+from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.store import comments
 from tokenmeter.store.client import connect
 from tokenmeter.store.corrected import existing
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import Migration, bundled, migrate
-from tokenmeter.store.queries import totals
+from tokenmeter.store.statement import totals
 
 ROWS = 500
 

@@ -16,21 +16,21 @@ from typer.testing import CliRunner
 from support.clickhouse import Server
 from support.ledger_desk import Desk, budget, prepaid
 from support.market_rows import insert
+from tokenmeter.audit.foreign import put_aside
+from tokenmeter.cli.app import app
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
-from tokenmeter.flow.load import TABLES, Loader
-from tokenmeter.flow.load_totals import touched
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.load.load import TABLES, Loader
+from tokenmeter.flow.load.totals import touched
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.batch import RecordBatch, Run
-from tokenmeter.stack.audit.foreign import put_aside
 from tokenmeter.stack.backtest.history import from_clickhouse
-from tokenmeter.stack.cli import app
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import digests
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.migrate import migrate
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 GRANT = Decimal("1000.000000000001")
 

@@ -17,12 +17,12 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
-from tokenmeter.stack.supplier.figures import Figures, Key
-from tokenmeter.stack.supplier.ours import Days, our_costs, reported_costs
+from tokenmeter.ops.supplier.figures import Figures, Key
+from tokenmeter.ops.supplier.ours import Days, our_costs, reported_costs
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
-COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli", "reconcile-supplier"]
+COMMAND = [sys.executable, "-m", "tokenmeter.cli.app", "reconcile-supplier"]
 DAY = date(2026, 11, 1)
 BILL = """\
 generation_id,created_at,cost_total,tokens_prompt,tokens_completion,model_permaslug

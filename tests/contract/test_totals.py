@@ -17,11 +17,11 @@ from clickhouse_connect.driver.client import Client
 from support.clickhouse import Server
 from support.lines import INSERTS, load, statement
 from support.recount import wrong_totals
-from tokenmeter.flow.load_app import DATABASE, Store
-from tokenmeter.flow.load_totals import Remaker
+from tokenmeter.flow.load.app import DATABASE, Store
+from tokenmeter.flow.load.totals import Remaker
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import bundled, migrate
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 from tokenmeter.store.totals import SOURCES, TOTALS, Totals, days
 
 BEFORE_THE_CUT = "0020"

@@ -16,9 +16,9 @@ from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
 from support.market_rows import calls, insert, lines, money
+from tokenmeter.audit.noted import note
+from tokenmeter.audit.report import AuditReport, Lost
 from tokenmeter.boards import metrics
-from tokenmeter.stack.audit.noted import note
-from tokenmeter.stack.audit.report import AuditReport, Lost
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import TOTALS

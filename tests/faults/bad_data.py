@@ -13,7 +13,7 @@ from support.bad_input import Bench, Sent, bench
 from support.events import event
 from support.next_version import next_record, next_value
 from tokenmeter.events import Poison, encode, wire
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
 
 GOOD = 60
 """Good events around each injection ..."""

@@ -21,9 +21,11 @@ from support.ledger_waves import ACCOUNTS, PARTITIONS
 from support.priced_waves import priced, publish
 from support.worker_main import Point
 from support.workers import WorkerProcess
+from tokenmeter.audit import AuditOptions, AuditSources, run
 from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER
-from tokenmeter.flow import ledger_app, load_app, meter_app
-from tokenmeter.stack.audit import AuditOptions, AuditSources, run
+from tokenmeter.flow.ledger import app as ledger_app
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 

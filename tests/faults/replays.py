@@ -27,15 +27,15 @@ from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.events import event
 from support.workers import TESTS, WorkerProcess
+from tokenmeter.audit import AuditSources
+from tokenmeter.audit import run as audit
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import BILLING, EVENTS, MARKET, PAGES, QUARANTINE
-from tokenmeter.flow.dedup import HORIZON_MINUTES
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.stack.audit import AuditSources
-from tokenmeter.stack.audit import run as audit
-from tokenmeter.stack.reconcile import Report, Sources
-from tokenmeter.stack.reconcile import run as reconcile
+from tokenmeter.flow.meter.app import APP_ID
+from tokenmeter.flow.meter.dedup import HORIZON_MINUTES
+from tokenmeter.ops.reconcile import Report, Sources
+from tokenmeter.ops.reconcile import run as reconcile
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 

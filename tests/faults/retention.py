@@ -21,10 +21,11 @@ from support.workers import WorkerProcess
 from tokenmeter.emit import Emitter
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES
-from tokenmeter.flow import load_app, meter_app
-from tokenmeter.flow.load import TABLES
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.load.load import TABLES
+from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.kafka.losses import lost_offsets
-from tokenmeter.stack.rebuild import LOADED, Rebuild
+from tokenmeter.ops.rebuild import LOADED, Rebuild
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import created, drop_derived, tables
 from tokenmeter.store.migrate import migrate

@@ -21,23 +21,25 @@ from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.priced_waves import priced, publish
 from support.workers import WorkerProcess
+from tokenmeter.audit import AuditOptions, AuditReport, AuditSources
+from tokenmeter.audit import run as audit
 from tokenmeter.emit import Emitter
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow import ledger_app, load_app, meter_app
-from tokenmeter.flow.load_topics import require_loaded_here
-from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.ledger import app as ledger_app
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.load.topics import require_loaded_here
+from tokenmeter.flow.meter import MeterProcessor
+from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.flow.meter.recover import Recovery
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.partitioner import partition_of
+from tokenmeter.ops.reconcile import Sources
+from tokenmeter.ops.reconcile import run as reconcile
 from tokenmeter.stack import grow as growing
-from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources
-from tokenmeter.stack.audit import run as audit
 from tokenmeter.stack.grow import grow
-from tokenmeter.stack.reconcile import Sources
-from tokenmeter.stack.reconcile import run as reconcile
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
@@ -162,7 +164,7 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (corrected.ok, corrected.outstanding) == (True, 0), corrected.as_dict()
     for name, answer, partition in (("stretches", list, BEFORE), ("eras", tuple, 0)):
         with monkeypatch.context() as forgetful:
-            forgetful.setattr(import_module("tokenmeter.stack.audit.run"), name, lambda *_, answer=answer: answer())
+            forgetful.setattr(import_module("tokenmeter.audit.run"), name, lambda *_, answer=answer: answer())
             assert not world.audit(partition).ok, f"an audit without {name} is content"
 
     for database in ("tokenmeter", "boards"):
@@ -191,7 +193,7 @@ def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fresh(log: KafkaLogReader, partition: int) -> int:
     """How many events a meter would count on a new partition."""
-    meter = Meter(partition, log, lambda: datetime.now(UTC), "counting")
+    meter = MeterProcessor(partition, log, lambda: datetime.now(UTC), "counting")
     meter.restore(0)
     end = log.end(EVENTS, partition)
     for batch in log.read(EVENTS, partition, 0, end):

@@ -15,9 +15,9 @@ import pytest
 from support import oracle
 from support.broker import broker
 from support.inline_meter import Contents, InlineMeter
-from tokenmeter.flow.dedup import HORIZON_MINUTES, Marks
-from tokenmeter.flow.journal import FileJournal, Stored
-from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.meter import MeterProcessor
+from tokenmeter.flow.meter.dedup import HORIZON_MINUTES, Marks
+from tokenmeter.flow.meter.journal import FileJournal, Stored
 from tokenmeter.flow.meter.recover import Recovery
 
 PRINT = b"12345678"
@@ -31,7 +31,7 @@ class BelievingRecovery(Recovery):
         return self.journal.stored()
 
 
-class Believing(Meter):
+class Believing(MeterProcessor):
     """Recovers by it."""
 
     _recovery = BelievingRecovery

@@ -16,7 +16,7 @@ import pytest
 from support.memory_ledger import EFFECTS, LedgerBroker, ledger_owner, life
 from support.memory_log import Crash, Owner
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.decode import Rejected
+from tokenmeter.flow.columns.decode import Rejected
 from tokenmeter.flow.ledger import ledger
 from tokenmeter.flow.ledger.account import Account
 from tokenmeter.flow.ledger.restore import accounts_of

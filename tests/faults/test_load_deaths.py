@@ -19,7 +19,7 @@ from support.clickhouse import Server
 from support.stored import stored
 from support.worker_main import Point
 from support.workers import WorkerProcess
-from tokenmeter.flow.load import TABLES
+from tokenmeter.flow.load.load import TABLES
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 

@@ -14,8 +14,8 @@ from support import oracle
 from support.broker import broker, eventually, lag
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import EVENTS, PAGES
-from tokenmeter.flow import meter_app
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
+from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.stack.topics import ensure_topics
 
 NOTICED_WITHIN_S = 30.0

@@ -15,7 +15,7 @@ from support.broker import broker, eventually, lag
 from support.worker_main import Point
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.flow.meter.app import APP_ID
 
 PRICED_EVENTS = 600
 """The customers of the first events are in the catalog, every third below a reseller and a distributor."""

@@ -16,13 +16,14 @@ from support import oracle
 from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.workers import WorkerProcess
+from tokenmeter.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.events import UsageEvent, decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE
-from tokenmeter.flow import load_app, meter_app
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.kafka.partitioner import partition_of
-from tokenmeter.stack.audit import AuditOptions, AuditReport, AuditSources, run
-from tokenmeter.stack.quarantine.release import Releaser
-from tokenmeter.stack.quarantine.retry import Choice, counted_in, retry
+from tokenmeter.ops.quarantine.release import Releaser
+from tokenmeter.ops.quarantine.retry import Choice, counted_in, retry
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 

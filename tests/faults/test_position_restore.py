@@ -14,14 +14,15 @@ from confluent_kafka.admin import AdminClient
 from support import oracle
 from support.broker import broker, eventually, lag
 from support.workers import WorkerProcess
+from tokenmeter.cli import position as cli_position
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
+from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.kafka.logreader import KafkaLogReader
-from tokenmeter.stack import cli_position, position
+from tokenmeter.ops import position
+from tokenmeter.ops.position import restore, wrong_positions
 from tokenmeter.stack.alone import require_alone
-from tokenmeter.stack.position import restore, wrong_positions
 
 
 def test_a_deleted_group_is_restored_from_the_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,8 @@ from support.events import event
 from support.workers import WorkerProcess
 from tokenmeter.events import UsageEvent, decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUARANTINE
-from tokenmeter.flow.load_app import APP_ID as LOAD
-from tokenmeter.flow.meter_app import APP_ID as METER
+from tokenmeter.flow.load.app import APP_ID as LOAD
+from tokenmeter.flow.meter.app import APP_ID as METER
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
@@ -177,7 +177,7 @@ def test_one_worker_meters_64_partitions_within_its_bounds(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("partitions", [1, 4, 64, 1000])
 def test_what_is_fetched_ahead_does_not_grow_with_the_partitions(partitions: int) -> None:
-    from tokenmeter.flow.transport import FETCH_PARTITION_BYTES_MIN, FETCH_TOTAL_BYTES_MAX, fetch_bytes
+    from tokenmeter.flow.faust.transport import FETCH_PARTITION_BYTES_MIN, FETCH_TOTAL_BYTES_MAX, fetch_bytes
 
     most = max(FETCH_TOTAL_BYTES_MAX, partitions * FETCH_PARTITION_BYTES_MIN)
     assert partitions * fetch_bytes(partitions) <= most

@@ -29,16 +29,17 @@ from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.next_version import ADDED, NEXT, next_value, old_value
 from support.workers import TESTS, WorkerProcess
+from tokenmeter.audit import AuditOptions, AuditSources
+from tokenmeter.audit import run as audit
+from tokenmeter.cli.app import app
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE, RELEASED, rehearse
 from tokenmeter.events.errors import Fenced
-from tokenmeter.flow import load_app, meter_app
-from tokenmeter.stack.audit import AuditOptions, AuditSources
-from tokenmeter.stack.audit import run as audit
-from tokenmeter.stack.cli import app
-from tokenmeter.stack.quarantine.ledger import Ledger, ledger
-from tokenmeter.stack.quarantine.release import Release, Releaser
-from tokenmeter.stack.quarantine.retry import Choice, Outcome, counted_in, retry
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.meter import app as meter_app
+from tokenmeter.ops.quarantine.ledger import Ledger, ledger
+from tokenmeter.ops.quarantine.release import Release, Releaser
+from tokenmeter.ops.quarantine.retry import Choice, Outcome, counted_in, retry
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 

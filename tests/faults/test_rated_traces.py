@@ -18,15 +18,15 @@ from support.broker import broker, eventually, lag
 from support.clickhouse import Server
 from support.worker_main import Point
 from support.workers import WorkerProcess
+from tokenmeter.audit.charges import Charges
 from tokenmeter.emit import Emitter
-from tokenmeter.emit.traces import read, yesterday
+from tokenmeter.emit.replay.traces import read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.stack.audit.charges import Charges
+from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
-from tokenmeter.store.queries import money
+from tokenmeter.store.statement import money
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TRACES = ("azure_llm_2023_code.csv", "mooncake_conversation.jsonl")

@@ -13,7 +13,7 @@ from support.broker import broker, eventually
 from support.clickhouse import Server
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import BILLING, EVENTS
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
 from tokenmeter.stack.topics import ensure_topics
 from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate

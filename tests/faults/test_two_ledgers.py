@@ -13,7 +13,7 @@ from support.broker import broker, eventually
 from support.ledger_waves import GRANTED, PARTITIONS, Entries
 from support.worker_main import Point
 from support.workers import WorkerProcess
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
 from tokenmeter.stack.kafka import KafkaNode
 
 ALL = set(range(PARTITIONS))

@@ -14,8 +14,8 @@ from support.broker import broker, eventually, lag
 from support.worker_main import Point
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
+from tokenmeter.flow.meter.app import APP_ID
 
 PARTITIONS = {0, 1}
 FINISHES_S = 180.0

@@ -22,9 +22,9 @@ from support.worker_main import Point
 from support.workers import WorkerProcess
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ALERTS, BILLING
+from tokenmeter.flow.watch.app import APP_ID, TOPICS
 from tokenmeter.flow.watch.feed_billing import FEED
 from tokenmeter.flow.watch.processor import HISTORY_S, WatchProcessor
-from tokenmeter.flow.watch_app import APP_ID, TOPICS
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 PARTITIONS = 2

@@ -16,7 +16,7 @@ from faults.fault import Fault, Outcome, outcome, said
 from support.arena import Arena, arena
 from support.worker_main import Point
 from support.workers import WorkerProcess
-from tokenmeter.flow.worker import EXIT_CRASHED
+from tokenmeter.flow.faust.worker import EXIT_CRASHED
 
 METER_EFFECTS = ("Fence", "ReadPosition", "Restore", "Close", "Begin", "Produce", "SendOffsets", "Commit", "Committed")
 LOAD_EFFECTS = ("Fence", "Restore", "Close", "SendOffsets", "Commit", "Committed")

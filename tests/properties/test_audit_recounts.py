@@ -18,27 +18,27 @@ from aiokafka.partitioner import murmur2 as kafkas_murmur2
 from properties.test_fuzzed_batches import damaged
 from support.events import NOW, NOW_MS, event, value
 from support.plausible_catalog import plausible_catalog
+from tokenmeter.audit import lines
+from tokenmeter.audit import versions as older
+from tokenmeter.audit.amounts import LOW_MASK
+from tokenmeter.audit.blocks import Block, Bounds, cut
+from tokenmeter.audit.catalog import Catalog
+from tokenmeter.audit.columnar import ColumnarRecount
+from tokenmeter.audit.facts import Keys
+from tokenmeter.audit.lines import same
+from tokenmeter.audit.pieces import Pieces
+from tokenmeter.audit.rated import PageTotals
+from tokenmeter.audit.ratings import Ratings
+from tokenmeter.audit.recount import UNRATED_KINDS, LineKind, Recount, Rules, ordered, sums
+from tokenmeter.audit.reference import LogRecord, recount
+from tokenmeter.audit.routes import Route, Strangers, murmur2
+from tokenmeter.audit.walk import walk
+from tokenmeter.audit.walked import NULL, Walked
 from tokenmeter.events import wire
 from tokenmeter.events.catalog import PriceTerms
 from tokenmeter.events.contract import Schema, versions
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.rating import Rating
-from tokenmeter.stack.audit import lines
-from tokenmeter.stack.audit import versions as older
-from tokenmeter.stack.audit.amounts import LOW_MASK
-from tokenmeter.stack.audit.blocks import Block, Bounds, cut
-from tokenmeter.stack.audit.catalog import Catalog
-from tokenmeter.stack.audit.columnar import ColumnarRecount
-from tokenmeter.stack.audit.facts import Keys
-from tokenmeter.stack.audit.lines import same
-from tokenmeter.stack.audit.pieces import Pieces
-from tokenmeter.stack.audit.rated import PageTotals
-from tokenmeter.stack.audit.ratings import Ratings
-from tokenmeter.stack.audit.recount import UNRATED_KINDS, LineKind, Recount, Rules, ordered, sums
-from tokenmeter.stack.audit.reference import LogRecord, recount
-from tokenmeter.stack.audit.routes import Route, Strangers, murmur2
-from tokenmeter.stack.audit.walk import walk
-from tokenmeter.stack.audit.walked import NULL, Walked
 
 LOGS = 40
 RECORDS = 600

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 
 from support.random_ledger import Journal, accounts, budgets
+from tokenmeter.audit.blocks import Block
+from tokenmeter.audit.compare import Difference
+from tokenmeter.audit.ledger import account, book
+from tokenmeter.audit.ledger.expiries import read_expiries
+from tokenmeter.audit.ledger.stated import difference
+from tokenmeter.audit.ledger.states import book_again, read_states
+from tokenmeter.audit.ledger.windows import TermsBook
 from tokenmeter.events import encode, wire
 from tokenmeter.events.ledger import LedgerEntry
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import MemoryTerms
-from tokenmeter.stack.audit.blocks import Block
-from tokenmeter.stack.audit.compare import Difference
-from tokenmeter.stack.audit.ledger import account, book
-from tokenmeter.stack.audit.ledger.expiries import read_expiries
-from tokenmeter.stack.audit.ledger.stated import difference
-from tokenmeter.stack.audit.ledger.states import book_again, read_states
-from tokenmeter.stack.audit.ledger.windows import TermsBook
 
 SEEDS = range(25)
 ENTRIES = 150

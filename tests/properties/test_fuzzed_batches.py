@@ -17,9 +17,9 @@ from support.producer_batch import packed
 from tokenmeter.events import Poison, wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.varint import varint
-from tokenmeter.flow.block import SYNC, header
-from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.flow.judge import judge
+from tokenmeter.flow.columns.block import SYNC, header
+from tokenmeter.flow.columns.decode import INDEX, decode
+from tokenmeter.flow.columns.validate import validate
 
 BATCHES = 4_000
 CONTROL_BATCHES = 1_000
@@ -70,8 +70,8 @@ def test_no_neighbour_changes_and_both_decoders_agree() -> None:
             rejected += 1
             assert not readable or decoded.rejected[0].reason == "range"
         else:
-            # A time beyond what Python can hold is left to the judge, which refuses it.
-            refused = judge(decoded.frame, np.full(SIZE, NOW_MS))[1][INDEX].to_list()
+            # A time beyond what Python can hold is left to the validate, which refuses it.
+            refused = validate(decoded.frame, np.full(SIZE, NOW_MS))[1][INDEX].to_list()
             assert readable or place in refused, batch[place]
     assert rejected > BATCHES / 2
 

@@ -19,6 +19,7 @@ from support import random_catalog
 from support.catalog_rows import account, book, frame, plan, price
 from support.pricing_oracle import WIDE, Oracle
 from support.rated_lines import billing
+from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import PRICED_FIELDS, QUANTITY_FIELDS
@@ -28,7 +29,6 @@ from tokenmeter.flow.rate.matching import Call
 from tokenmeter.flow.rate.rated import CHARGE_PICO, COST_PICO, RATING
 from tokenmeter.flow.rate.rater import BookRater
 from tokenmeter.flow.rate.resale import COLUMNS
-from tokenmeter.stack.audit.charges import Charges
 
 WORLDS = 40
 CALLS = 150

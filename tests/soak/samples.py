@@ -31,7 +31,7 @@ class Samples:
                 }
         except (httpx.HTTPError, psutil.Error):
             return
-        for name, metric in (("lag", "tokenmeter_lag{"), ("ids", "tokenmeter_remembered{")):
+        for name, metric in (("lag", "tokenmeter_lag{"), ("ids", "tokenmeter_dedup_window_entries{")):
             seen[name] = sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(metric))
         for name in FIGURES:
             self.series[name].append((hour, seen[name]))

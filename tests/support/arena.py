@@ -19,7 +19,8 @@ from support.stored import stored
 from support.traffic import Traffic
 from support.workers import WorkerProcess
 from tokenmeter.events.contract import BILLING, EVENTS
-from tokenmeter.flow import load_app, meter_app
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.stack.kafka_cluster import KafkaCluster
 from tokenmeter.stack.topics import ensure_topics
 from tokenmeter.store.client import connect

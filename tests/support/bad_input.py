@@ -21,7 +21,7 @@ from support.broker import broker, eventually, lag, read_all, stamped_by_produce
 from support.workers import WorkerProcess
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUANTITY_FIELDS, QUARANTINE, RELEASED
-from tokenmeter.flow.meter_app import APP_ID
+from tokenmeter.flow.meter.app import APP_ID
 
 EXAMPLES_MAX = 3
 

@@ -12,7 +12,7 @@ import polars as pl
 from tokenmeter.events import UsageEvent, encode
 from tokenmeter.events.catalog import Account, Plan, Price, PriceTerms
 from tokenmeter.events.catalog_row import CatalogRow, PlanBase
-from tokenmeter.flow.decode import decode
+from tokenmeter.flow.columns.decode import decode
 from tokenmeter.flow.rate.book import Book
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -13,12 +13,12 @@ from confluent_kafka import Producer
 
 from support.broker import read_all
 from support.rated_pages import COUNTS, FLAGS, Totals, billing, counts_of, market, usage_key, without_zeros
+from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, CATALOG, MARKET, RESALE
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_KEYS
 from tokenmeter.events.rating import Rating, pico
-from tokenmeter.stack.audit.charges import Charges
 
 TABLES = {BILLING: "usage_billing", MARKET: "usage_market", RESALE: "usage_resale"}
 _RESALE_KEYS = ("account_id", "level", "customer_id", "model", "variant", "service_tier", "provider")

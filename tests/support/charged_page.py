@@ -16,7 +16,7 @@ from tokenmeter.events.catalog_row import BudgetScope, BudgetWindow, CatalogRow
 from tokenmeter.flow.meter import totals
 from tokenmeter.flow.meter.entries import Written, entries
 from tokenmeter.flow.meter.lines import Lines, end_users, lines
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
 
 BOUNDS = PageBounds("usage.events", 3, 100, 900)

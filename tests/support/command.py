@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "tokenmeter.stack.cli"]
+COMMAND = [sys.executable, "-m", "tokenmeter.cli.app"]
 
 
 def run(arguments: list[str], cwd: Path | None = None, **setting: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer.main
 
-from tokenmeter.stack.cli import app
+from tokenmeter.cli.app import app
 
 
 def fault_of_line(line: str) -> str | None:

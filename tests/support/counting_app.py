@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.logreader import LogReader
 

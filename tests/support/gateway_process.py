@@ -27,7 +27,7 @@ class Gateway:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1/events"
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOKENMETER_GATEWAY_KEYS": "k-1,k-2"}
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(self.port), *options]
+        command = [sys.executable, "-m", "tokenmeter.cli.app", "gateway", "--port", str(self.port), *options]
         self.child = Child(name, command, folder / f"{name}.log", env)
         self.start()
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from support.broker import lag
 from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow import steps
-from tokenmeter.flow.driver import KafkaDriver
-from tokenmeter.flow.journal import Journal
-from tokenmeter.flow.meter import Meter
-from tokenmeter.flow.meter_app import APP_ID
-from tokenmeter.flow.page import PageBounds
-from tokenmeter.flow.performer import Performer, run
+from tokenmeter.flow.meter import MeterProcessor
+from tokenmeter.flow.meter.app import APP_ID
+from tokenmeter.flow.meter.journal import Journal
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.driver import KafkaDriver
+from tokenmeter.flow.page.page import PageBounds
+from tokenmeter.flow.page.performer import Performer, run
 from tokenmeter.kafka.logreader import KafkaLogReader
 
 Contents = dict[tuple[int, int], tuple[int, int]]
@@ -24,7 +24,9 @@ Contents = dict[tuple[int, int], tuple[int, int]]
 class InlineMeter:
     """Owns partition 0 from when it is made. ``meter`` is the processor's class: a test's twin or production's."""
 
-    def __init__(self, bootstrap: str, journal: Journal | None = None, meter: type[Meter] = Meter) -> None:
+    def __init__(
+        self, bootstrap: str, journal: Journal | None = None, meter: type[MeterProcessor] = MeterProcessor
+    ) -> None:
         lag(bootstrap, APP_ID, EVENTS)  # a young broker does not know its groups yet
         client = {"bootstrap.servers": bootstrap}
         self._log = KafkaLogReader(client)

@@ -18,7 +18,7 @@ from support.ledger_desk import prepaid
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.ledger import EntryKind, LedgerEntry, charge_id
-from tokenmeter.flow.ledger_app import APP_ID
+from tokenmeter.flow.ledger.app import APP_ID
 
 ACCOUNTS = tuple(f"account-{number}" for number in range(12))
 THRESHOLDS = (50, 80, 95, 100)

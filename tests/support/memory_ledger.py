@@ -15,10 +15,10 @@ from support.topic_log import TopicLog
 from tokenmeter.events import wire
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, CATALOG, LEDGER
 from tokenmeter.events.ledger import LedgerEntry, charge_id
-from tokenmeter.flow import steps
 from tokenmeter.flow.ledger.catalog import CatalogRows
 from tokenmeter.flow.ledger.processor import LedgerProcessor
-from tokenmeter.flow.page import Outgoing, PageBounds
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.page import Outgoing, PageBounds
 
 AT_MS = round(NOON.timestamp() * 1_000)
 PAGE_ENTRIES = 2

@@ -1,4 +1,4 @@
-"""A partition, its group's position and its transactions in memory: what ``tokenmeter.flow.steps`` may rely on.
+"""A partition, its group's position and its transactions in memory: what ``tokenmeter.flow.page.steps`` may rely on.
 
 Transactional ids have epochs: a fence aborts what the last owner left open and shuts it out, as a broker does.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenmeter.events.errors import Fenced
-from tokenmeter.flow import steps
-from tokenmeter.flow.page import Demand, Outgoing, PageBounds
-from tokenmeter.flow.performer import Performer
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.page.performer import Performer
 from tokenmeter.kafka.batch import RecordBatch, Run
 
 TOPIC = "usage.events"

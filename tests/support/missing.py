@@ -19,7 +19,7 @@ class Blocking:
 blocked = frozenset(sys.argv[1].split(","))
 sys.meta_path.insert(0, Blocking())
 sys.argv = ["tokenmeter", *sys.argv[2:]]
-from tokenmeter.stack.main import main
+from tokenmeter.cli.main import main
 main()
 """
 

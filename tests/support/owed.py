@@ -11,12 +11,12 @@ from confluent_kafka import Producer
 
 from support.broker import read_all
 from support.catalog_rows import account, plan, price
+from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.catalog import row_of
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, CATALOG, MARKET, PAGES, QUANTITY_FIELDS, RESALE
 from tokenmeter.events.rating import pico
-from tokenmeter.stack.audit.charges import Charges
 
 Owed = Counter[tuple[str, ...]]
 """Pico-units by (kind, account …), and calls by (kind, "unpriced")."""

@@ -12,6 +12,7 @@ import polars as pl
 
 from support.catalog_rows import frame
 from support.usage_totals import bucket
+from tokenmeter.audit.charges import EVERY_ROW, Charges
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import QUANTITY_FIELDS
@@ -19,8 +20,7 @@ from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_USAGE_KEYS
 from tokenmeter.events.rating import Rating
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rater import BookRater
-from tokenmeter.stack.audit.charges import EVERY_ROW, Charges
-from tokenmeter.stack.reconcile.pages import MEASURES, PAGE, RATED_BY, Place, weights
+from tokenmeter.ops.reconcile.pages import MEASURES, PAGE, RATED_BY, Place, weights
 
 PAGE_OFFSETS = 1_000
 Totals = dict[tuple[Any, ...], dict[str, int]]

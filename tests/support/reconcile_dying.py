@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
-from tokenmeter.stack.reconcile import Sources, run
+from tokenmeter.ops.reconcile import Sources, run
 from tokenmeter.store.client import connect
 
 

@@ -10,9 +10,9 @@ import signal
 import sys
 
 from tokenmeter.events import UsageEvent
-from tokenmeter.stack.rerate import Options, rerate
-from tokenmeter.stack.rerate import run as running
-from tokenmeter.stack.rerate.booking import Booking
+from tokenmeter.ops.rerate import Options, rerate
+from tokenmeter.ops.rerate import run as running
+from tokenmeter.ops.rerate.booking import Booking
 from tokenmeter.store.client import connect
 
 

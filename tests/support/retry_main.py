@@ -12,8 +12,8 @@ import sys
 
 from support.next_version import NEXT
 from tokenmeter.events.contract import rehearse
-from tokenmeter.stack.quarantine.release import Release, Releaser
-from tokenmeter.stack.quarantine.retry import Choice, counted_in, retry
+from tokenmeter.ops.quarantine.release import Release, Releaser
+from tokenmeter.ops.quarantine.retry import Choice, counted_in, retry
 from tokenmeter.store.client import connect
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tokenmeter.flow.page import Outgoing
+from tokenmeter.flow.page.page import Outgoing
 from tokenmeter.kafka.batch import RecordBatch, Run
 from tokenmeter.kafka.logreader import Wanted, any_value
 

@@ -11,9 +11,9 @@ import polars as pl
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.varint import varint
-from tokenmeter.flow.block import SYNC, _as_text, format_of, header
-from tokenmeter.flow.decode import INDEX
-from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.columns.block import SYNC, _as_text, format_of, header
+from tokenmeter.flow.columns.decode import INDEX
+from tokenmeter.flow.meter import MeterProcessor
 from tokenmeter.flow.meter.fold import Fold
 from tokenmeter.kafka.batch import RecordBatch
 
@@ -23,7 +23,7 @@ class SkippingFold(Fold):
         return
 
 
-class SkipBad(Meter):
+class SkipBad(MeterProcessor):
     """Leaves out what it cannot use and says nothing."""
 
     _folding = SkippingFold
@@ -44,10 +44,10 @@ class BlindFold(Fold):
         return frame, batch.appended_at_ms(), []
 
 
-class BlindDecode(Meter):
+class BlindDecode(MeterProcessor):
     """Believes whatever the block reader says: no sentinel, no prefixes."""
 
     _folding = BlindFold
 
 
-METERS: dict[str, type[Meter]] = {"skip_bad": SkipBad, "blind_decode": BlindDecode}
+METERS: dict[str, type[MeterProcessor]] = {"skip_bad": SkipBad, "blind_decode": BlindDecode}

@@ -11,9 +11,9 @@ from support.memory_log import Crash
 from support.topic_log import TopicLog
 from tokenmeter.events import wire
 from tokenmeter.events.contract import ALERTS, BILLING
-from tokenmeter.flow import steps
-from tokenmeter.flow.page import Demand, Outgoing, PageBounds
-from tokenmeter.flow.performer import run
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.page.performer import run
 from tokenmeter.flow.watch.checkpoint import rows_of, state_of
 from tokenmeter.flow.watch.feed import Feed
 from tokenmeter.flow.watch.feed_billing import FEED

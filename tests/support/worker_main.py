@@ -1,6 +1,6 @@
 """A meter, loader, ledger or watch that breaks on purpose: ``python -m support.worker_main SPEC.json``.
 
-The worker is production's; only its performer is wrapped. A crash point names an effect of ``tokenmeter.flow.steps``, a
+The worker is production's; only its performer is wrapped. A crash point names an effect of ``flow.page.steps``, a
 side of it and which occurrence; a twin does one thing wrongly, so that a test shows it would notice.
 """
 
@@ -28,16 +28,20 @@ from support.next_version import NEXT
 from support.twins import METERS
 from tokenmeter.events.contract import EVENTS, rehearse
 from tokenmeter.events.errors import Transient
-from tokenmeter.flow import ledger_app, load_app, meter_app, steps, watch_app
-from tokenmeter.flow import worker as worker_module
-from tokenmeter.flow.dedup import HORIZON_MINUTES
-from tokenmeter.flow.driver import KafkaDriver
-from tokenmeter.flow.load import Insert, Loader
-from tokenmeter.flow.meter import Meter, MeterRules
-from tokenmeter.flow.page import Demand, PageLimits, Processor
-from tokenmeter.flow.performer import Performer, Performs
-from tokenmeter.flow.worker import Worker
-from tokenmeter.flow.worker_config import POLL_INTERVAL_S, WorkerConfig
+from tokenmeter.flow.faust import worker as worker_module
+from tokenmeter.flow.faust.config import POLL_INTERVAL_S, WorkerConfig
+from tokenmeter.flow.faust.worker import Worker
+from tokenmeter.flow.ledger import app as ledger_app
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.load.load import Insert, Loader
+from tokenmeter.flow.meter import MeterProcessor, MeterRules
+from tokenmeter.flow.meter import app as meter_app
+from tokenmeter.flow.meter.dedup import HORIZON_MINUTES
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.driver import KafkaDriver
+from tokenmeter.flow.page.page import Demand, PageLimits, Processor
+from tokenmeter.flow.page.performer import Performer, Performs
+from tokenmeter.flow.watch import app as watch_app
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.store.client import connect
@@ -228,7 +232,7 @@ def main() -> None:
 
     rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)
 
-    def make_twin(topic: str, partition: int) -> Meter:
+    def make_twin(topic: str, partition: int) -> MeterProcessor:
         log = KafkaLogReader(worker.kafka())
         return METERS[spec.twin or ""](partition, log, lambda: datetime.now(UTC), "twin", rules)
 

@@ -116,13 +116,13 @@ def test_the_slow_and_the_grown_are_told() -> None:
 
 REPEATS = """
 import numpy as np
-from tokenmeter.flow.dedup import Horizon, Marks
+from tokenmeter.flow.meter.dedup import Horizon, Marks
 same = Marks(np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.int64))
 print(Horizon().mark(same).tolist())
 """
 LOG = """
-from tokenmeter.flow.load_topics import made_anew
-from tokenmeter.flow.same_log import LogIdentity, changes
+from tokenmeter.flow.load.topics import made_anew
+from tokenmeter.flow.page.same_log import LogIdentity, changes
 from tokenmeter.kafka.identity import TopicIdentity
 known, there = (LogIdentity("cluster", {"usage.events": TopicIdentity(name, 4)}) for name in "ab")
 print(len([*changes(known, there)]), made_anew({"usage.events": "a"}, {"usage.events": "b"}))

@@ -11,8 +11,8 @@ from pathlib import Path
 from support import owed
 from support.catalog_rows import price
 from support.oracle import Verdict
+from tokenmeter.audit.charges import Charges
 from tokenmeter.kafka.logreader import KafkaLogReader
-from tokenmeter.stack.audit.charges import Charges
 from tokenmeter.stack.prices.proposed import Place, Proposed
 from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.writer import publish

@@ -14,9 +14,9 @@ import httpx
 import psutil
 
 from support.command import COMMAND
+from tokenmeter.cli import places
+from tokenmeter.cli.settings import load
 from tokenmeter.events.errors import TokenmeterError
-from tokenmeter.stack import places
-from tokenmeter.stack.settings import load
 from tokenmeter.stack.state import PARENT, Part, Stack
 
 UP_TIMEOUT_S = 400.0

@@ -11,10 +11,11 @@ from typing import Any
 
 from rich.console import Console
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.emit.emitter import Emitter
-from tokenmeter.emit.replay import Sent, send
-from tokenmeter.emit.synthetic import calls as generated
-from tokenmeter.emit.traces import lines_of, read, yesterday
+from tokenmeter.emit.replay.generated import calls as generated
+from tokenmeter.emit.replay.replay import Sent, send
+from tokenmeter.emit.replay.traces import lines_of, read, yesterday
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog import Account
 from tokenmeter.events.catalog_row import CatalogRow
@@ -30,7 +31,6 @@ from tokenmeter.stack.prices.proposed import Place, Proposed
 from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.writer import publish
 from tokenmeter.stack.proof import settle
-from tokenmeter.stack.settings import Settings
 from tokenmeter.store.client import connect
 
 ROUNDS = 2

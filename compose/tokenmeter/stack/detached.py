@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.events.errors import Fatal
 from tokenmeter.stack.private import make_private
-from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.state import PARENT, Stack
 
 START_TIMEOUT_S = 300.0
@@ -24,7 +24,7 @@ def start(settings: Settings, say: Callable[[str], None]) -> None:
     log = settings.data.absolute() / "logs" / "up.log"
     make_private(settings.data.absolute())
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tokenmeter.stack.cli", "up", "--data", str(settings.data.absolute())]
+    command = [sys.executable, "-m", "tokenmeter.cli.app", "up", "--data", str(settings.data.absolute())]
     command += [] if settings.boards else ["--no-boards"]
     for name in ("brokers", "meters", "loaders", "ledgers", "watches"):
         command += [f"--{name}", str(getattr(settings, name))]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.events.access import PREFIX, Access
-from tokenmeter.stack.settings import Settings
 
 
 def of_kafka(bootstrap: str, access: Access) -> dict[str, str]:

@@ -83,7 +83,7 @@ def min_insync(replication: int) -> int:
 
 
 @dataclass(frozen=True)
-class Seat:
+class NodeIdentity:
     """A node's place in its cluster: what the others know it by, so it is kept with the data."""
 
     node_id: int
@@ -92,7 +92,7 @@ class Seat:
     directory_id: str
 
     @classmethod
-    def free(cls, node_id: int, port: int | None = None, controller_port: int | None = None) -> Seat:
+    def free(cls, node_id: int, port: int | None = None, controller_port: int | None = None) -> NodeIdentity:
         return cls(node_id, port or free_port(), controller_port or free_port(), random_id())
 
 
@@ -108,8 +108,8 @@ class KafkaNode:
         data: Path,
         log: Path,
         port: int | None = None,
-        seat: Seat | None = None,
-        seats: Sequence[Seat] = (),
+        seat: NodeIdentity | None = None,
+        seats: Sequence[NodeIdentity] = (),
         cluster_id: str | None = None,
         archive: Path | None = None,
         security: Security | None = None,
@@ -117,7 +117,7 @@ class KafkaNode:
         self._security = security
         self._archive = archive
         self._data = data.absolute()
-        self._seat = seat or Seat.free(1, port)
+        self._seat = seat or NodeIdentity.free(1, port)
         self._seats = tuple(seats) or (self._seat,)
         self._cluster_id = cluster_id or random_id()
         self._log = log

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.kafka import KafkaNode, Seat, free_port, random_id
+from tokenmeter.stack.kafka import KafkaNode, NodeIdentity, free_port, random_id
 from tokenmeter.stack.kafka_auth import Security
 
 SEATS = "cluster.json"
@@ -51,10 +51,10 @@ class KafkaCluster:
         kept = data / SEATS
         if kept.exists():
             found = json.loads(kept.read_text("utf-8"))
-            cluster_id, seats = found["cluster_id"], [Seat(**seat) for seat in found["seats"]]
+            cluster_id, seats = found["cluster_id"], [NodeIdentity(**seat) for seat in found["seats"]]
         else:
             seats = [
-                Seat.free(number, port_of(f"kafka-{number}"), port_of(f"kafka-{number}-controller"))
+                NodeIdentity.free(number, port_of(f"kafka-{number}"), port_of(f"kafka-{number}-controller"))
                 for number in range(1, brokers + 1)
             ]
             cluster_id = random_id()

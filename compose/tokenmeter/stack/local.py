@@ -17,6 +17,7 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.boards import Database, Published, publish
+from tokenmeter.cli.settings import Settings
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
 from tokenmeter.stack.alone import require_alone
@@ -26,7 +27,6 @@ from tokenmeter.stack.local_kafka import LocalKafka
 from tokenmeter.stack.ports import Ports
 from tokenmeter.stack.private import make_private
 from tokenmeter.stack.processes import born
-from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names, slot_name, slots
 from tokenmeter.stack.state import PARENT, Part, Stack, write_private
 from tokenmeter.stack.superset import SupersetNode
@@ -218,12 +218,12 @@ class LocalStack:
         password = self.clickhouse_password
         kafka = environment.of_kafka(self.kafka.bootstrap, self.kafka.access("workers"))
         env = environment.of_worker(self._settings, kafka, self.clickhouse_url, password, self._data)
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", verb, "--port", str(port), "--slot", str(slot)]
+        command = [sys.executable, "-m", "tokenmeter.cli.app", verb, "--port", str(port), "--slot", str(slot)]
         return self._launch(name, command, env, port)
 
     def _launch_gateway(self) -> tuple[str, str]:
         port = self._ports.port("gateway")
-        command = [sys.executable, "-m", "tokenmeter.stack.cli", "gateway", "--port", str(port)]
+        command = [sys.executable, "-m", "tokenmeter.cli.app", "gateway", "--port", str(port)]
         stored = self.clickhouse_url, self.clickhouse_password
         kafka = environment.of_kafka(self.kafka.bootstrap, self.kafka.access("gateway"))
         env = environment.of_gateway(self._settings, kafka, *stored)

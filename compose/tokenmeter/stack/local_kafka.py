@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.events.access import ADMIN, Access, Users
-from tokenmeter.stack.kafka import KafkaNode, Seat
+from tokenmeter.stack.kafka import KafkaNode, NodeIdentity
 from tokenmeter.stack.kafka_auth import NODE, Security, open_to, passwords
 from tokenmeter.stack.kafka_cluster import KafkaCluster, require_size
 from tokenmeter.stack.ports import Ports
-from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.topics import ensure_topics
 
 
@@ -61,6 +61,6 @@ class LocalKafka:
         brokers = self._settings.brokers
         require_size(self._data / "kafka", brokers)
         if brokers == 1:
-            seat = Seat.free(1, ports.port("kafka"), ports.port("kafka-controller"))
+            seat = NodeIdentity.free(1, ports.port("kafka"), ports.port("kafka-controller"))
             return KafkaNode(self._data / "kafka", self._logs / "kafka.log", seat=seat, security=security)
         return KafkaCluster(self._data / "kafka", self._logs, brokers, ports.port, security)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from tokenmeter.emit.replay import Sent
+from tokenmeter.audit.charges import Charges
+from tokenmeter.emit.replay.replay import Sent
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.lines import ERROR_STATUS_MIN
-from tokenmeter.stack.audit.charges import Charges
 
 CHARGE, COST, RESALE = "charge", "cost", "resale"
 

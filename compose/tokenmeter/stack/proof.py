@@ -12,14 +12,14 @@ from clickhouse_connect.driver.client import Client
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from tokenmeter.emit.replay import Sent
+from tokenmeter.emit.replay.replay import Sent
 from tokenmeter.events.contract import BILLING, PAGES, QUANTITY_FIELDS
 from tokenmeter.events.contract import RESALE as RESALE_TOPIC
 from tokenmeter.events.rating import amount, pico
 from tokenmeter.events.wire import decode
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.owed import CHARGE, COST, RESALE
-from tokenmeter.store.queries import money, totals
+from tokenmeter.store.statement import money, totals
 
 SETTLE_TIMEOUT_S = 180.0
 POLL_S = 0.5

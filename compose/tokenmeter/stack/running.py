@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tokenmeter.cli.settings import Settings
+from tokenmeter.cli.terminal import console, say
 from tokenmeter.stack.local import LocalStack
 from tokenmeter.stack.private import where_passwords_are
-from tokenmeter.stack.settings import Settings
-from tokenmeter.stack.terminal import console, say
 
 WATCH_S = 1.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenmeter.stack.settings import Settings
+from tokenmeter.cli.settings import Settings
 
 
 def slot_name(verb: str, slot: int) -> str:

@@ -32,7 +32,7 @@ OWNER_FILE = "owner.sqlite"
 BUSY_TIMEOUT_S = 10.0
 WAL_BYTES_KEPT = 16 << 20
 
-_SQL = files(__package__) / "sqlfiles"
+_SQL = files(__package__) / "queries"
 _INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)"
 _READ = "SELECT id, topic, source, crc32, key, value FROM event WHERE id > ? ORDER BY id LIMIT ?"
 _DELETE = "DELETE FROM event WHERE id = ?"

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.store.parsed import Statement, Token
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 SETTINGS = {
     "distributed_foreground_insert": "1",

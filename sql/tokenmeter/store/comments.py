@@ -13,7 +13,7 @@ from string import Template
 
 from clickhouse_connect.driver.client import Client
 
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 Comments = dict[tuple[str, str, str], str]
 """By (database, table, column); of the table itself its column is empty."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from clickhouse_connect.driver.client import Client
 
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 Call = tuple[str, int]

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from clickhouse_connect.driver.client import Client
 
 from tokenmeter.store.migrate import Migration, bundled
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 Name = tuple[str, str]
 """(database, table or view)"""

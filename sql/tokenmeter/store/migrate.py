@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.store.cluster import render, require_settings
 from tokenmeter.store.parsed import parse
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 MIGRATE_TIMEOUT_S = 86_400
 """A table that is copied may be large."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 
 def loaded_topics(client: Client) -> dict[str, str]:

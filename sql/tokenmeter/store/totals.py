@@ -19,7 +19,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 
 from tokenmeter.events.errors import Fatal, Transient
 from tokenmeter.store.insert import SETTINGS
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 """In seconds."""

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 from tokenmeter.store.totals import SOURCES, Totals
 from tokenmeter.store.usage_loaded import PagesRead, loaded
 from tokenmeter.store.usage_period import hour_of

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from clickhouse_connect.driver.client import Client
 
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 PAGES = (200, 20_000)
 """The newest pages of a partition that are looked at: first these, then, when none of them is whole, more."""

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from support.texts import ODD_TEXTS, UNWRITABLE
 from tokenmeter.emit import Emitter
-from tokenmeter.emit.intake import take
+from tokenmeter.emit.gateway.intake import take
+from tokenmeter.emit.replay.traces import read
 from tokenmeter.emit.spool import Spool
 from tokenmeter.emit.stamp import Stamper
-from tokenmeter.emit.traces import read
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.errors import Misconfigured
 

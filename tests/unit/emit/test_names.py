@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tokenmeter.emit.hosts.endpoints import provider_at
-from tokenmeter.emit.hosts.meter import Ended, Meter
+from tokenmeter.emit.integrations.endpoints import provider_at
+from tokenmeter.emit.integrations.meter import Ended, Meter
 from tokenmeter.emit.model_names import event_model, served
 from tokenmeter.emit.provider_names import ALIASES, HOSTS, provider_name
 from tokenmeter.emit.usage import FAMILIES, Usage, family

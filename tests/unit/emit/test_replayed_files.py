@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tokenmeter.emit.traces import format_of, lines_of, read
+from tokenmeter.cli.replay import reason_of
+from tokenmeter.cli.utc import utc
+from tokenmeter.emit.replay.traces import format_of, lines_of, read
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.cli_replay import reason_of
-from tokenmeter.stack.utc import utc
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,4808,10\n2023-11-16 18:17:04.0,5,6\n"
@@ -82,7 +82,7 @@ def test_it_is_said_before_anything_is_sent_or_started(
     path.write_text(AZURE)
     soon = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M}"
     given = [one.replace("TRACE", str(path)).replace("SOON", soon) for one in arguments]
-    command = [sys.executable, "-m", "tokenmeter.stack.cli", *given]
+    command = [sys.executable, "-m", "tokenmeter.cli.app", *given]
     # Nobody listens there: whoever asked it would wait, and fail otherwise.
     env = {**os.environ, "TOKENMETER_KAFKA_BOOTSTRAP": "127.0.0.1:1", "TOKENMETER_DATA": str(tmp_path / "data")}
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, cwd=tmp_path)

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tokenmeter.emit.intake import take
-from tokenmeter.emit.traces import read
+from tokenmeter.emit.gateway.intake import take
+from tokenmeter.emit.replay.traces import read
 from tokenmeter.emit.usage import normalise
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.wire import encode

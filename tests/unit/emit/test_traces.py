@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from support.events import event
-from tokenmeter.emit import Emitter, synthetic
-from tokenmeter.emit.traces import read
+from tokenmeter.emit import Emitter
+from tokenmeter.emit.replay import generated as synthetic
+from tokenmeter.emit.replay.traces import read
 from tokenmeter.events.errors import BufferFull, Misconfigured, Undelivered
 
 DATA = Path(__file__).parents[4] / "shared" / "data"

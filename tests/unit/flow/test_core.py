@@ -1,4 +1,4 @@
-"""The pure core of the meter: decode, judge, dedup, totals and the columnar encoder against slow, obvious twins."""
+"""The pure core of the meter: decode, validate, dedup, totals and the columnar encoder against slow, obvious twins."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from support.events import NOW, NOW_MS, event, value
 from tokenmeter.events import accept, wire
 from tokenmeter.events.contract import QUANTITY_FIELDS, latest
 from tokenmeter.events.rating import amount
-from tokenmeter.flow import columnar_avro, steps
-from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
-from tokenmeter.flow.judge import REASON, judge
+from tokenmeter.flow.columns import columnar_avro
+from tokenmeter.flow.columns.decode import INDEX, decode
+from tokenmeter.flow.columns.validate import REASON, validate
+from tokenmeter.flow.faust.watchdog import Watchdog
 from tokenmeter.flow.meter import totals
+from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
 from tokenmeter.flow.meter.lines import lines
-from tokenmeter.flow.page import CLOSE_SHARE_MAX, Admission, OpenPage, PageBounds, PageLimits, admit
+from tokenmeter.flow.page import steps
+from tokenmeter.flow.page.page import CLOSE_SHARE_MAX, Admission, OpenPage, PageBounds, PageLimits, admit
 from tokenmeter.flow.rate.rated import CHARGE_PICO
 from tokenmeter.flow.rate.unrated import Unrated
-from tokenmeter.flow.watchdog import Watchdog
 from tokenmeter.kafka.batch import RecordBatch, Run
 
 HORIZON_MS = 1_000
@@ -45,7 +46,7 @@ def test_judging_columns_gives_the_reason_judging_one_event_gives() -> None:
             record[name] = chance.choice(["", "x" * 300])
         records.append(record)
     frame = decode([wire.encode("usage_event", record) for record in records]).frame
-    usable, refused = judge(frame, np.full(frame.height, NOW_MS))
+    usable, refused = validate(frame, np.full(frame.height, NOW_MS))
     found = {**dict.fromkeys(usable[INDEX]), **dict(refused.select(INDEX, REASON).iter_rows())}
     wanted = {i: accept.reason_against(record, NOW_MS * 1000) for i, record in enumerate(records)}
     assert found == wanted

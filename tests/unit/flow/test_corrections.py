@@ -15,8 +15,8 @@ from support.events import NOW_MS, event
 from tokenmeter.events import UsageEvent, accept, wire
 from tokenmeter.events.contract import BILLING, MARKET, QUANTITY_FIELDS, latest, versions
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_USAGE_KEYS
-from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.flow.judge import REASON, judge
+from tokenmeter.flow.columns.decode import INDEX, decode
+from tokenmeter.flow.columns.validate import REASON, validate
 from tokenmeter.flow.meter import totals
 from tokenmeter.flow.rate.unrated import Unrated
 
@@ -93,7 +93,7 @@ def test_a_bucket_nobody_knows_and_calls_beyond_the_bound_are_refused_alike_in_c
     wanted = [accept.reason_against(record, NOW_MS * 1000) for record in records]
     assert wanted == [None, "correction", "correction", "too_large", None]
     frame = decode([wire.encode("usage_event", record) for record in records]).frame
-    usable, refused = judge(frame, np.full(frame.height, NOW_MS))
+    usable, refused = validate(frame, np.full(frame.height, NOW_MS))
     assert {**dict.fromkeys(usable[INDEX]), **dict(refused.select(INDEX, REASON).iter_rows())} == dict(
         enumerate(wanted)
     )

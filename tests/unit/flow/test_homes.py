@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tokenmeter.flow.routes import Homes, partition_of
-from tokenmeter.stack.audit.routes import Route
+from tokenmeter.audit.routes import Route
+from tokenmeter.flow.meter.routes import Homes, partition_of
 
 CUSTOMERS = [f"customer-{number}" for number in range(400)]
 GROWN_AT = 200

@@ -16,11 +16,11 @@ import pytest
 
 from support.events import NOW_MS, event
 from support.next_version import ADDED, NEXT, NEXT_ID, OLD, next_record, next_value, old_value
+from tokenmeter.audit.reference import LogRecord, recount
 from tokenmeter.events import UsageEvent, wire
 from tokenmeter.events.contract import by_id, rehearse, versions
-from tokenmeter.flow.decode import INDEX, SINGLE_VALUES_MAX, decode
-from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
-from tokenmeter.stack.audit.reference import LogRecord, recount
+from tokenmeter.flow.columns.decode import INDEX, SINGLE_VALUES_MAX, decode
+from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
 
 SIZE = 2_000
 

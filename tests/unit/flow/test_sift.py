@@ -11,11 +11,11 @@ import pytest
 from support.watched import billing
 from tokenmeter.events.contract import BILLING
 from tokenmeter.events.errors import Fatal, Refused
-from tokenmeter.flow import foreign
 from tokenmeter.flow import sift as sifting
-from tokenmeter.flow.load import TABLES, Loader
-from tokenmeter.flow.load_gate import InsertGate
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.load.gate import InsertGate
+from tokenmeter.flow.load.load import TABLES, Loader
+from tokenmeter.flow.page import foreign
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.batch import RecordBatch, Run
 
 TABLE = TABLES[BILLING][1]

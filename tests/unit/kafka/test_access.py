@@ -11,9 +11,9 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from support.certificate import certificate
 from tokenmeter.events.access import Access
-from tokenmeter.flow.credentials import credentials
-from tokenmeter.flow.worker import MakeProcessor, Worker
-from tokenmeter.flow.worker_config import WorkerConfig
+from tokenmeter.flow.faust.config import WorkerConfig
+from tokenmeter.flow.faust.credentials import credentials
+from tokenmeter.flow.faust.worker import MakeProcessor, Worker
 from tokenmeter.kafka.access import refusal, ssl_context
 
 HERE = {"bootstrap.servers": "k:9092"}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from support.watched import TOKENS_CALL, World, billing
+from tokenmeter.cli.alerts import board_of
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.stack.alerts.chart import COLUMNS, ROWS, chart
 from tokenmeter.stack.alerts.history import Day, day_of
-from tokenmeter.stack.cli_alerts import board_of
 
 BEGIN_S = 20_605 * 86400
 DAYS = 2

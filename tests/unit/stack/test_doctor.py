@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.stack.doctor import here
 from tokenmeter.stack.doctor.clickhouse import boards_user, clock, migrations, topics
 from tokenmeter.stack.doctor.finding import Finding, is_well
-from tokenmeter.stack.settings import Settings
 from tokenmeter.store.migrate import bundled
 
 HISTORY = {one.name: one.checksum for one in bundled()}

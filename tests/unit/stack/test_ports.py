@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.ports import BELOW, FIRST, Ports, is_free
-from tokenmeter.stack.settings import Settings
 from tokenmeter.stack.slots import port_names
 
 NAMES = ("kafka", "gateway", "meter")

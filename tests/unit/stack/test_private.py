@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from support import stranger
+from tokenmeter.cli.terminal import make_console
 from tokenmeter.emit.spool import FILE as SPOOL
 from tokenmeter.emit.spool import Spool
 from tokenmeter.stack import running
 from tokenmeter.stack.private import OTHERS, make_private
 from tokenmeter.stack.state import Part
-from tokenmeter.stack.terminal import make_console
 
 NOBODY = "65534"
 

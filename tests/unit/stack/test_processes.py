@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tokenmeter.stack.cli import app
+from tokenmeter.cli.app import app
 from tokenmeter.stack.processes import born, is_same, terminate
 from tokenmeter.stack.state import PARENT, Part, Stack
 

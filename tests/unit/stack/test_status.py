@@ -20,10 +20,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from support.broker import eventually
+from tokenmeter.cli import status as cli_status
+from tokenmeter.cli.app import app
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow import ledger_app, load_app, meter_app, watch_app
-from tokenmeter.stack import cli_status
-from tokenmeter.stack.cli import app
+from tokenmeter.flow.ledger import app as ledger_app
+from tokenmeter.flow.load import app as load_app
+from tokenmeter.flow.meter import app as meter_app
+from tokenmeter.flow.watch import app as watch_app
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.stack.state import PARENT, Part, Stack, found
 from tokenmeter.stack.status.ask import ask_all

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tokenmeter.cli.app import app
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.stack.backtest.history import from_csv
-from tokenmeter.stack.cli import app
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 MINUTES, BUCKET_MINUTES, LEAK = 2 * 1440, 30, 2 * 1440 - 600

@@ -12,7 +12,7 @@ WORKERS = {"meter", "load", "ledger", "watch"}
 if os.environ.get("WEEK_TWIN") == "repeats" and "meter" in sys.orig_argv:
     import numpy as np
 
-    from tokenmeter.flow import dedup
+    from tokenmeter.flow.meter import dedup
 
     def never_seen(self: dedup.Horizon, batch: dedup.Marks) -> "np.typing.NDArray[np.int8]":
         """No identity is looked up."""

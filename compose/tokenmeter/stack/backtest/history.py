@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.flow.watch.backtest import Series
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 CSV_COLUMNS = ("at", "subject", "value")
 

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException, Producer
 from tokenmeter.events.contract import ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
-from tokenmeter.flow import ledger_app
+from tokenmeter.flow.ledger import app as ledger_app
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.positions import wait_past
 from tokenmeter.stack.credit.read import alerts_since, entries_in, state_in

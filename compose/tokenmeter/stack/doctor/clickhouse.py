@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tokenmeter.stack.doctor.finding import Finding
 from tokenmeter.store.migrate import bundled
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 from tokenmeter.store.topics import loaded_topics, made_anew
 
 TESTED = (26, 9)

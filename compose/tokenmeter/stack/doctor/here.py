@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from tokenmeter.cli.settings import Settings
 from tokenmeter.stack.doctor.finding import Finding
-from tokenmeter.stack.settings import Settings
 
 PREFIX = "TOKENMETER_"
 OF_THE_SDK = frozenset(("TOKENMETER_SPOOL", "TOKENMETER_CREDIT", "TOKENMETER_CREDIT_FAIL", "TOKENMETER_ASKED_HOSTS"))

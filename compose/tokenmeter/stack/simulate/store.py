@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.stack.simulate.market import Market
 from tokenmeter.store.insert import insert_arrow
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 from tokenmeter.store.totals import DAY, HOUR, MINUTE, SOURCES, Totals
 
 DATABASE = "simulated"

@@ -16,7 +16,7 @@ from tokenmeter.events.access import Access
 from tokenmeter.stack.state import NOT_RUNNING, PARENT, Part, Stack
 from tokenmeter.stack.status.ask import ask_all
 from tokenmeter.stack.status.positions import GROUPS, Positions, positions
-from tokenmeter.store.queries import sql
+from tokenmeter.store.statement import sql
 
 ANSWER_S = 0.8
 """What a part may take to answer."""

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tokenmeter.stack.printable import printable
+from tokenmeter.cli.printable import printable
 from tokenmeter.stack.state import Part, Stack
 from tokenmeter.stack.status.look import Look
 

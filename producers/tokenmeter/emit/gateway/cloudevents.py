@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tokenmeter.emit.intake import Fault
+from tokenmeter.emit.gateway.intake import Fault
 from tokenmeter.emit.json_events import Twice
 
 STRUCTURED = "application/cloudevents+json"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.concurrency import run_in_threadpool
 
+from tokenmeter.emit.gateway.intake import Fault, Taken
 from tokenmeter.emit.gateway.ring import Refused
-from tokenmeter.emit.intake import Fault, Taken
 from tokenmeter.events.errors import TokenmeterError
 
 Call = tuple[str, int]

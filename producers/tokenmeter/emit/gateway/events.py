@@ -14,12 +14,12 @@ from starlette.responses import Response
 
 from tokenmeter.emit.gateway import bodies, cloudevents
 from tokenmeter.emit.gateway.corrections import Existing, looked_up
+from tokenmeter.emit.gateway.intake import FAULTS_MAX, Fault, Intake, Taken, rows_of, take_rows
+from tokenmeter.emit.gateway.intake import take as take_json
 from tokenmeter.emit.gateway.keys import Caller
 from tokenmeter.emit.gateway.limits import Limits
 from tokenmeter.emit.gateway.outbox import Outbox, Outgoing
 from tokenmeter.emit.gateway.ring import Refused
-from tokenmeter.emit.intake import FAULTS_MAX, Fault, Intake, Taken, rows_of, take_rows
-from tokenmeter.emit.intake import take as take_json
 from tokenmeter.emit.json_response import JSONResponse
 from tokenmeter.events.catalog import Right
 

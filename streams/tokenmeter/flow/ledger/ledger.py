@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenmeter.events.ledger import Alert, LedgerEntry
-from tokenmeter.flow.decode import INDEX, Rejected, decode
+from tokenmeter.flow.columns.decode import INDEX, Rejected, decode
 from tokenmeter.flow.ledger import state
 from tokenmeter.flow.ledger.fold import Books
 from tokenmeter.flow.ledger.restore import accounts_of

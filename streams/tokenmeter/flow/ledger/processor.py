@@ -16,12 +16,12 @@ import numpy.typing as npt
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
-from tokenmeter.flow.decode import Rejected
+from tokenmeter.flow.columns.decode import Rejected
 from tokenmeter.flow.ledger.alert import alert_id, time_of
 from tokenmeter.flow.ledger.catalog import CatalogRows, CatalogTerms
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import LedgerRules
-from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.logreader import LogReader
 

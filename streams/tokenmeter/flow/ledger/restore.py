@@ -9,7 +9,7 @@ from typing import Any
 from tokenmeter.events import wire
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.rating import pico
-from tokenmeter.flow.decode import Rejected, decode
+from tokenmeter.flow.columns.decode import Rejected, decode
 from tokenmeter.flow.ledger.account import Account, Counted, Grant, Open
 from tokenmeter.flow.ledger.entry import BUCKET_MS
 from tokenmeter.flow.ledger.state import ACCOUNT_SCOPE

@@ -5,7 +5,7 @@ Promises: each usable event is on one line of each kind, once, at the price the 
 Must never: talk to Kafka itself, keep an event beyond its batch, or let a bad value change its neighbours.
 """
 
-from tokenmeter.flow.meter.meter import Meter
+from tokenmeter.flow.meter.meter import MeterProcessor
 from tokenmeter.flow.meter.rules import QUARANTINE_RATIO_MAX, MeterRules
 
-__all__ = ["QUARANTINE_RATIO_MAX", "Meter", "MeterRules"]
+__all__ = ["QUARANTINE_RATIO_MAX", "MeterProcessor", "MeterRules"]

@@ -12,11 +12,11 @@ from tokenmeter.events import wire
 from tokenmeter.events.contract import BILLING, LEDGER, MARKET, PAGES, QUARANTINE, RESALE
 from tokenmeter.events.lines import page_digest
 from tokenmeter.events.rating import amount
-from tokenmeter.flow import columnar_avro
+from tokenmeter.flow.columns import columnar_avro
 from tokenmeter.flow.meter.entries import Written, entries
 from tokenmeter.flow.meter.lines import Lines, end_users, lines, sum_of
 from tokenmeter.flow.meter.open_page import OpenPage
-from tokenmeter.flow.page import Outgoing, PageBounds
+from tokenmeter.flow.page.page import Outgoing, PageBounds
 
 
 class Closed(NamedTuple):

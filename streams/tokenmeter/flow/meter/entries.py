@@ -16,7 +16,7 @@ from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.ledger import EntryKind
 from tokenmeter.flow.meter.lines import Lines
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.flow.rate.rated import Rater
 
 SCOPE_COLUMNS: dict[str, str] = {

@@ -10,13 +10,13 @@ import polars as pl
 from tokenmeter.events import accept
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.decode import INDEX, decode
-from tokenmeter.flow.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
-from tokenmeter.flow.judge import APPENDED_AT_MS, REASON, judge
+from tokenmeter.flow.columns.decode import INDEX, decode
+from tokenmeter.flow.columns.validate import APPENDED_AT_MS, REASON, validate
 from tokenmeter.flow.meter.blame import Blame
+from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
 from tokenmeter.flow.meter.open_page import OpenPage
+from tokenmeter.flow.meter.routes import MISROUTED, Homes
 from tokenmeter.flow.meter.rules import MeterRules
-from tokenmeter.flow.routes import MISROUTED, Homes
 from tokenmeter.kafka.batch import RecordBatch, merged
 
 _WHOSE = ("customer_id", "event_id", "source")
@@ -35,7 +35,7 @@ class Fold:
 
     def usable(self, batch: RecordBatch) -> pl.DataFrame:
         """The events of a batch that the accept rule takes."""
-        usable, _ = judge(*self.decoded(batch)[:2])
+        usable, _ = validate(*self.decoded(batch)[:2])
         return usable
 
     def decoded(self, batch: RecordBatch) -> tuple[pl.DataFrame, Any, list[Any]]:
@@ -57,7 +57,7 @@ class Fold:
 
         for bad in rejected:
             put_aside(bad.index, bad.reason, bad.detail)
-        usable, refused = judge(frame, appended_at_ms)
+        usable, refused = validate(frame, appended_at_ms)
         for row in refused.select_seq(INDEX, REASON, *_WHOSE).iter_rows():
             put_aside(row[0], row[1], accept.DETAILS[row[1]], *row[2:])
         usable, misrouted = self.homes.split(usable, offsets[usable[INDEX].to_numpy()])

@@ -8,17 +8,17 @@ from datetime import datetime
 from tokenmeter.events import growth
 from tokenmeter.events.contract import ALERTS, EVENTS
 from tokenmeter.events.lines import FIRST_DIGEST
-from tokenmeter.flow.dedup import joined
-from tokenmeter.flow.journal import Journal, NoJournal, Span
 from tokenmeter.flow.meter.close import close
+from tokenmeter.flow.meter.dedup import joined
 from tokenmeter.flow.meter.fold import Fold
+from tokenmeter.flow.meter.journal import Journal, NoJournal, Span
 from tokenmeter.flow.meter.open_page import OpenPage
 from tokenmeter.flow.meter.recover import Recovery
+from tokenmeter.flow.meter.routes import Homes, Routes
 from tokenmeter.flow.meter.rules import MeterRules
-from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.rate.rated import Rates
 from tokenmeter.flow.rate.unrated import Unrated
-from tokenmeter.flow.routes import Homes, Routes
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.logreader import LogReader
@@ -30,7 +30,7 @@ TOGETHER_EVENTS_MIN = 5_000
 """Events are rated and added up together: each time costs 20 ms."""
 
 
-class Meter:
+class MeterProcessor:
     """A page processor for ``partition`` of usage.events; see ``tokenmeter.flow.page.Processor``."""
 
     _recovery = Recovery

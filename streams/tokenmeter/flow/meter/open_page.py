@@ -12,8 +12,8 @@ import polars as pl
 
 from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import QUANTITY_FIELDS
-from tokenmeter.flow.dedup import Marks
 from tokenmeter.flow.meter import totals
+from tokenmeter.flow.meter.dedup import Marks
 from tokenmeter.flow.meter.outage import Hit
 from tokenmeter.flow.rate.rated import CHARGE_PICO, Rater
 from tokenmeter.kafka.batch import RecordBatch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tokenmeter.flow.meter.routes import MISROUTED
 from tokenmeter.flow.meter.rules import MeterRules
-from tokenmeter.flow.routes import MISROUTED
 
 HIT_MIN = 3
 """Fewer customers, or fewer than two sources, are not everybody: one wrong clock must not stop the others' metering."""

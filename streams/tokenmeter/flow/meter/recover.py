@@ -15,11 +15,11 @@ from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.lines import FIRST_DIGEST
-from tokenmeter.flow.decode import INDEX
-from tokenmeter.flow.dedup import Horizon, Marks, joined, marks
-from tokenmeter.flow.journal import NO_DIGEST, Journal, Span, Stored
-from tokenmeter.flow.judge import APPENDED_AT_MS
-from tokenmeter.flow.refused import refused_since
+from tokenmeter.flow.columns.decode import INDEX
+from tokenmeter.flow.columns.validate import APPENDED_AT_MS
+from tokenmeter.flow.meter.dedup import Horizon, Marks, joined, marks
+from tokenmeter.flow.meter.journal import NO_DIGEST, Journal, Span, Stored
+from tokenmeter.flow.meter.rejected import refused_since
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.logreader import LogReader
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenmeter.flow.dedup import HORIZON_MINUTES
+from tokenmeter.flow.meter.dedup import HORIZON_MINUTES
 
 QUARANTINE_RATIO_MAX = 0.5
 """A page with a larger share of unusable events stops the meter, unless they are one's fault: see ``outage.py``."""

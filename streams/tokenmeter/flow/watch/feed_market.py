@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tokenmeter.events.contract import MARKET, WATCH_STATE_MARKET
-from tokenmeter.flow.decode import INDEX
+from tokenmeter.flow.columns.decode import INDEX
 from tokenmeter.flow.watch.exact import Longs
 from tokenmeter.flow.watch.feed import Feed, Lines, Watched, doubles, late, who
 from tokenmeter.flow.watch.settings import Form, Measure

@@ -13,8 +13,8 @@ from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import Alert
 from tokenmeter.events.watch import WatchState
-from tokenmeter.flow.decode import decode
-from tokenmeter.flow.page import Demand, Outgoing, PageBounds
+from tokenmeter.flow.columns.decode import decode
+from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
 from tokenmeter.flow.watch.bucket import Plan
 from tokenmeter.flow.watch.checkpoint import ANEW, key, newest, restored, rows_of, state_of
 from tokenmeter.flow.watch.feed import Feed

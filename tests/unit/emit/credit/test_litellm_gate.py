@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tokenmeter.emit.credit.answer import OK, Answer
-from tokenmeter.emit.hosts.litellm_credit import CreditGate, CreditRefused, key_metadata
+from tokenmeter.emit.integrations.litellm_credit import CreditGate, CreditRefused, key_metadata
 
 CALL = {"customer_id": "c", "api_key_id": "k", "project_id": "p", "end_user_id": "u"}
 

@@ -8,12 +8,12 @@ from typing import Any
 from support.catalog_rows import account, plan, price
 from support.events import event
 from support.gateway_parts import NOW, key_row
+from tokenmeter.audit.charges import Charges
 from tokenmeter.emit.credit.book import CreditBook
 from tokenmeter.events.catalog import row_of
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.matching import Call
-from tokenmeter.stack.audit.charges import Charges
 from tokenmeter.stack.prices.catalog import Catalog
 from tokenmeter.stack.prices.proposed import COMMAND_LINE, Proposed
 from tokenmeter.stack.prices.validate import problems

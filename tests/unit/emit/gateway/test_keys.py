@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from support.gateway_parts import ALL_RIGHTS, NOW, Client, Told, key_row, parts, row
+from tokenmeter.cli.gateway import keys_of
 from tokenmeter.emit.gateway.keys import Caller, KeyBook, digest_of, new_secret
 from tokenmeter.emit.gateway.ring import KeyRing
 from tokenmeter.events.catalog import Key, row_of
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.stack.cli_gateway import keys_of
 from tokenmeter.stack.keys import added, is_valid, revoked, rights_of, rotated, secrets_of
 from tokenmeter.stack.prices.catalog import Catalog
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.texts import ODD_TEXTS
-from tokenmeter.emit import intake
 from tokenmeter.emit.event_encoder import encoded
-from tokenmeter.emit.intake import DEFAULTS, take
+from tokenmeter.emit.gateway import intake
+from tokenmeter.emit.gateway.intake import DEFAULTS, take
 from tokenmeter.events import UsageEvent, accept
 from tokenmeter.events.contract import COUNT_FIELDS, QUANTITY_FIELDS
 from tokenmeter.events.models import Kind, Operation

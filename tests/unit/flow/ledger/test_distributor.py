@@ -17,17 +17,17 @@ from support.catalog_rows import account, book, plan, price
 from support.events import event
 from support.ledger_desk import prepaid
 from support.topic_log import TopicLog
+from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, wire
 from tokenmeter.events.contract import EVENTS, LEDGER
 from tokenmeter.events.ledger import LedgerEntry
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.terms import MemoryTerms
-from tokenmeter.flow.meter import Meter, close
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.meter import MeterProcessor, close
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.flow.rate.rater import BookRater
 from tokenmeter.kafka.logreader import Wanted, any_value
 from tokenmeter.kafka.partitioner import partition_of
-from tokenmeter.stack.audit.charges import Charges
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1_000)
@@ -86,7 +86,7 @@ def entries_of(made: list[list[UsageEvent]]) -> list[bytes]:
     rates, entries = Rates(), []
     for partition in range(PARTITIONS):
         log = Log()
-        one = Meter(partition, log, lambda: NOW, "meter", rates=rates)  # type: ignore[arg-type]
+        one = MeterProcessor(partition, log, lambda: NOW, "meter", rates=rates)  # type: ignore[arg-type]
         one.restore(0)
         for page in made:
             mine = [call for call in page if partition_of(call.customer_id, PARTITIONS) == partition]

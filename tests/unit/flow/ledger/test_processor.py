@@ -19,7 +19,7 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import LedgerEntry
 from tokenmeter.flow.ledger.catalog import CatalogRows
 from tokenmeter.flow.ledger.processor import LedgerProcessor
-from tokenmeter.flow.page import Demand, PageBounds
+from tokenmeter.flow.page.page import Demand, PageBounds
 
 EVIL = b"evil"
 NOON_MS = round(NOON.timestamp() * 1_000)

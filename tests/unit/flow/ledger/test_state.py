@@ -16,7 +16,7 @@ from support.random_ledger import Journal, accounts, budgets
 from tokenmeter.events import wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.ledger import AccountState, LedgerEntry
-from tokenmeter.flow.decode import decode
+from tokenmeter.flow.columns.decode import decode
 from tokenmeter.flow.ledger import avro
 from tokenmeter.flow.ledger.ledger import Ledger
 from tokenmeter.flow.ledger.restore import accounts_of

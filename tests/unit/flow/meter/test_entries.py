@@ -10,14 +10,14 @@ import pytest
 
 from support.catalog_rows import book
 from support.charged_page import CURRENCY, ROWS, WRITTEN, as_made, calls
+from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, wire
 from tokenmeter.events.catalog import Budget
 from tokenmeter.events.contract import QUANTITY_FIELDS
-from tokenmeter.flow import columnar_avro
+from tokenmeter.flow.columns import columnar_avro
 from tokenmeter.flow.meter.entries import entries
 from tokenmeter.flow.meter.lines import end_users, lines
 from tokenmeter.flow.rate.rater import BookRater
-from tokenmeter.stack.audit.charges import Charges
 
 COLUMNS = {"PROJECT": "project_id", "KEY": "api_key_id", "MODEL": "model", "END_USER": "end_user_id"}
 

@@ -10,9 +10,9 @@ from support.events import NOW_MS, value
 from support.topic_log import TopicLog
 from tokenmeter.events import decode
 from tokenmeter.events.contract import EVENTS, PAGES, QUARANTINE
-from tokenmeter.flow.meter import Meter, MeterRules
-from tokenmeter.flow.page import PageBounds
-from tokenmeter.flow.routes import Homes, Routes
+from tokenmeter.flow.meter import MeterProcessor, MeterRules
+from tokenmeter.flow.meter.routes import Homes, Routes
+from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.partitioner import partition_of
 
 PARTITIONS, SENT = 4, 400
@@ -28,7 +28,7 @@ def metered() -> tuple[dict[str, int], list[dict[str, object]]]:
         customer = CUSTOMERS[n % len(CUSTOMERS)]
         made = value(n, customer_id=customer, source=f"gateway-{n % 3}")
         log.append(EVENTS, [customer.encode()], [made], NOW_MS + n)
-    meter = Meter(0, log, lambda: NOW, "meter", MeterRules(quarantine_ratio_min_events=100))
+    meter = MeterProcessor(0, log, lambda: NOW, "meter", MeterRules(quarantine_ratio_min_events=100))
     meter._fold.homes = Homes(0, PARTITIONS)
     for at in range(0, SENT, 100):
         meter.add(log.batch(EVENTS, at, at + 100))

@@ -10,8 +10,8 @@ from support.events import NOW_MS, value
 from support.topic_log import TopicLog
 from tokenmeter.events.contract import ALERTS, BILLING, EVENTS, QUARANTINE
 from tokenmeter.events.errors import Fatal
-from tokenmeter.flow.meter import Meter, MeterRules
-from tokenmeter.flow.page import PageBounds
+from tokenmeter.flow.meter import MeterProcessor, MeterRules
+from tokenmeter.flow.page.page import PageBounds
 
 NOW = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
 AHEAD = NOW + timedelta(hours=1)
@@ -24,7 +24,7 @@ def page(bad: list[bytes]) -> dict[str, int]:
     log = TopicLog()
     for number, one in enumerate([*(value(number) for number in range(GOOD)), *bad]):
         log.append(EVENTS, [None], [one], NOW_MS + number)
-    meter = Meter(0, log, lambda: NOW, "meter", RULES)
+    meter = MeterProcessor(0, log, lambda: NOW, "meter", RULES)
     meter.add(log.batch(EVENTS, 0, log.end(EVENTS, 0)))
     outgoing = meter.close(PageBounds(EVENTS, 0, 0, log.end(EVENTS, 0)))
     return {one.topic: len(one.values) for one in outgoing}

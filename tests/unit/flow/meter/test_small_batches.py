@@ -10,9 +10,9 @@ from support.events import NOW_MS, event
 from support.topic_log import TopicLog
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, PAGES, QUARANTINE
-from tokenmeter.flow.meter import Meter
+from tokenmeter.flow.meter import MeterProcessor
 from tokenmeter.flow.meter import meter as module
-from tokenmeter.flow.page import Outgoing, PageBounds
+from tokenmeter.flow.page.page import Outgoing, PageBounds
 
 COUNT = 120
 NOW = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
@@ -20,7 +20,7 @@ NOW = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
 
 def page(log: TopicLog, size: int) -> list[Outgoing]:
     """The page that a meter makes of the log, fetched ``size`` offsets at a time."""
-    meter = Meter(0, log, lambda: NOW, "meter")
+    meter = MeterProcessor(0, log, lambda: NOW, "meter")
     end = log.end(EVENTS, 0)
     for start in range(0, end, size):
         meter.add(log.batch(EVENTS, start, min(end, start + size)))

@@ -13,8 +13,8 @@ import pytest
 from support.watched import COUNTS, World
 from tokenmeter.events import wire
 from tokenmeter.flow.watch import feed_market
+from tokenmeter.flow.watch.app import FEEDS
 from tokenmeter.flow.watch.settings import Settings
-from tokenmeter.flow.watch_app import FEEDS
 
 BUCKET_S = 1800
 BEGIN_S = 20_605 * 86400

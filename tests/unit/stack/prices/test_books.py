@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from support.catalog_rows import account, plan, price
-from tokenmeter.emit.catalogue import CHAT_MODELS, CODE_MODELS
-from tokenmeter.emit.synthetic import calls
+from tokenmeter.emit.replay.catalogue import CHAT_MODELS, CODE_MODELS
+from tokenmeter.emit.replay.generated import calls
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import SCHEMA_IDS_MAX
 from tokenmeter.events.errors import Fatal

@@ -1,0 +1,58 @@
+"""Cuts time, the week and sizes where a catalog's rows begin and end: calls in one piece are rated alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from tokenmeter.audit.hashing import Key
+from tokenmeter.audit.texts import texts
+from tokenmeter.audit.walked import I64, U64
+from tokenmeter.events.catalog import Account, PriceTerms
+from tokenmeter.events.catalog_row import EVERY_WEEKDAY, MINUTES_PER_DAY, CatalogRow
+
+MINUTE_US = 60_000_000
+DAY_US = MINUTES_PER_DAY * MINUTE_US
+DAYS_PER_WEEK = 7
+THURSDAY = 3
+"""1970 began on one; Monday is 0."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class Pieces:
+    """The pieces of all ``rows``, whenever they became known: too many are no harm. ``key`` hashes accounts' names."""
+
+    def __init__(self, rows: Sequence[CatalogRow], key: Key) -> None:
+        prices = [row for row in rows if isinstance(row, PriceTerms)]
+        self._times = _sorted([(row.effective_from - _EPOCH) // timedelta(microseconds=1) for row in rows])
+        self._sizes = _sorted([row.min_input_tokens for row in prices])
+        edges = [edge for row in prices for edge in (row.window_start_minute, row.window_end_minute)]
+        self._minutes = _sorted([edge for edge in edges if edge is not None])
+        self._has_week = bool(len(self._minutes)) or any(row.weekdays != EVERY_WEEKDAY for row in prices)
+        names = texts(sorted({row.account_id for row in rows if isinstance(row, Account)}))
+        self._accounts = np.sort(key.text(key.begin(len(names.begin)), names.data, names.begin, names.size))
+
+    def of(self, occurred_at_us: I64, input_tokens: I64) -> I64:
+        """One number for each call."""
+        piece = np.searchsorted(self._times, occurred_at_us, side="right")
+        if len(self._sizes):
+            sizes = np.searchsorted(self._sizes, np.abs(input_tokens), side="right")
+            piece = piece * (len(self._sizes) + 1) + sizes
+        if self._has_week:
+            weekday = (occurred_at_us // DAY_US + THURSDAY) % DAYS_PER_WEEK
+            minute = np.searchsorted(self._minutes, occurred_at_us % DAY_US // MINUTE_US, side="right")
+            piece = (piece * DAYS_PER_WEEK + weekday) * (len(self._minutes) + 1) + minute
+        return piece.astype(np.int64)
+
+    def payers(self, customers: U64) -> U64:
+        """The hashes of customers; those without an account row are all alike."""
+        if not len(self._accounts):
+            return np.zeros(len(customers), np.uint64)
+        place = np.minimum(np.searchsorted(self._accounts, customers), len(self._accounts) - 1)
+        return np.where(self._accounts[place] == customers, customers, np.uint64(0))
+
+
+def _sorted(numbers: Sequence[int]) -> I64:
+    return np.unique(np.array(numbers, np.int64))

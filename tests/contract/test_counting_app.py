@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # re-exported without a stub
 
-from support.broker import broker
+from support.broker import broker, lag
 from support.counting_app import COUNTS, WORDS, Counting, counted
 from support.memory_log import Crash
 from tokenmeter.flow.page import steps
@@ -112,6 +112,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         admin = AdminClient(client)
         for made in admin.create_topics(topics, operation_timeout=30).values():
             made.result()
+        lag(node.bootstrap, GROUP, WORDS)  # a young broker does not know its groups yet
         yield Kafka(client)
 
 

@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # re-exported without a stub
 
-from support.broker import broker
+from support.broker import broker, lag
 from support.memory_log import Broker, MemoryDriver
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow.page import steps
@@ -186,6 +186,7 @@ def on_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
         admin = AdminClient(client)
         for made in admin.create_topics(topics, operation_timeout=30).values():
             made.result()
+        lag(node.bootstrap, GROUP, IN)  # a young broker does not know its groups yet
         partitions = count()
         yield lambda **twin: OnKafka(client, next(partitions), **twin)
 

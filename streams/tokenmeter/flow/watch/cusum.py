@@ -26,6 +26,7 @@ SCALE_MIN = 0.4
 """A sum of a subject whose days never reach far counts for the inverse at most; that of a burn and of a slow shift:"""
 SCALE_MIN_RISES = 0.2
 SCALE_MIN_SLOW = 0.5
+SCALE_MIN_SLOW_WARY = 1.0
 SCALE_MIN_OFTEN = 0.5
 SHIFTING = 1.0
 """A slow shift's excess is counted from the hour in which its score is over this."""
@@ -48,7 +49,7 @@ def scales(c: Columns, age: Ints, plan: settings.Settings) -> tuple[Scale, Scale
     """Of up, slow, often, down and silence."""
     peaks = (
         (c.peak_up, settings.PEAK_CALIBRATED, SCALE_MIN_RISES),
-        (c.peak_slow, settings.PEAK_CALIBRATED_SLOW, SCALE_MIN_SLOW),
+        (c.peak_slow, *_slow(plan)),
         (c.peak_often, settings.PEAK_CALIBRATED_OFTEN, SCALE_MIN_OFTEN),
         (c.peak_down, settings.PEAK_CALIBRATED_FALLS, SCALE_MIN),
         (c.peak_quiet, settings.PEAK_CALIBRATED_FALLS, SCALE_MIN),
@@ -62,6 +63,13 @@ def scales(c: Columns, age: Ints, plan: settings.Settings) -> tuple[Scale, Scale
         fresh &= age < plan.buckets(settings.HELD_DAYS)
     up = np.where(fresh, np.maximum(up, np.float32(1)), up)
     return Scale.of(up), Scale.of(slow), Scale.of(often), Scale.of(down), Scale.of(quiet)
+
+
+def _slow(plan: settings.Settings) -> tuple[float, float]:
+    """What a slow shift's peaks are held against, and the least scale of its sum."""
+    if plan.close:
+        return settings.PEAK_CALIBRATED_SLOW, SCALE_MIN_SLOW
+    return settings.PEAK_CALIBRATED_SLOW_WARY, SCALE_MIN_SLOW_WARY
 
 
 def add(now: Floats, top: Floats, step: Floats, scale: Scale) -> Floats:

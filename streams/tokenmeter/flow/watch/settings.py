@@ -143,6 +143,9 @@ SHIFT_UP, SHIFT_SLOW, SHIFT_OFTEN, SHIFT_DOWN = 2.0, 1.4, 6.0, 1 / 1.5
 in the tail, of a drop."""
 PEAK_CALIBRATED, PEAK_CALIBRATED_SLOW, PEAK_CALIBRATED_OFTEN, PEAK_CALIBRATED_FALLS = 4.0, 2.5, 1.6, 2.5
 """Mean daily maximum of a cumulative sum whose model is right."""
+PEAK_CALIBRATED_SLOW_WARY = 1.25
+"""... of whole hours, but for CLOSE: hours of a day move together. With 2.5, clean keys of 30 to 60 days were told of
+ten times as often as NORMAL promises."""
 PEAK_PRIOR, PEAK_PRIOR_OFTEN, PEAK_PRIOR_FALLS, PEAK_PRIOR_SPIKE, PEAK_GAIN_MIN = 4.0, 3.0, 8.0, 1.0, 1 / 20
 PEAK_PRIOR_DRIFT, DRIFT_CUT = 0.05, 1.5
 """Mean daily maximum of the squared drift, before it is known; an hour counts so many times the level at most."""

@@ -12,6 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     NewTopic,
     ResourceType,
 )
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.events.contract import EVENTS, GROWTH, TOPICS
 from tokenmeter.events.errors import Fatal, Misconfigured
@@ -23,6 +24,7 @@ from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.stack.kafka import REPLICATION_MAX, min_insync
 
 ADMIN_TIMEOUT_S = 30.0
+LOOK_S = 0.2
 
 
 def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int | None = None) -> list[str]:
@@ -66,7 +68,13 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
 
 def _grown(client: Mapping[str, Any]) -> list[Growth]:
     """Where usage.events has grown, the topics that are keyed by customer or model alone keep what they had."""
-    return read_growths(KafkaLogReader(client))
+    read = retry(
+        retry=retry_if_exception_type(Fatal),  # a topic that was just created is not everywhere yet
+        stop=stop_after_delay(ADMIN_TIMEOUT_S),
+        wait=wait_fixed(LOOK_S),
+        reraise=True,
+    )(read_growths)
+    return read(KafkaLogReader(client))
 
 
 def register_schemas(url: str | None) -> int:

@@ -1,4 +1,4 @@
-"""Grows usage.events to more partitions while no worker runs; see ``flow/0002-growing-usage-events.md``.
+"""Grows usage.events to more partitions while no worker runs; see ``kafka/0001-growing-usage-events.md``.
 
 What is begun is written to usage.growth before anything is done, so that a command that was killed is run again: until
 it has ended every worker refuses to start.

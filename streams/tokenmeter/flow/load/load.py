@@ -28,10 +28,10 @@ from tokenmeter.events.contract import (
 )
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.columns.validate import APPENDED_AT_MS, validate
+from tokenmeter.flow.load.sift import Insert, sift
 from tokenmeter.flow.meter.routes import Homes
 from tokenmeter.flow.page import foreign
 from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
-from tokenmeter.flow.sift import Insert, sift
 from tokenmeter.kafka.batch import RecordBatch
 
 I64 = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ import pytest
 from support.watched import billing
 from tokenmeter.events.contract import BILLING
 from tokenmeter.events.errors import Fatal, Refused
-from tokenmeter.flow import sift as sifting
+from tokenmeter.flow.load import sift as sifting
 from tokenmeter.flow.load.gate import InsertGate
 from tokenmeter.flow.load.load import TABLES, Loader
 from tokenmeter.flow.page import foreign

@@ -20,8 +20,6 @@ from tokenmeter.events.errors import Misconfigured
 
 ACCESS_WAIT_S = 5.0
 """A broker that says neither yes nor no within this time is away: whoever needs it says so."""
-ANSWER_S = 1.0
-"""A broker that answers a new client, password and all, within this time is well and not busy."""
 LOOK_S = 0.25
 SURE_S = 1.0
 """A broker that refuses for so long means it: a user may be a moment old, and a broker that stops hangs up, too."""
@@ -54,14 +52,6 @@ def require_access(client: Mapping[str, Any], within_s: float = ACCESS_WAIT_S) -
         heard_at = min(heard_at, time.monotonic() if heard else inf)
         if found is not None and time.monotonic() - heard_at > SURE_S:
             raise found
-
-
-def lone_broker_answers(client: Mapping[str, Any]) -> bool:
-    """Whether Kafka is a single broker, and it answers a new client within ANSWER_S."""
-    try:
-        return len(AdminClient({**client, "log_level": 0}).list_topics(timeout=ANSWER_S).brokers) == 1
-    except KafkaException:
-        return False
 
 
 def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfigured | None:

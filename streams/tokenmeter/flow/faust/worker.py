@@ -29,7 +29,6 @@ from tokenmeter.flow.page.engine import TICK_S, Engine
 from tokenmeter.flow.page.page import Processor
 from tokenmeter.flow.page.performer import Performer, Performs
 from tokenmeter.flow.page.same_log import SameLog
-from tokenmeter.kafka.access import lone_broker_answers
 from tokenmeter.kafka.batch import RecordBatch
 from tokenmeter.kafka.growths import read_growths
 from tokenmeter.kafka.identity import identity
@@ -117,7 +116,7 @@ class Worker:
             same_log.require()
         stand_back(self.config.niceness)
         tune()
-        CALLS.watch(die, lambda: lone_broker_answers(self.config.kafka()))
+        CALLS.watch(die)
         if self.config.same_log:
             same_log.watch(die)
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]

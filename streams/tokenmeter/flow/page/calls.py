@@ -1,9 +1,7 @@
 """Notices a call to Kafka that does not return, and ends the worker.
 
-librdkafka does not keep the timeout it is given when the one broker dies under ``send_offsets_to_transaction``, or
-comes back as it begins: its coordinator gone, the call waits for ever. A worker that ends is back seconds later, and
-resumes at its last page. Where the one broker answers others at once, a call of some seconds is known to hang; where
-there are several its coordinator may be moving, and on a busy machine nobody is answered.
+librdkafka does not keep the timeout it is given when the one broker dies under ``send_offsets_to_transaction``: its
+coordinator gone, the call waits for ever. A worker that ends is back seconds later, and resumes at its last page.
 """
 
 from __future__ import annotations
@@ -17,8 +15,6 @@ from tokenmeter.events.errors import Fatal
 
 OFFSETS_CALL_S = 12.0
 """A position that has not been taken by then will not be; a coordinator that moves takes less."""
-SUSPECT_CALL_S = 4.0
-"""A position that was not taken by then, of a lone broker that answers a new client at once, hangs."""
 KAFKA_CALL_S = 20.0
 """Any other call of a transaction: a commit first sends what is still to be sent."""
 LOOK_S = 1.0
@@ -29,13 +25,13 @@ class Calls:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._due: dict[object, tuple[float, float, str]] = {}
+        self._due: dict[object, tuple[float, str]] = {}
 
     @contextmanager
-    def made(self, what: str, within_s: float = KAFKA_CALL_S, suspect_s: float | None = None) -> Iterator[None]:
-        """Around one call; after ``suspect_s`` of it others are asked whether Kafka answers."""
-        this, now = object(), self._clock()
-        self._due[this] = (now + within_s, now + min(within_s, suspect_s or within_s), what)
+    def made(self, what: str, within_s: float = KAFKA_CALL_S) -> Iterator[None]:
+        """Around one call."""
+        this = object()
+        self._due[this] = (self._clock() + within_s, what)
         try:
             yield
         finally:
@@ -44,27 +40,13 @@ class Calls:
     def late(self) -> list[str]:
         """What should have returned by now."""
         now = self._clock()
-        return [what for due, _, what in list(self._due.values()) if now > due]
+        return [what for due, what in list(self._due.values()) if now > due]
 
-    def suspect(self) -> list[str]:
-        """What should have returned, if Kafka answers others."""
-        now = self._clock()
-        return [what for _, suspect, what in list(self._due.values()) if now > suspect]
-
-    def watch(
-        self,
-        die: Callable[[BaseException], None],
-        answers: Callable[[], bool] = lambda: False,
-        look_s: float = LOOK_S,
-    ) -> None:
-        """Look in a thread of its own, for the event loop may wait for what hangs; ``die`` when one is late, or is
-        suspect before and after Kafka ``answers``."""
-
-        def hangs() -> list[str]:
-            return self.late() or (self.suspect() if self.suspect() and answers() else [])
+    def watch(self, die: Callable[[BaseException], None], look_s: float = LOOK_S) -> None:
+        """Look in a thread of its own, for the event loop may wait for what hangs; ``die`` when one is late."""
 
         def look() -> None:
-            while not (late := hangs()):
+            while not (late := self.late()):
                 time.sleep(look_s)
             die(
                 Fatal(

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.flow.page import steps
-from tokenmeter.flow.page.calls import CALLS, OFFSETS_CALL_S, SUSPECT_CALL_S
+from tokenmeter.flow.page.calls import CALLS, OFFSETS_CALL_S
 from tokenmeter.flow.page.page import Outgoing
 from tokenmeter.kafka import losses
 
@@ -165,7 +165,7 @@ class KafkaDriver:
     def _send(self, position: steps.SendOffsets) -> None:
         written = losses.written(position.lost)
         at = TopicPartition(self._topic, self._partition, position.next_offset, written)
-        with CALLS.made(f"SendOffsets of {self.name}", OFFSETS_CALL_S, SUSPECT_CALL_S):
+        with CALLS.made(f"SendOffsets of {self.name}", OFFSETS_CALL_S):
             self._tx.send_offsets_to_transaction([at], self._group, KAFKA_WAIT_S)
 
     @contextmanager

@@ -10,7 +10,7 @@ from support.broker import eventually
 from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.faust.watchdog import STALL_SECONDS
 from tokenmeter.flow.page import driver, steps
-from tokenmeter.flow.page.calls import KAFKA_CALL_S, OFFSETS_CALL_S, SUSPECT_CALL_S, Calls
+from tokenmeter.flow.page.calls import KAFKA_CALL_S, OFFSETS_CALL_S, Calls
 from tokenmeter.flow.page.driver import KafkaDriver
 
 
@@ -33,29 +33,6 @@ def test_a_call_is_late_after_its_time_and_no_other_is() -> None:
         clock.now = KAFKA_CALL_S + 0.1
         assert calls.late() == ["commit", "position"]
     assert calls.late() == []
-
-
-@pytest.mark.parametrize("answers", [True, False])
-def test_a_suspect_is_told_only_if_kafka_answers_others(answers: bool) -> None:
-    clock, died, asked = Clock(), list[BaseException](), list[float]()
-
-    def asks() -> bool:
-        asked.append(clock.now)
-        return answers
-
-    calls = Calls(clock)
-    with calls.made("position", OFFSETS_CALL_S, SUSPECT_CALL_S), calls.made("commit"):
-        calls.watch(died.append, asks, look_s=0.01)
-        clock.now = SUSPECT_CALL_S + 0.1
-        eventually("it is asked", lambda: len(asked) > 0)
-        if answers:
-            eventually("it is told", lambda: bool(died))
-        else:
-            eventually("it is asked again", lambda: len(asked) > 1)
-            assert died == []
-            clock.now = OFFSETS_CALL_S + 0.1
-            eventually("it is told in the end", lambda: bool(died))
-    assert "position does not return" in str(died[0])
 
 
 def test_one_that_raises_is_over() -> None:

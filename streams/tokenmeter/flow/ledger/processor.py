@@ -33,7 +33,7 @@ _WHAT = {
 
 
 class LedgerProcessor:
-    """See ``tokenmeter.flow.page.Processor``."""
+    """See ``tokenmeter.flow.page.page.Processor``."""
 
     def __init__(self, partition: int, log: LogReader, catalog: CatalogRows, rules: LedgerRules | None = None) -> None:
         self._partition = partition

@@ -64,7 +64,7 @@ class Store:
         self._client: Client | None = None
 
     def write(self, frames: Mapping[str, list[pl.DataFrame]]) -> None:
-        """See load_gate.Write. One insert a table, each of all partitions."""
+        """See gate.Write. One insert a table, each of all partitions."""
         if self._client is None:
             client = self._connect()
             self._check(client)

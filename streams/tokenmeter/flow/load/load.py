@@ -52,7 +52,7 @@ TABLES: dict[str, tuple[str, str]] = {
 
 @dataclass
 class Loader:
-    """A page processor for one partition of ``topic``; see ``tokenmeter.flow.page.Processor``."""
+    """A page processor for one partition of ``topic``; see ``tokenmeter.flow.page.page.Processor``."""
 
     topic: str
     partition: int

@@ -31,7 +31,7 @@ TOGETHER_EVENTS_MIN = 5_000
 
 
 class MeterProcessor:
-    """A page processor for ``partition`` of usage.events; see ``tokenmeter.flow.page.Processor``."""
+    """A page processor for ``partition`` of usage.events; see ``tokenmeter.flow.page.page.Processor``."""
 
     _recovery = Recovery
     _folding = Fold

@@ -38,7 +38,7 @@ PHASE = 7
 
 
 class WatchProcessor:
-    """See ``tokenmeter.flow.page.Processor`` and ``Clocked``; ``clock`` is seconds since 1970."""
+    """See ``tokenmeter.flow.page.page.Processor`` and ``Clocked``; ``clock`` is seconds since 1970."""
 
     def __init__(
         self, feed: Feed, partition: int, log: LogReader, clock: Callable[[], float], plan: Settings | None = None

@@ -13,7 +13,7 @@ from string import Template
 
 from clickhouse_connect.driver.client import Client
 
-from tokenmeter.store.statement import sql
+from tokenmeter.store.statement import literal, sql
 
 Comments = dict[tuple[str, str, str], str]
 """By (database, table, column); of the table itself its column is empty."""
@@ -72,7 +72,7 @@ def explain(client: Client, cluster: str | None = None) -> int:
     given = missing(found(client), glossary())
     by_table: dict[str, list[str]] = defaultdict(list)
     for (database, table, column), comment in given.items():
-        quoted = "'" + comment.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        quoted = literal(comment)
         part = f"COMMENT COLUMN `{column}` {quoted}" if column else f"MODIFY COMMENT {quoted}"
         by_table[f"`{database}`.`{table}`"].append(part)
     on_cluster = "" if cluster is None else f" ON CLUSTER '{cluster}'"

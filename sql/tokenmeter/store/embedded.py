@@ -22,9 +22,10 @@ import chdb
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.store.access import require_reader, require_safe
 from tokenmeter.store.engine_error import EngineError, engine_error
-from tokenmeter.store.execute import as_it_was, forbid_writes, insert, literal, select, set_up, tear_down
+from tokenmeter.store.execute import as_it_was, forbid_writes, insert, select, set_up, tear_down
 from tokenmeter.store.parsed import Statement, parse
 from tokenmeter.store.query import Answer, Query
+from tokenmeter.store.statement import literal
 
 SESSION_SECONDS_MAX = 3_600.0
 

@@ -13,6 +13,7 @@ from tokenmeter.store.engine_error import EngineError
 from tokenmeter.store.native import reframed
 from tokenmeter.store.parsed import Statement
 from tokenmeter.store.query import Answer, External, Query
+from tokenmeter.store.statement import literal
 
 READONLY = 2
 """Reads and settings, but no writes, and ``readonly`` itself cannot be changed."""
@@ -23,11 +24,6 @@ STREAMED = frozenset(("native", "tabseparated", "tsv", "tabseparatedraw", "tsvra
 MARK_CHARACTERS = 32
 _INPUT = "_tokenmeter_input"
 _NAME = re.compile(r"^\w+$")
-
-
-def literal(text: str) -> str:
-    """As a string of SQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def as_it_was(connection: Any, query: Query) -> list[str]:

@@ -1,4 +1,4 @@
-"""The named queries of ``queries/``."""
+"""The named queries of ``queries/``, and text as SQL has it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def sql(name: str, package: str = "tokenmeter.store") -> str:
 
 def _listed(found: re.Match[str]) -> str:
     return ", ".join(found["each"].replace("#", name) for name in QUANTITY_FIELDS)
+
+
+def literal(text: str) -> str:
+    """As a string of SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def money(client: Client) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Notices a call to Kafka that does not return, and ends the worker.
 
-librdkafka does not keep the timeout it is given when the one broker dies under ``send_offsets_to_transaction``: its
-coordinator gone, the call waits for ever. A worker that ends is back seconds later, and resumes at its last page.
+librdkafka does not keep the timeout it is given when the coordinator dies under ``send_offsets_to_transaction``. Up to
+2.15 it finds the one that is back, 2.16 waits for ever, and a coordinator that never returns is waited for by any. A
+worker that ends is back seconds later, and resumes at its last page.
 """
 
 from __future__ import annotations

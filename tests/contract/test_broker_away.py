@@ -1,6 +1,6 @@
 """A broker that is killed under a page and comes back costs the seconds it is away: the same owner goes on.
 
-librdkafka 2.16 fails this: with it a position that was under way never returns, so the worker has to be restarted.
+confluent-kafka 2.16 fails this (streams/tokenmeter/kafka/0002): a position that was under way never returns.
 """
 
 from __future__ import annotations

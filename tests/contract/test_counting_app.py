@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # re-exported without a stub
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from support.broker import broker, lag
 from support.counting_app import COUNTS, WORDS, Counting, counted

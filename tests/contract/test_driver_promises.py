@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # re-exported without a stub
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from support.broker import broker, lag
 from support.memory_log import Broker, MemoryDriver

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # re-exported silently
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tokenmeter.events.contract import EVENTS, GROWTH, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured

@@ -83,7 +83,7 @@ class DirectSender:
             if now >= deadline or in_vain:
                 break
         self._waited_s = time.monotonic() - began
-        return waiting
+        return int(waiting)
 
     def close(self, timeout_s: float | None, quietly: bool) -> None:
         within_s = FLUSH_TIMEOUT_S if timeout_s is None else timeout_s

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
@@ -25,10 +25,10 @@ ANSWER_S = 8.0
 TRANSACTIONAL_ID = "tokenmeter-doctor"
 _EVERY_RULE = AclBindingFilter(
     ResourceType.ANY,
-    None,  # type: ignore[arg-type]  # any name
+    None,
     ResourcePatternType.ANY,
-    None,  # type: ignore[arg-type]  # any principal
-    None,  # type: ignore[arg-type]  # any host
+    None,
+    None,
     AclOperation.ANY,
     AclPermissionType.ANY,
 )

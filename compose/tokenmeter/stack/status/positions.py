@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tokenmeter.events.contract import (
     ACCOUNT_STATE,
@@ -54,7 +54,7 @@ def positions(client: Mapping[str, Any], apps: Collection[str], within_s: float)
         for app, group in groups.items()
     }
     there = admin.list_topics(timeout=within_s).topics
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    latest = OffsetSpec.latest()
     wanted = {topic for app in apps for topic in GROUPS[app][1] if topic in there}
     asked = {TopicPartition(topic, number): latest for topic in wanted for number in there[topic].partitions}
     ends = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=within_s)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # re-exported without a stub
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG
 from tokenmeter.events.errors import Transient
@@ -149,7 +149,7 @@ class _Ends:
         now = time.monotonic()
         if self._futures or now - self._asked_at < ASK_EVERY_S:
             return
-        wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self.places}  # type: ignore[no-untyped-call]
+        wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self.places}
         self._asked_at = now
         self._futures = self._admin.list_offsets(
             wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ASK_TIMEOUT_S

@@ -1,8 +1,8 @@
 """Notices a call to Kafka that does not return, and ends the worker.
 
-librdkafka does not keep the timeout it is given when the coordinator dies under ``send_offsets_to_transaction``. Up to
-2.15 it finds the one that is back, 2.16 waits for ever, and a coordinator that never returns is waited for by any. A
-worker that ends is back seconds later, and resumes at its last page.
+librdkafka does not keep the timeout it is given when the coordinator dies under ``send_offsets_to_transaction``: it
+waits until one is back, and some versions for ever (``kafka/0002``). A worker that ends is back seconds later, and
+resumes at its last page.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from contextlib import contextmanager
 
 from tokenmeter.events.errors import Fatal
 
-OFFSETS_CALL_S = 12.0
-"""A position that has not been taken by then will not be; a coordinator that moves takes less."""
-KAFKA_CALL_S = 20.0
-"""Any other call of a transaction: a commit first sends what is still to be sent."""
+OFFSETS_CALL_S = 30.0
+"""A position that has not been taken by then will not be; a broker that is killed is back in less."""
+KAFKA_CALL_S = 32.0
+"""Any other call of a transaction: it gives up by itself after 30 s, and says more."""
 LOOK_S = 1.0
 
 

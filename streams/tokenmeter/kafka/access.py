@@ -25,6 +25,8 @@ SURE_S = 1.0
 """A broker that refuses for so long means it: a user may be a moment old, and a broker that stops hangs up, too."""
 _REFUSED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
 _AWAY = {KafkaError._TRANSPORT, KafkaError._RESOLVE}
+_HANGS_UP = "security.protocol"
+"""What librdkafka tells a client to look at whose connection was closed; later versions tell of no cause at all."""
 _HANDSHAKE = "SSL handshake failed"
 _WHERE = re.compile(r"^\S+://\S+: |\s*\(after \d+ms in state \w+\)")
 """What librdkafka says around the cause."""
@@ -69,7 +71,8 @@ def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfig
                 f"Kafka at {servers} refuses user {user}: {why}",
                 hint="check TOKENMETER_KAFKA_USER and TOKENMETER_KAFKA_PASSWORD",
             )
-    if heard and "security.protocol" not in client and not {one.code() for one in heard} & _AWAY:
+    away = {one.code() for one in heard if _HANGS_UP not in one.str()} & _AWAY
+    if heard and "security.protocol" not in client and not away:
         return Misconfigured(
             f"Kafka at {servers} closes the connection of a client without a user",
             hint="set TOKENMETER_KAFKA_USER, _PASSWORD and, for TLS, _CA; of a local stack: --data DIR",

@@ -1,8 +1,8 @@
 """``python -m bench.store``: 40 M market lines and 20 M raw events in the embedded server; what the boards' questions
 cost, and how fast pages load beside readers. Exit 1 when a target is missed.
 
-Lines are made in ClickHouse, in time order as a loader brings them: 120 days, 300 models, 1 000 applications. Totals of
-those days are made as the loader makes them; the months before have totals alone.
+Lines are made in ClickHouse, in time order as a loader brings them: 18 months, 300 models, 1 000 applications. Totals
+are made as the loader makes them.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def load_beside_readers(url: str) -> tuple[float, float]:
 
 
 def main(
-    lines: Annotated[int, typer.Option(min=STEP, help="market lines, of 120 days")] = 40_000_000,
+    lines: Annotated[int, typer.Option(min=STEP, help="market lines, of 18 months")] = 40_000_000,
     events: Annotated[int, typer.Option(min=STEP, help="raw events, of 30 days")] = 20_000_000,
 ) -> None:
     """Fill a store, ask what the boards ask, load beside readers; print and keep the figures."""
@@ -145,7 +145,6 @@ def main(
             migrate(client)
             lines_s, events_s = fill(client, "fill_lines", lines), fill(client, "fill_events", events)
             console.print(f"filled: {lines_s:,.0f} lines/s, {events_s:,.0f} raw rows/s", highlight=False)
-            client.command((SQL / "fill_older_totals.sql").read_text())
             console.print(f"totals of all of it: {make_totals(client):.1f} s", highlight=False)
             answers = {name: ask(client, question) for name, question in QUESTIONS.items()}
             waited_s = beside_a_slow_query(server, QUESTIONS[BESIDE])

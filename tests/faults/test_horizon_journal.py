@@ -16,7 +16,7 @@ from support import oracle
 from support.broker import broker
 from support.inline_meter import Contents, InlineMeter
 from tokenmeter.flow.meter import MeterProcessor
-from tokenmeter.flow.meter.dedup import HORIZON_MINUTES, Marks
+from tokenmeter.flow.meter.dedup import HORIZON_MINUTES, DedupKeys
 from tokenmeter.flow.meter.journal import FileJournal, Stored
 from tokenmeter.flow.meter.recover import Recovery
 
@@ -42,7 +42,7 @@ class Counting(FileJournal):
 
     loaded = 0
 
-    def load(self, stored: Stored) -> Marks:
+    def load(self, stored: Stored) -> DedupKeys:
         self.loaded += 1
         return super().load(stored)
 

@@ -116,9 +116,9 @@ def test_the_slow_and_the_grown_are_told() -> None:
 
 REPEATS = """
 import numpy as np
-from tokenmeter.flow.meter.dedup import Horizon, Marks
-same = Marks(np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.int64))
-print(Horizon().mark(same).tolist())
+from tokenmeter.flow.meter.dedup import Horizon, DedupKeys
+same = DedupKeys(np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.uint64), np.ones(2, np.int64))
+print(Horizon().admit(same).tolist())
 """
 LOG = """
 from tokenmeter.flow.load.topics import made_anew

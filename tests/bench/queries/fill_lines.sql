@@ -1,4 +1,4 @@
--- Market lines of 120 days in the order of their time: 300 models and 1 000 applications, few of them large.
+-- Market lines of 18 months in the order of their time: 300 models and 1 000 applications, few of them large.
 INSERT INTO tokenmeter.usage_market
     (partition, first_offset, line, model, provider, app_id, variant, operation, country, context_bucket, occurred_hour,
      currency, events, input_tokens, cached_input_tokens, output_tokens, charge, cost)
@@ -13,7 +13,7 @@ SELECT
     'CHAT',
     concat('C', toString(number % 40)),
     '<1k',
-    toStartOfHour(now() - toIntervalSecond(intDiv(({total:UInt64} - number) * 120 * 86400, {total:UInt64}))),
+    toStartOfHour(now() - toIntervalSecond(intDiv(({total:UInt64} - number) * 548 * 86400, {total:UInt64}))),
     'USD',
     1 + number % 7,
     1000 + number % 9000,

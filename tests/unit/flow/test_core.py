@@ -19,7 +19,7 @@ from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.columns.validate import REASON, validate
 from tokenmeter.flow.faust.watchdog import Watchdog
 from tokenmeter.flow.meter import totals
-from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, Marks
+from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, DedupKeys, Horizon
 from tokenmeter.flow.meter.lines import lines
 from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.page import CLOSE_SHARE_MAX, Admission, OpenPage, PageBounds, PageLimits, admit
@@ -67,10 +67,10 @@ def slow_marks(rows: list[tuple[int, int, int]]) -> list[int]:
     return answers
 
 
-def as_marks(rows: list[tuple[int, int, int]]) -> Marks:
+def as_keys(rows: list[tuple[int, int, int]]) -> DedupKeys:
     identity, payload, at = (np.array(column) for column in zip(*rows, strict=True))
     # Identities share their high halves in fours, so that the walk over equal ones is used.
-    return Marks((identity // 4).astype(np.uint64), identity.astype(np.uint64), payload.astype(np.uint64), at)
+    return DedupKeys((identity // 4).astype(np.uint64), identity.astype(np.uint64), payload.astype(np.uint64), at)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -90,8 +90,8 @@ def test_dedup_is_exact_however_the_log_is_cut_and_wherever_it_is_rebuilt(seed: 
             last = rows[begin - 1][2] if begin else 0
             window = [row for row in rows[:begin] if last - row[2] <= HORIZON_MS]
             if window:
-                horizon.mark(as_marks(window))
-        found += horizon.mark(as_marks(rows[begin:end])).tolist()
+                horizon.admit(as_keys(window))
+        found += horizon.admit(as_keys(rows[begin:end])).tolist()
         begin = end
     assert found == wanted
 

@@ -20,7 +20,7 @@ from tokenmeter.audit.reference import LogRecord, recount
 from tokenmeter.events import UsageEvent, wire
 from tokenmeter.events.contract import by_id, rehearse, versions
 from tokenmeter.flow.columns.decode import INDEX, SINGLE_VALUES_MAX, decode
-from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
+from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, dedup_keys
 
 SIZE = 2_000
 
@@ -116,10 +116,10 @@ def test_a_retry_by_an_upgraded_writer_is_the_same_call(upgraded: None) -> None:
     retried, changed = next_value(1, **ADDED), next_value(2)
     for first, second in ((old_value(1), retried), (retried, old_value(1))):
         frame = decode([first, second]).frame
-        assert Horizon().mark(marks(frame, np.full(2, NOW_MS))).tolist() == [FRESH, DUPLICATE]
+        assert Horizon().admit(dedup_keys(frame, np.full(2, NOW_MS))).tolist() == [FRESH, DUPLICATE]
         assert counted([first, second]) == (1, 1, [])
     frame = decode([old_value(2), changed]).frame
-    assert Horizon().mark(marks(frame, np.full(2, NOW_MS))).tolist() == [FRESH, CONFLICT]
+    assert Horizon().admit(dedup_keys(frame, np.full(2, NOW_MS))).tolist() == [FRESH, CONFLICT]
     assert counted([old_value(2), changed]) == (1, 0, [(1, "conflict")])
 
 

@@ -14,11 +14,11 @@ if os.environ.get("WEEK_TWIN") == "repeats" and "meter" in sys.orig_argv:
 
     from tokenmeter.flow.meter import dedup
 
-    def never_seen(self: dedup.Horizon, batch: dedup.Marks) -> "np.typing.NDArray[np.int8]":
+    def never_seen(self: dedup.Horizon, batch: dedup.DedupKeys) -> "np.typing.NDArray[np.int8]":
         """No identity is looked up."""
         return np.full(len(batch), dedup.FRESH, np.int8)
 
-    dedup.Horizon.mark = never_seen  # type: ignore[method-assign]
+    dedup.Horizon.admit = never_seen  # type: ignore[method-assign]
 
 if os.environ.get("WEEK_TWIN") == "log" and WORKERS & {*sys.orig_argv}:
     from collections.abc import Iterator, Mapping

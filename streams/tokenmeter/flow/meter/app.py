@@ -25,7 +25,7 @@ _SAMPLE = encode(
     "usage_event",
     UsageEvent(event_id="e", occurred_at=_EPOCH, customer_id="c", model="m", provider="p", tags=("t",)).to_record(),
 )
-"""An event whose hash says how marks are made by this version."""
+"""An event whose hash says how dedup keys are made by this version."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ The answer is a function of the log alone: an event is a repeat when a usable ev
 within the horizon before it; its payload is compared with the most recent of those. So a rebuilt horizon answers as
 the lost one would have. Identities are 128-bit hashes in a few sorted runs, probed with ``numpy.searchsorted``.
 
-Memory: MARK_BYTES for an identity, and while two runs become one, one column of the two more: columns are merged one
-after the other, and what is merged is given back before the next.
+Memory: DEDUP_KEY_BYTES for an identity, and while two runs become one, one column of the two more: columns are merged
+one after the other, and what is merged is given back before the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SWEEPS_PER_HORIZON = 4
 RUN_GROWTH = 4
 """Two neighbouring runs are merged while the younger has more than a quarter of the older's size."""
 
-MARK_BYTES = 32
+DEDUP_KEY_BYTES = 32
 """What an identity costs: hash (16), payload digest (8), append time (8)."""
 
 FRESH, DUPLICATE, CONFLICT = 0, 1, 2
@@ -47,7 +47,7 @@ def payload() -> list[str]:
 
 
 @dataclass
-class Marks:
+class DedupKeys:
     """Columns of one batch, in log order: identity hash (high, low), payload digest, append time."""
 
     high: U64
@@ -55,18 +55,18 @@ class Marks:
     digest: U64
     appended_at_ms: I64
 
-    def take(self, rows: Rows) -> Marks:
-        return Marks(self.high[rows], self.low[rows], self.digest[rows], self.appended_at_ms[rows])
+    def take(self, rows: Rows) -> DedupKeys:
+        return DedupKeys(self.high[rows], self.low[rows], self.digest[rows], self.appended_at_ms[rows])
 
     def __len__(self) -> int:
         return len(self.high)
 
 
-def joined(parts: list[Marks]) -> Marks:
-    """The marks of several batches as one."""
+def joined(parts: list[DedupKeys]) -> DedupKeys:
+    """The keys of several batches as one."""
     if not parts:
-        return Marks(_NONE, _NONE, _NONE, np.empty(0, np.int64))
-    return Marks(
+        return DedupKeys(_NONE, _NONE, _NONE, np.empty(0, np.int64))
+    return DedupKeys(
         np.concatenate([part.high for part in parts]),
         np.concatenate([part.low for part in parts]),
         np.concatenate([part.digest for part in parts]),
@@ -76,16 +76,16 @@ def joined(parts: list[Marks]) -> Marks:
 
 def fingerprint(sample: pl.DataFrame) -> bytes:
     """Eight bytes that change when events are decoded or hashed another way; ``sample`` is a decoded event."""
-    hashed = marks(sample, np.zeros(sample.height, np.int64))
+    hashed = dedup_keys(sample, np.zeros(sample.height, np.int64))
     told = f"{pl.__version__} {sample.schema} {payload()}".encode()
     return sha256(told + hashed.high.tobytes() + hashed.low.tobytes() + hashed.digest.tobytes()).digest()[:8]
 
 
-def marks(frame: pl.DataFrame, appended_at_ms: I64) -> Marks:
+def dedup_keys(frame: pl.DataFrame, appended_at_ms: I64) -> DedupKeys:
     """Hash a frame of events. The seeds are fixed; what outlives the process carries the fingerprint."""
     identity = pl.struct(_IDENTITY)
     hashes = frame.select_seq(identity.hash(17).alias("high"), identity.hash(7919).alias("low"))
-    return Marks(
+    return DedupKeys(
         hashes["high"].to_numpy(),
         hashes["low"].to_numpy(),
         frame.select_seq(payload()).hash_rows(31).to_numpy(),
@@ -98,13 +98,13 @@ class Horizon:
 
     def __init__(self, horizon_ms: int = HORIZON_MINUTES * 60_000) -> None:
         self._horizon_ms = horizon_ms
-        self._runs: list[Marks] = []
+        self._runs: list[DedupKeys] = []
         self._swept_at_ms = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._runs))
 
-    def mark(self, batch: Marks) -> npt.NDArray[np.int8]:
+    def admit(self, batch: DedupKeys) -> npt.NDArray[np.int8]:
         """FRESH, DUPLICATE or CONFLICT for each event, in log order; the batch is remembered."""
         status = np.zeros(len(batch), np.int8)
         if not len(batch):
@@ -127,11 +127,11 @@ class Horizon:
         self._sweep(int(batch.appended_at_ms[-1]))
         return status
 
-    def _compare(self, event: Marks, before: Marks) -> npt.NDArray[np.int8]:
+    def _compare(self, event: DedupKeys, before: DedupKeys) -> npt.NDArray[np.int8]:
         within = event.appended_at_ms - before.appended_at_ms <= self._horizon_ms
         return np.where(within, np.where(event.digest == before.digest, DUPLICATE, CONFLICT), FRESH).astype(np.int8)
 
-    def _probe(self, events: Marks, newest: Marks) -> npt.NDArray[np.int8]:
+    def _probe(self, events: DedupKeys, newest: DedupKeys) -> npt.NDArray[np.int8]:
         """Look distinct identities (sorted) up in the runs and leave ``newest`` remembered for each."""
         found = np.zeros(len(events), np.int8)
         unknown = np.arange(len(events))
@@ -148,7 +148,7 @@ class Horizon:
         self._add(newest.take(unknown))
         return found
 
-    def _add(self, run: Marks) -> None:
+    def _add(self, run: DedupKeys) -> None:
         if len(run):
             self._runs.append(run)
         while len(self._runs) > 1 and len(self._runs[-1]) * RUN_GROWTH > len(self._runs[-2]):
@@ -168,7 +168,7 @@ class Horizon:
         self._runs = [run for run in self._runs if len(run)]
 
 
-def _by_identity(batch: Marks) -> Rows:
+def _by_identity(batch: DedupKeys) -> Rows:
     """Row numbers ordered by identity, and within one identity by log order."""
     order = np.argsort(batch.high)  # five times as fast as a stable sort, which only equal ones need
     if not (repeats := _repeats(batch.high[order])).any():
@@ -186,7 +186,7 @@ def _repeats(ordered: U64) -> Bools:
     return same
 
 
-def _find(run: Marks, high: U64, low: U64) -> tuple[Rows, Rows]:
+def _find(run: DedupKeys, high: U64, low: U64) -> tuple[Rows, Rows]:
     """Which identities the run has, and where. Equal high halves of different identities are walked over."""
     place = np.searchsorted(run.high, high)
     asked = np.flatnonzero(run.high[np.minimum(place, len(run) - 1)] == high)
@@ -203,7 +203,7 @@ def _find(run: Marks, high: U64, low: U64) -> tuple[Rows, Rows]:
     return asked[match], place[match]
 
 
-def _merge(older: Marks, younger: Marks) -> None:
+def _merge(older: DedupKeys, younger: DedupKeys) -> None:
     """Put the younger run into the older one, both sorted; the younger is given back column by column."""
     places = np.searchsorted(older.high, younger.high, side="right") + np.arange(len(younger))
     is_older = np.ones(len(older) + len(younger), bool)

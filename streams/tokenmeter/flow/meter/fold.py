@@ -13,7 +13,7 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.columns.validate import APPENDED_AT_MS, REASON, validate
 from tokenmeter.flow.meter.blame import Blame
-from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, marks
+from tokenmeter.flow.meter.dedup import CONFLICT, DUPLICATE, FRESH, Horizon, dedup_keys
 from tokenmeter.flow.meter.open_page import OpenPage
 from tokenmeter.flow.meter.routes import MISROUTED, Homes
 from tokenmeter.flow.meter.rules import MeterRules
@@ -64,9 +64,9 @@ class Fold:
         for strays, routes in misrouted:
             for row in strays.select_seq(INDEX, *_WHOSE).iter_rows():
                 put_aside(row[0], MISROUTED, routes.detail(row[1]), *row[1:])
-        marked = marks(usable, usable[APPENDED_AT_MS].to_numpy())
-        status = self.horizon.mark(marked)
-        page.marks.append(marked)
+        keys = dedup_keys(usable, usable[APPENDED_AT_MS].to_numpy())
+        status = self.horizon.admit(keys)
+        page.keys.append(keys)
         page.newest_ms = max(page.newest_ms, int(stamps[-1]) if len(stamps) else 0)
         if status.any():
             for row in usable.filter(status == CONFLICT).select_seq(INDEX, *_WHOSE).iter_rows():

@@ -1,6 +1,6 @@
-"""What a meter remembers of its dedup horizon on its own disk: an appended file of marks, one entry a committed page.
+"""What a meter remembers of its dedup horizon on its own disk: an appended file of keys, one entry a committed page.
 
-The log stays the truth and this only saves reading it: 10 million events take a minute to decode again, their marks a
+The log stays the truth and this only saves reading it: 10 million events take a minute to decode again, their keys a
 second to read. An entry is used only when its checksum holds, the entries follow each other without a hole, and the
 last one carries the digest that usage.pages has for the page that ends there; whatever else is found is left alone and
 the log is read instead. So a lost, torn, foreign or stale journal costs time and never a figure.
@@ -22,7 +22,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tokenmeter.flow.meter.dedup import MARK_BYTES, Marks
+from tokenmeter.flow.meter.dedup import DEDUP_KEY_BYTES, DedupKeys
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ NO_DIGEST = bytes(32)
 
 _MAGIC = b"tmj1"
 _HEADER = struct.Struct("<4sI8sqqqq32s")
-"""Magic, checksum of all that follows, fingerprint, first and next offset, newest append time in ms, marks, digest."""
+"""Magic, checksum of all that follows, fingerprint, first and next offset, newest append time in ms, keys, digest."""
 _CHECKED_FROM = 8
 _SUFFIX = ".marks"
 
@@ -52,7 +52,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Stored:
-    """Where the marks of a span are."""
+    """Where the keys of a span are."""
 
     span: Span
     path: Path
@@ -60,18 +60,18 @@ class Stored:
 
 
 class Journal(Protocol):
-    """Where a meter keeps the marks of its committed pages."""
+    """Where a meter keeps the keys of its committed pages."""
 
     def stored(self) -> list[Stored]:
         """The newest undamaged entries that follow each other without a hole, oldest first."""
 
-    def load(self, stored: Stored) -> Marks:
-        """The marks of one entry, in log order."""
+    def load(self, stored: Stored) -> DedupKeys:
+        """The keys of one entry, in log order."""
 
     def clear(self) -> None:
         """Forget everything: it is of another log."""
 
-    def append(self, span: Span, marks: Marks) -> None:
+    def append(self, span: Span, keys: DedupKeys) -> None:
         """Keep one more. Never raises: without a journal a restart reads the log."""
 
 
@@ -82,14 +82,14 @@ class NoJournal:
         """See Journal."""
         return []
 
-    def load(self, stored: Stored) -> Marks:
+    def load(self, stored: Stored) -> DedupKeys:
         """See Journal; there is nothing to load."""
         raise LookupError(stored.path)
 
     def clear(self) -> None:
         """See Journal."""
 
-    def append(self, span: Span, marks: Marks) -> None:
+    def append(self, span: Span, keys: DedupKeys) -> None:
         """See Journal."""
 
 
@@ -105,7 +105,7 @@ def contiguous(spans: Sequence[Span]) -> list[int]:
 
 
 class FileJournal:
-    """A journal of files in ``folder``, one partition's own. ``fingerprint`` (8 bytes) says how marks are hashed.
+    """A journal of files in ``folder``, one partition's own. ``fingerprint`` (8 bytes) says how keys are hashed.
 
     Each process writes files of its own, so two that share a folder (a meter frozen past its session and its
     successor) never write into each other's.
@@ -133,7 +133,7 @@ class FileJournal:
             for place in reversed(contiguous([entry.span for entry in entries])):
                 if _read(entries[place]) is None:
                     # Those before it are of no use without it; those after it reach to the end of the line.
-                    log.warning("%s: damaged at byte %d; older marks are read from the log", *_where(entries[place]))
+                    log.warning("%s: damaged at byte %d; older keys are read from the log", *_where(entries[place]))
                     break
                 found.append(entries[place])
         except OSError as error:
@@ -141,14 +141,14 @@ class FileJournal:
             return []
         return found[::-1]
 
-    def load(self, stored: Stored) -> Marks:
+    def load(self, stored: Stored) -> DedupKeys:
         """See Journal. Raises OSError when the file has changed since."""
         body = _read(stored)
         if body is None:
             raise OSError(f"{stored.path} changed while it was read")
-        count = len(body) // MARK_BYTES
+        count = len(body) // DEDUP_KEY_BYTES
         high, low, digest = (np.frombuffer(body, np.uint64, count, column * count * 8) for column in range(3))
-        return Marks(high, low, digest, np.frombuffer(body, np.int64, count, 3 * count * 8))
+        return DedupKeys(high, low, digest, np.frombuffer(body, np.int64, count, 3 * count * 8))
 
     def clear(self) -> None:
         """See Journal."""
@@ -160,13 +160,13 @@ class FileJournal:
         self._newest_ms.clear()
         self._open = None
 
-    def append(self, span: Span, marks: Marks) -> None:
+    def append(self, span: Span, keys: DedupKeys) -> None:
         """See Journal."""
         if self._broken:
             return
-        columns = [column.tobytes() for column in (marks.high, marks.low, marks.digest, marks.appended_at_ms)]
+        columns = [column.tobytes() for column in (keys.high, keys.low, keys.digest, keys.appended_at_ms)]
         where = (span.first_offset, span.next_offset, span.newest_ms)
-        head = _HEADER.pack(_MAGIC, 0, self._fingerprint, *where, len(marks), span.digest)[_CHECKED_FROM:]
+        head = _HEADER.pack(_MAGIC, 0, self._fingerprint, *where, len(keys), span.digest)[_CHECKED_FROM:]
         checksum = zlib.crc32(head)
         for column in columns:
             checksum = zlib.crc32(column, checksum)
@@ -177,7 +177,7 @@ class FileJournal:
         except OSError as error:
             self._give_up(error)
             return
-        self._bytes += _HEADER.size + len(marks) * MARK_BYTES
+        self._bytes += _HEADER.size + len(keys) * DEDUP_KEY_BYTES
         self._newest_ms[path] = max(self._newest_ms.get(path, 0), span.newest_ms)
 
     def _segment(self, span: Span) -> Path:
@@ -201,7 +201,7 @@ class FileJournal:
                 file.seek(at)
                 header = _HEADER.unpack(file.read(_HEADER.size))
                 magic, _, fingerprint, first_offset, next_offset, newest_ms, count, digest = header
-                end = at + _HEADER.size + count * MARK_BYTES
+                end = at + _HEADER.size + count * DEDUP_KEY_BYTES
                 if magic != _MAGIC or fingerprint != self._fingerprint or count < 0 or end > size:
                     return
                 span = Span(first_offset, next_offset, newest_ms, digest)
@@ -224,5 +224,5 @@ def _read(stored: Stored) -> bytes | None:
         file.seek(stored.at_byte)
         head = file.read(_HEADER.size)
         _, checksum, *_, count, _ = _HEADER.unpack(head)
-        body = file.read(count * MARK_BYTES)
+        body = file.read(count * DEDUP_KEY_BYTES)
     return body if zlib.crc32(body, zlib.crc32(head[_CHECKED_FROM:])) == checksum else None

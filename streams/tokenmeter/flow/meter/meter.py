@@ -113,5 +113,5 @@ class MeterProcessor:
         """Begin the next page. See Processor."""
         self._previous_digest = self._digest
         span = Span(bounds.first_offset, bounds.next_offset, self._page.newest_ms, self._digest)
-        self._journal.append(span, joined(self._page.marks))
+        self._journal.append(span, joined(self._page.keys))
         self._open = None

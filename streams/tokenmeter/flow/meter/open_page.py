@@ -13,7 +13,7 @@ import polars as pl
 from tokenmeter.events.catalog_row import BudgetScope
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.flow.meter import totals
-from tokenmeter.flow.meter.dedup import Marks
+from tokenmeter.flow.meter.dedup import DedupKeys
 from tokenmeter.flow.meter.outage import Hit
 from tokenmeter.flow.rate.rated import CHARGE_PICO, Rater
 from tokenmeter.kafka.batch import RecordBatch
@@ -40,7 +40,7 @@ class OpenPage:
     quantities: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUANTITY_FIELDS, 0))
     earliest: datetime | None = None
     latest: datetime | None = None
-    marks: list[Marks] = field(default_factory=list)
+    keys: list[DedupKeys] = field(default_factory=list)
     newest_ms: int = 0
 
     def end_users_with_budgets(self) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.events.lines import FIRST_DIGEST
 from tokenmeter.flow.columns.decode import INDEX
 from tokenmeter.flow.columns.validate import APPENDED_AT_MS
-from tokenmeter.flow.meter.dedup import Horizon, Marks, joined, marks
+from tokenmeter.flow.meter.dedup import DedupKeys, Horizon, dedup_keys, joined
 from tokenmeter.flow.meter.journal import NO_DIGEST, Journal, Span, Stored
 from tokenmeter.flow.meter.rejected import refused_since
 from tokenmeter.kafka.batch import RecordBatch
@@ -57,7 +57,7 @@ class Recovery:
         return digest
 
     def fill(self, horizon: Horizon, position: int, digest: bytes) -> None:
-        """Mark every event of the horizon below ``position``, where the page with ``digest`` ends."""
+        """Admit every event of the horizon below ``position``, where the page with ``digest`` ends."""
         before = self.log.last(EVENTS, self.partition, position)
         self._inherit(horizon, None if before is None else before[1] - self.horizon_ms)
         if before is None:
@@ -67,14 +67,14 @@ class Recovery:
         at = position if start is None else start
         for entry in self._remembered():
             if entry.span.next_offset > at:
-                for _, _, read in self._read_marks(at, entry.span.first_offset, since_ms):
-                    horizon.mark(read)
-                horizon.mark(self.journal.load(entry))
+                for _, _, read in self._read_keys(at, entry.span.first_offset, since_ms):
+                    horizon.admit(read)
+                horizon.admit(self.journal.load(entry))
                 at = entry.span.next_offset
         self._fill_rest(horizon, at, position, since_ms, before[1], digest)
 
     def _inherit(self, horizon: Horizon, since_ms: int | None) -> None:
-        """Mark what the customers of this partition sent before they were moved to it. Without events of its own the
+        """Admit what the customers of this partition sent before they were moved to it. Without events of its own the
         partition's first one may come at once: then a horizon before the ancestor's last event is enough."""
         for partition, end in self.ancestors:
             last = self.log.last(EVENTS, partition, end)
@@ -84,8 +84,8 @@ class Recovery:
             start = self.log.offset_at(EVENTS, partition, begin_ms)
             if start is None or start >= end:
                 continue
-            for _, _, read in self._marks_of(partition, start, end, begin_ms, self.inherited):
-                horizon.mark(read)
+            for _, _, read in self._keys_of(partition, start, end, begin_ms, self.inherited):
+                horizon.admit(read)
 
     def _fill_rest(
         self, horizon: Horizon, at: int, position: int, since_ms: int, newest_ms: int, digest: bytes
@@ -93,29 +93,29 @@ class Recovery:
         """Read from the log what the journal lacks, and let the journal have it for the next restart."""
         if at >= position:
             return
-        held: tuple[int, Marks] | None = None
-        for first_offset, next_offset, read in self._read_marks(at, position, since_ms):
-            horizon.mark(read)
+        held: tuple[int, DedupKeys] | None = None
+        for first_offset, next_offset, read in self._read_keys(at, position, since_ms):
+            horizon.admit(read)
             if held is not None:
                 self.journal.append(Span(held[0], first_offset, newest_ms, NO_DIGEST), held[1])
             held, at = (first_offset, read), next_offset
         first_offset, read = held or (at, joined([]))
         self.journal.append(Span(first_offset, position, newest_ms, digest), read)
 
-    def _read_marks(self, start: int, end: int, since_ms: int) -> Iterator[tuple[int, int, Marks]]:
-        """(first offset, next offset, marks of the events that were usable) of each batch in [start, end), all of it
+    def _read_keys(self, start: int, end: int, since_ms: int) -> Iterator[tuple[int, int, DedupKeys]]:
+        """(first offset, next offset, keys of the events that were usable) of each batch in [start, end), all of it
         appended since ``since_ms``."""
         if start < end:
-            yield from self._marks_of(self.partition, start, end, since_ms, self.usable)
+            yield from self._keys_of(self.partition, start, end, since_ms, self.usable)
 
-    def _marks_of(
+    def _keys_of(
         self, partition: int, start: int, end: int, since_ms: int, usable_of: Callable[[RecordBatch], pl.DataFrame]
-    ) -> Iterator[tuple[int, int, Marks]]:
+    ) -> Iterator[tuple[int, int, DedupKeys]]:
         refused = refused_since(self.log, partition, since_ms)
         for batch in self.log.read(EVENTS, partition, start, end):
             usable = usable_of(batch)
             usable = usable.filter(~np.isin(batch.offsets()[usable[INDEX].to_numpy()], refused))
-            yield batch.start_offset, batch.next_offset, marks(usable, usable[APPENDED_AT_MS].to_numpy())
+            yield batch.start_offset, batch.next_offset, dedup_keys(usable, usable[APPENDED_AT_MS].to_numpy())
 
     def _remembered(self) -> list[Stored]:
         """The journal's entries if they belong to this log: the last ends with a page that usage.pages has."""

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from tokenmeter.flow.meter import journal as module
-from tokenmeter.flow.meter.dedup import Marks
+from tokenmeter.flow.meter.dedup import DedupKeys
 from tokenmeter.flow.meter.journal import FileJournal, Span, contiguous
 
 HORIZON_MS = 1_000
 PRINT = b"12345678"
 
 
-def marks(seed: int, count: int = 50) -> Marks:
+def dedup_keys(seed: int, count: int = 50) -> DedupKeys:
     chance = np.random.default_rng(seed)
     high, low, digest = (chance.integers(0, 2**63, count, np.uint64) for _ in range(3))
-    return Marks(high, low, digest, np.arange(count, dtype=np.int64))
+    return DedupKeys(high, low, digest, np.arange(count, dtype=np.int64))
 
 
 def span(first_offset: int, next_offset: int, newest_ms: int = 1) -> Span:
@@ -29,7 +29,7 @@ def span(first_offset: int, next_offset: int, newest_ms: int = 1) -> Span:
 def filled(folder: Path, spans: list[Span]) -> FileJournal:
     journal = FileJournal(folder, HORIZON_MS, PRINT)
     for one in spans:
-        journal.append(one, marks(one.first_offset))
+        journal.append(one, dedup_keys(one.first_offset))
     return journal
 
 
@@ -39,7 +39,7 @@ def read(folder: Path) -> list[tuple[Span, bytes]]:
 
 
 def wanted(spans: list[Span]) -> list[tuple[Span, bytes]]:
-    return [(s, b"".join(c.tobytes() for c in vars(marks(s.first_offset)).values())) for s in spans]
+    return [(s, b"".join(c.tobytes() for c in vars(dedup_keys(s.first_offset)).values())) for s in spans]
 
 
 PAGES = [span(0, 10), span(10, 25), span(25, 30)]
@@ -88,7 +88,7 @@ def test_the_same_check_sees_damage_when_nobody_sums(tmp_path: Path, monkeypatch
     def unchecked(stored: module.Stored) -> bytes:
         header = module._HEADER.size
         data = stored.path.read_bytes()[stored.at_byte + header :]
-        return data[: 50 * module.MARK_BYTES]
+        return data[: 50 * module.DEDUP_KEY_BYTES]
 
     monkeypatch.setattr(module, "_read", unchecked)
     found = read(tmp_path)

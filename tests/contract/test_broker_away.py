@@ -5,12 +5,14 @@ confluent-kafka 2.16 fails this (streams/tokenmeter/kafka/0002): a position that
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
-from support.broker import broker, lag
+from support.broker import broker, eventually, lag
+from support.workers import WorkerProcess
 from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.driver import KafkaDriver
 from tokenmeter.flow.page.page import Outgoing
@@ -19,6 +21,8 @@ GROUP, TOPIC = "away", "usage.events"
 PARTITIONS = 4
 BACK_S = 60.0
 """For the calls that go on; what does not return would wait for ever."""
+ENDED_S = 40.0
+"""For a worker's end on two busy cores; Faust would wait a minute for the thread that reads."""
 
 
 class Owner(threading.Thread):
@@ -63,3 +67,13 @@ def test_owners_go_on_once_their_killed_broker_is_back(tmp_path: Path) -> None:
         for owner in owners:
             owner.halt.set()
             owner.join(BACK_S)
+
+
+def test_a_worker_ends_when_it_is_asked_to_while_its_broker_is_away(tmp_path: Path) -> None:
+    with broker(tmp_path, PARTITIONS) as node:
+        worker = WorkerProcess(tmp_path, "meter", "meter", node.bootstrap)
+        eventually(f"it works; {worker.log}", lambda: "Worker ready" in worker.log.read_text("utf-8"))
+        node.kill()
+        eventually("it has noticed", lambda: "Unable connect" in worker.log.read_text("utf-8"))
+        worker.child.signal(signal.SIGTERM)
+        worker.wait_ended(ENDED_S)

@@ -12,8 +12,10 @@ RESTART_PAUSE_S = 1.0
 RESTART_PAUSE_MAX_S = 30.0
 """What it waited for, a broker or room on the disk, may be back: no part waits longer to find out."""
 RESTART_PAUSE_GROWS = 2.0
+QUICK_S = 15.0
+"""A part that has run for so long is tried again after the shortest pause: longer pauses are for what cannot begin."""
 STEADY_S = 60.0
-"""A part that has run for so long begins again with the shortest pause when it ends."""
+"""A part that has run for so long is as good as new when it ends."""
 FAILED_DEATHS = 3
 """A part that ended so often, and was never steady in between, is said to have failed."""
 
@@ -24,6 +26,8 @@ RUNNING, RESTARTING, FAILED = "running", "restarting", "failed"
 class _Part:
     started_at: float
     deaths: int = 0
+    quick: int = 0
+    """How many of the last deaths, in a row, came right after the start."""
     due_at: float | None = None
     """None while it runs."""
     why: str = ""
@@ -43,10 +47,11 @@ class Restarts:
     def ended(self, name: str, now: float, why: str) -> float:
         """It ended, or could not be started. Returns the pause before it is tried again."""
         part = self._parts.setdefault(name, _Part(now))
-        if part.due_at is None and now - part.started_at >= STEADY_S:
-            part.deaths = 0
-        pause = min(RESTART_PAUSE_MAX_S, RESTART_PAUSE_S * RESTART_PAUSE_GROWS ** min(part.deaths, FAILED_DEATHS * 3))
-        part.deaths, part.why, part.due_at = part.deaths + 1, why, now + pause
+        lived_s = now - part.started_at if part.due_at is None else 0.0
+        part.deaths = 0 if lived_s >= STEADY_S else part.deaths
+        part.quick = 0 if lived_s >= QUICK_S else part.quick
+        pause = min(RESTART_PAUSE_MAX_S, RESTART_PAUSE_S * RESTART_PAUSE_GROWS ** min(part.quick, FAILED_DEATHS * 3))
+        part.deaths, part.quick, part.why, part.due_at = part.deaths + 1, part.quick + 1, why, now + pause
         return pause
 
     def due(self, now: float) -> list[str]:
@@ -58,7 +63,8 @@ class Restarts:
         for name in names:
             part = self._parts.get(name)
             if part is not None and part.due_at is not None:
-                part.deaths, part.due_at = 0, min(part.due_at, now + RESTART_PAUSE_S)
+                part.deaths = part.quick = 0
+                part.due_at = min(part.due_at, now + RESTART_PAUSE_S)
 
     def runs(self, name: str) -> bool:
         """Whether it was started last, and not heard to have ended."""

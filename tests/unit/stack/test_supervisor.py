@@ -16,6 +16,7 @@ from tokenmeter.stack.children import Child
 from tokenmeter.stack.restarts import (
     FAILED,
     FAILED_DEATHS,
+    QUICK_S,
     RESTART_PAUSE_MAX_S,
     RESTART_PAUSE_S,
     RESTARTING,
@@ -42,6 +43,16 @@ def test_pauses_grow_to_their_bound_and_a_steady_part_begins_again() -> None:
         restarts.started("a", now)
     assert pauses[:5] == [1, 2, 4, 8, 16] and pauses[-1] == RESTART_PAUSE_MAX_S
     assert restarts.ended("a", now + STEADY_S, "x") == RESTART_PAUSE_S
+
+
+def test_a_part_that_worked_for_a_while_is_soon_back_and_still_said_to_have_failed() -> None:
+    restarts, now, pauses = Restarts(), 0.0, []
+    for _ in range(FAILED_DEATHS):
+        restarts.started("a", now)
+        pauses.append(restarts.ended("a", now + QUICK_S, "x"))
+        now += QUICK_S + pauses[-1]
+    assert pauses == [RESTART_PAUSE_S] * FAILED_DEATHS
+    assert restarts.state("a")[0] == FAILED
 
 
 def test_it_has_failed_after_some_deaths_in_a_row_and_not_after_one() -> None:

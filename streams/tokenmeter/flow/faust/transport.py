@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 import faust
@@ -34,7 +35,11 @@ ISOLATION_LEVEL = "read_committed"
 """Aborted records are never metered nor loaded; Faust would ask for read_uncommitted."""
 
 PRIVATE: dict[str, tuple[str, ...]] = {
-    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_fetch_records", "_create_worker_consumer"),
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": (
+        "_fetch_records",
+        "_create_worker_consumer",
+        "on_thread_stop",
+    ),
     "faust.transport.drivers.aiokafka:Consumer": (
         "_new_consumer_thread",
         "_to_message",
@@ -103,6 +108,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     ``_handed`` is the next offset of each partition after what has left; None while partitions are being sought.
     """
 
+    STOP_S: ClassVar[float] = 5.0
+
     _handed: dict[Any, int] | None = None
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -119,6 +126,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._isolation_level = ISOLATION_LEVEL
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """While Kafka is away aiokafka's stop ends with the cancellation of its own fetch: mode would take the thread
+        for one that has not stopped, and wait a minute for it."""
+        with suppress(asyncio.CancelledError, TimeoutError):
+            async with asyncio.timeout(self.STOP_S):
+                await super().on_thread_stop()
 
     async def open_transaction(self, tp: TP) -> OpenTransaction | None:
         """See blocked.open_transaction."""

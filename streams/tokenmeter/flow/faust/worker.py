@@ -119,6 +119,9 @@ class Worker:
         CALLS.watch(die)
         if self.config.same_log:
             same_log.watch(die)
+        logging.getLogger("mode.timers").setLevel(
+            logging.ERROR
+        )  # each close that takes longer than a tick is a warning
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()
 

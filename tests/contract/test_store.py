@@ -55,6 +55,21 @@ def test_inserting_a_page_twice_equals_once(server: Server) -> None:
     assert once["input_tokens"] == rows()["input_tokens"].sum()
 
 
+def test_what_one_insert_repeats_is_read_once(server: Server) -> None:
+    """Rows are not merged with those of their own insert; FINAL must do that even where one part is all there is."""
+    client = connect(server.url, "writer", "secret")
+    client.command("TRUNCATE TABLE tokenmeter.usage_events")
+    again = rows().with_columns(pl.col("offset") + ROWS)
+    insert_arrow(
+        client, "tokenmeter.usage_events", pl.concat([rows(), again]).to_arrow(compat_level=pl.CompatLevel.oldest())
+    )
+    found = totals(client, "events")
+    assert (found["events"], found["input_tokens"]) == (ROWS, rows()["input_tokens"].sum())
+    offsets = "SELECT max(offset), count() FROM tokenmeter.usage_events FINAL SETTINGS {} = 1"
+    for setting in ("do_not_merge_across_partitions_select_final", "final"):
+        assert client.query(offsets.format(setting)).result_rows == [(ROWS - 1, ROWS)], "the smaller offset is kept"
+
+
 def test_a_correction_finds_the_call_that_it_names_and_no_other(server: Server) -> None:
     client = connect(server.url, "writer", "secret")
     client.command("TRUNCATE TABLE tokenmeter.usage_events")

@@ -16,8 +16,9 @@ OF_VALUES = frozenset((6, 26, 27, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 40
 """Codes of errors that a value makes: it cannot be parsed or converted, is out of range, too long or null."""
 TOO_MANY_PARTS = 252
 """Also said of one insert whose rows lie in too many months."""
-SETTINGS = {"async_insert": 0, "distributed_foreground_insert": 1}
-"""The answer must mean that the rows are durable, on a cluster too."""
+SETTINGS = {"async_insert": 0, "distributed_foreground_insert": 1, "optimize_on_insert": 0}
+"""The answer must mean that the rows are durable, on a cluster too. Whoever reads says FINAL, so that rows need not be
+merged with those of their own insert as well: it was half of what one costs (770 and 420 ms CPU for 100 000 events)."""
 
 
 @retry(

@@ -28,6 +28,7 @@ from bench.store_server import READERS as READERS_AT_ONCE
 from bench.store_server import beside_a_slow_query, stream
 from support.clickhouse import Server
 from support.events import value
+from support.lines import all_buckets
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
@@ -79,12 +80,7 @@ def fill(client: Client, name: str, rows: int) -> float:
 def make_totals(client: Client) -> float:
     """Seconds for the totals of everything there is, as a loader makes them."""
     totals = Totals(client)
-    for source in SOURCES.values():
-        start = (
-            f"intDiv(toUnixTimestamp(toDateTime({source.time_column}, 'UTC')), {source.bucket_s}) * {source.bucket_s}"
-        )
-        found = client.query(f"SELECT DISTINCT '{source.table}', {start} FROM tokenmeter.{source.table}").result_rows
-        totals.touch([(str(table), int(bucket)) for table, bucket in found])
+    totals.touch(all_buckets(client))
     pending = totals.pending()
 
     def make() -> None:

@@ -15,7 +15,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.clickhouse import Server
-from support.lines import INSERTS, load, statement
+from support.lines import INSERTS, all_buckets, load, statement
 from support.recount import wrong_totals
 from tokenmeter.flow.load.app import DATABASE, Store
 from tokenmeter.flow.load.totals import Remaker
@@ -60,18 +60,6 @@ def client(server: Server) -> Client:
     for table in (*INSERTS, *TOTALS, "totals_due"):
         client.command(f"TRUNCATE TABLE tokenmeter.{table}")
     return client
-
-
-def all_buckets(client: Client) -> list[tuple[str, int]]:
-    """Every hour and minute that has rows."""
-    found = []
-    for source in SOURCES.values():
-        start = (
-            f"intDiv(toUnixTimestamp(toDateTime({source.time_column}, 'UTC')), {source.bucket_s}) * {source.bucket_s}"
-        )
-        rows = client.query(f"SELECT DISTINCT {start} FROM tokenmeter.{source.table}").result_rows
-        found += [(source.table, int(row[0])) for row in rows]
-    return found
 
 
 def make_due(client: Client) -> None:

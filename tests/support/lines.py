@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from clickhouse_connect.driver.client import Client
 
+from tokenmeter.store.totals import SOURCES, Due
+
 ROWS = 600
 _NOW = datetime.now(UTC)
 """Taken once: a page that is loaded again has the same times."""
@@ -59,3 +61,15 @@ def load(client: Client, partition: int = 0, rows: int = ROWS) -> None:
     """Insert rows into every table that totals or views are made of."""
     for table in INSERTS:
         client.command(statement(table, partition, rows))
+
+
+def all_buckets(client: Client) -> list[Due]:
+    """Every hour and minute that has rows."""
+    found: list[Due] = []
+    for source in SOURCES.values():
+        start = (
+            f"intDiv(toUnixTimestamp(toDateTime({source.time_column}, 'UTC')), {source.bucket_s}) * {source.bucket_s}"
+        )
+        rows = client.query(f"SELECT DISTINCT {start} FROM tokenmeter.{source.table}").result_rows
+        found += [(source.table, int(row[0])) for row in rows]
+    return found

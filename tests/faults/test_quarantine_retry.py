@@ -27,13 +27,13 @@ from typer.testing import CliRunner
 
 from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
-from support.next_version import ADDED, NEXT, next_value, old_value
+from support.next_version import ADDED, next_value, old_value, rehearse
 from support.workers import TESTS, WorkerProcess
 from tokenmeter.audit import AuditOptions, AuditSources
 from tokenmeter.audit import run as audit
 from tokenmeter.cli.app import app
 from tokenmeter.events import decode
-from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE, RELEASED, rehearse
+from tokenmeter.events.contract import BILLING, EVENTS, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fenced
 from tokenmeter.flow.load import app as load_app
 from tokenmeter.flow.meter import app as meter_app
@@ -192,7 +192,7 @@ def test_events_of_an_upgrade_are_counted_once_after_killed_raced_and_repeated_r
     assert rig.cli("list", "--reason", "late", "--json")["rows"][0]["customer_id"] == "late"
     assert rig.cli("list", "--since", "2099-01-01", "--json")["events"] == 0
 
-    with rehearse(NEXT):
+    with rehearse():
         rig.upgrade()
         rig.settle()
         everything = Choice(everything=True)

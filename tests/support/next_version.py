@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from support.events import event
-from tokenmeter.events.contract import Schema, schema_from, versions
+from tokenmeter.events import contract
+from tokenmeter.events.contract import Schema, by_id, schema_from, versions
 from tokenmeter.events.wire import encode_as
 
 OLD: Schema = versions("usage_event")[-1]
@@ -30,6 +34,27 @@ def _document() -> dict[str, Any]:
 
 
 NEXT: Schema = schema_from(json.dumps(_document()), "usage_event", OLD.version + 1, NEXT_ID)
+
+
+def _text(name: str, version: int, bundled: Any = contract._text) -> str:
+    return json.dumps(NEXT.document) if (name, version) == (NEXT.name, NEXT.version) else str(bundled(name, version))
+
+
+@contextmanager
+def rehearse() -> Iterator[None]:
+    """NEXT is a version like those that are bundled, within the block and in this process."""
+    with (
+        mock.patch.dict(contract._IDS, {(NEXT.name, NEXT.version): NEXT.id}),
+        mock.patch.object(contract, "_text", _text),
+    ):
+        _forget()
+        yield
+    _forget()
+
+
+def _forget() -> None:
+    versions.cache_clear()
+    by_id.cache_clear()
 
 
 def next_record(number: int, **fields: Any) -> dict[str, Any]:

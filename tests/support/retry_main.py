@@ -10,8 +10,7 @@ import os
 import signal
 import sys
 
-from support.next_version import NEXT
-from tokenmeter.events.contract import rehearse
+from support.next_version import rehearse
 from tokenmeter.ops.quarantine.release import Release, Releaser
 from tokenmeter.ops.quarantine.retry import Choice, counted_in, retry
 from tokenmeter.store.client import connect
@@ -50,7 +49,7 @@ def main() -> None:
     bootstrap, url, Dying.where, *twin = sys.argv[1:]
     Dying.outside = bool(twin)
     client = {"bootstrap.servers": bootstrap}
-    with rehearse(NEXT):
+    with rehearse():
         counted = counted_in(client, connect(url, "writer", "secret"))
         retry(client, Choice(everything=True), (lambda identities: {}) if twin else counted, Dying(client))
 

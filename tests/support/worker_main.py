@@ -24,9 +24,9 @@ from confluent_kafka import Producer, TopicPartition
 from pydantic import TypeAdapter
 from tenacity import stop_after_attempt
 
-from support.next_version import NEXT
+from support.next_version import rehearse
 from support.twins import METERS
-from tokenmeter.events.contract import EVENTS, rehearse
+from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow.faust import worker as worker_module
 from tokenmeter.flow.faust.config import POLL_INTERVAL_S, WorkerConfig
@@ -236,7 +236,7 @@ def main() -> None:
         log = KafkaLogReader(worker.kafka())
         return METERS[spec.twin or ""](partition, log, lambda: datetime.now(UTC), "twin", rules)
 
-    with rehearse(NEXT) if spec.upgraded else nullcontext():
+    with rehearse() if spec.upgraded else nullcontext():
         if spec.twin in METERS:
             Worker(worker, make_twin, make_performer).run()
         elif spec.kind == "ledger":

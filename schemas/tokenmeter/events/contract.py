@@ -7,8 +7,6 @@ Schema ids are fixed and bundled, so a producer and a meter agree without a regi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -106,9 +104,6 @@ _IDS: dict[tuple[str, int], int] = {
 SCHEMA_IDS_MAX = 999
 """Ids of tokenmeter's own, of this version or a later one, are 1 to this."""
 
-_rehearsed: list[Schema] = []
-"""What ``rehearse`` adds to the bundled versions."""
-
 
 def schema_from(text: str, name: str, version: int, schema_id: int) -> Schema:
     """One version from the JSON of its file."""
@@ -118,14 +113,14 @@ def schema_from(text: str, name: str, version: int, schema_id: int) -> Schema:
 @cache
 def versions(name: str) -> tuple[Schema, ...]:
     """Every known version of ``name``, oldest first."""
-    found = [schema for schema in _rehearsed if schema.name == name]
-    for (schema_name, version), schema_id in _IDS.items():
-        if schema_name == name:
-            text = (files(__package__) / f"{name}.v{version}.avsc").read_text("utf-8")
-            found.append(schema_from(text, name, version, schema_id))
-    if not found:
+    of_name = {version: schema_id for (schema_name, version), schema_id in _IDS.items() if schema_name == name}
+    if not of_name:
         raise KeyError(f"no bundled schema is called {name!r}; there are {sorted({n for n, _ in _IDS})}")
-    return tuple(sorted(found, key=lambda schema: schema.version))
+    return tuple(schema_from(_text(name, version), name, version, of_name[version]) for version in sorted(of_name))
+
+
+def _text(name: str, version: int) -> str:
+    return (files(__package__) / f"{name}.v{version}.avsc").read_text("utf-8")
 
 
 def latest(name: str) -> Schema:
@@ -144,31 +139,6 @@ def by_id(schema_id: int) -> Schema | None:
             if schema.id == schema_id:
                 return schema
     return None
-
-
-@contextmanager
-def rehearse(*added: Schema) -> Iterator[None]:
-    """Know further versions within the block: how an upgrade is tried before its files are bundled.
-
-    Raises ValueError when an added version or id is taken. For one thread: the contract is otherwise fixed.
-    """
-    for schema in added:
-        taken = by_id(schema.id)
-        if taken is not None or schema.version in {known.version for known in versions(schema.name)}:
-            raise ValueError(f"{schema.name} v{schema.version} with id {schema.id}: the version or the id is taken")
-    _rehearsed.extend(added)
-    _forget()
-    try:
-        yield
-    finally:
-        for schema in added:
-            _rehearsed.remove(schema)
-        _forget()
-
-
-def _forget() -> None:
-    versions.cache_clear()
-    by_id.cache_clear()
 
 
 STAMPED_BY_BROKER = "LogAppendTime"

@@ -43,13 +43,13 @@ def _text(name: str, version: int, bundled: Any = contract._text) -> str:
 @contextmanager
 def rehearse() -> Iterator[None]:
     """NEXT is a version like those that are bundled, within the block and in this process."""
-    with (
-        mock.patch.dict(contract._IDS, {(NEXT.name, NEXT.version): NEXT.id}),
-        mock.patch.object(contract, "_text", _text),
-    ):
+    ids = mock.patch.dict(contract._IDS, {(NEXT.name, NEXT.version): NEXT.id})
+    try:
+        with ids, mock.patch.object(contract, "_text", _text):
+            _forget()
+            yield
+    finally:
         _forget()
-        yield
-    _forget()
 
 
 def _forget() -> None:

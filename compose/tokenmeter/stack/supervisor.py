@@ -20,7 +20,7 @@ from tokenmeter.stack.processes import born, is_stopped
 from tokenmeter.stack.restarts import FAILED, RESTARTING, RUNNING, Restarts
 from tokenmeter.stack.state import Part, Stack
 
-STOPPED_MAX_S = 15.0
+STOPPED_MAX_S = 10.0
 """A part that a signal has stopped for so long is ended, and so started again."""
 UNHEARD_MAX_S = 120.0
 """A part that runs and has not answered for so long is ended too; longer than its own watchdog takes."""

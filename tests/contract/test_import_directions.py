@@ -25,14 +25,20 @@ LOADER = "flow/load/"
 """The folder of flow that may import store: the loader's."""
 
 
-def imported_packages(source: str) -> set[str]:
-    """The tokenmeter packages a source imports, wherever in the file."""
+def imported(source: str) -> set[str]:
+    """The dotted names a source imports, wherever in the file."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        names = [f"{node.module}.{one.name}" for one in node.names] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        found |= {name.split(".")[1] for name in names if name.startswith("tokenmeter.")}
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{one.name}" for one in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
     return found
+
+
+def imported_packages(source: str) -> set[str]:
+    """The tokenmeter packages a source imports."""
+    return {name.split(".")[1] for name in imported(source) if name.startswith("tokenmeter.")}
 
 
 def forbidden(package: str, file: str, source: str) -> set[str]:
@@ -86,3 +92,17 @@ def test_whoever_names_a_broker_says_how_to_get_in() -> None:
         if '"bootstrap.servers":' in path.read_text()
     }
     assert named == CLIENTS_OWN
+
+
+def of_tests(source: str) -> set[str]:
+    """The folders of tests that a source imports, its own support apart."""
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"support"}
+    return folders & {name.split(".")[0] for name in imported(source)}
+
+
+def test_what_tests_share_imports_none_of_them() -> None:
+    sources = sorted((ROOT / "tests" / "support").rglob("*.py"))
+    assert len(sources) > 50
+    assert {path.name: found for path in sources if (found := of_tests(path.read_text()))} == {}
+    hidden = "def f():\n    from faults.fault import Fault\n    import bench.preload\n"
+    assert of_tests(hidden) == {"faults", "bench"}, "the check is blind"

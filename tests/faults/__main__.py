@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from faults.every import FAULTS
-from faults.fault import Fault, Outcome
+from faults.fault import Fault
+from support.outcome import Outcome
 
 OUT = Path("build/faults.json")
 TIMES = 20

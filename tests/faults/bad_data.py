@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from faults.fault import Fault, Outcome
+from faults.fault import Fault
 from support.bad_input import Bench, Sent, bench
 from support.events import event
 from support.next_version import next_record, next_value
+from support.outcome import Outcome
 from tokenmeter.events import Poison, encode, wire
 from tokenmeter.flow.faust.worker import EXIT_CRASHED
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from faults.fault import Fault, Outcome, outcome, said
+from faults.fault import Fault, outcome, said
 from support.arena import Arena, arena
 from support.broker import eventually
+from support.outcome import Outcome
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.stack.kafka import KafkaNode
 

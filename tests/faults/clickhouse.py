@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from faults.fault import Fault, Outcome, outcome, said
+from faults.fault import Fault, outcome, said
 from support.arena import Arena, arena
 from support.broker import eventually
+from support.outcome import Outcome
 
 FROZEN_S = 4.0
 SLOW_S = 4.0

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from support.arena import Arena
 from support.oracle import Verdict
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """``sent`` counts distinct acknowledged events; ``lost`` and ``doubled`` are sizes of id sets, never differences
-    of counts; ``wrong`` says whatever else is not as it must be; ``recover_s`` has one entry an injection."""
-
-    injected: int
-    sent: int
-    lost: int = 0
-    doubled: int = 0
-    wrong: tuple[str, ...] = ()
-    recover_s: tuple[float, ...] = field(default=())
-
-    @property
-    def holds(self) -> bool:
-        return not (self.lost or self.doubled or self.wrong)
+from support.outcome import Outcome
 
 
 def outcome(world: Arena, injected: int, verdict: Verdict) -> Outcome:

@@ -11,13 +11,14 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from faults.fault import Fault, Outcome
+from faults.fault import Fault
 from faults.test_ledger_deaths import POINTS, die
 from faults.test_two_ledgers import come_and_go
 from support import oracle
 from support.broker import broker, eventually, lag
 from support.clickhouse import Server
 from support.ledger_waves import ACCOUNTS, PARTITIONS
+from support.outcome import Outcome
 from support.priced_waves import priced, publish
 from support.worker_main import Point
 from support.workers import WorkerProcess

@@ -21,11 +21,12 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from faults.fault import Fault, Outcome
+from faults.fault import Fault
 from support import usage_totals
 from support.broker import broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.events import event
+from support.outcome import Outcome
 from support.workers import TESTS, WorkerProcess
 from tokenmeter.audit import AuditSources
 from tokenmeter.audit import run as audit

@@ -13,10 +13,11 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from faults.fault import Fault, Outcome
+from faults.fault import Fault
 from support.broker import Record, broker, eventually, lag, read_all
 from support.clickhouse import Server
 from support.oracle import made
+from support.outcome import Outcome
 from support.workers import WorkerProcess
 from tokenmeter.emit import Emitter
 from tokenmeter.events import decode

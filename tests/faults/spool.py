@@ -14,9 +14,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Literal, get_args
 
-from faults.fault import Fault, Outcome
+from faults.fault import Fault
 from support import sdk
 from support.broker import broker, eventually
+from support.outcome import Outcome
 from support.sdk_main import Point, Spec, Where
 from tokenmeter.emit.spool import summary
 from tokenmeter.stack.children import Child

@@ -12,8 +12,9 @@ from functools import partial
 from itertools import cycle, islice, product
 from pathlib import Path
 
-from faults.fault import Fault, Outcome, outcome, said
+from faults.fault import Fault, outcome, said
 from support.arena import Arena, arena
+from support.outcome import Outcome
 from support.worker_main import Point
 from support.workers import WorkerProcess
 from tokenmeter.flow.faust.worker import EXIT_CRASHED

@@ -16,8 +16,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from faults.fault import Outcome
 from support.broker import broker, eventually, lag, read_all, stamped_by_producers
+from support.outcome import Outcome
 from support.workers import WorkerProcess
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUANTITY_FIELDS, QUARANTINE, RELEASED

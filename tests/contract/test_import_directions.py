@@ -106,3 +106,19 @@ def test_what_tests_share_imports_none_of_them() -> None:
     assert {path.name: found for path in sources if (found := of_tests(path.read_text()))} == {}
     hidden = "def f():\n    from faults.fault import Fault\n    import bench.preload\n"
     assert of_tests(hidden) == {"faults", "bench"}, "the check is blind"
+
+
+def test_a_unit_test_lies_where_what_it_tests_lies() -> None:
+    """In the folder of a package that it imports, itself or by what tests share; those of our programs lie above."""
+    unit = ROOT / "tests" / "unit"
+    tests = sorted(unit.rglob("*/test_*.py"))
+    assert len(tests) > 100
+    strayed = []
+    for path in tests:
+        names = imported(path.read_text())
+        for shared in {name.split(".")[1] for name in names if name.startswith("support.")}:
+            names |= imported((ROOT / "tests" / "support" / f"{shared}.py").read_text())
+        package = ".".join(("tokenmeter", *path.relative_to(unit).parent.parts))
+        if not any(f"{name}.".startswith(f"{package}.") for name in names):
+            strayed.append(path.relative_to(unit).as_posix())
+    assert strayed == []

@@ -1,6 +1,6 @@
 """Generated calls for the default demo, shaped like two production traces: a coding service and a chat service.
 
-The parameters were fitted to the traces that tests/unit/emit/test_traces.py reads: log-normal lengths (mean and
+The parameters were fitted to the traces that tests/unit/emit/replay/test_traces.py reads: log-normal lengths (mean and
 standard deviation of the logarithm), and the mean share of a chat prompt that repeats an earlier prefix.
 """
 

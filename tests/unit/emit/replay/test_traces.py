@@ -16,7 +16,7 @@ from tokenmeter.emit.replay import generated as synthetic
 from tokenmeter.emit.replay.traces import read
 from tokenmeter.events.errors import BufferFull, Misconfigured, Undelivered
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(__file__).parents[5] / "shared" / "data"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 AZURE, MOONCAKE = "azure_llm_2023_code.csv", "mooncake_conversation.jsonl"
 

@@ -23,7 +23,7 @@ from tokenmeter.stack.alerts.forward import group_of
 from tokenmeter.stack.alerts.source import since
 from tokenmeter.stack.alerts.webhook import Endpoint
 
-EXAMPLE = Path(__file__).parents[2] / "contract" / "examples" / "receive_alerts.py"
+EXAMPLE = Path(__file__).parents[3] / "contract" / "examples" / "receive_alerts.py"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SECRET = b"shared"
 Answer = Callable[[httpx.Request], httpx.Response]

@@ -6,7 +6,6 @@ The same run shows bad input end to end: original bytes, offset and reason arriv
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,33 +13,19 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from support import oracle
-from support.broker import broker, eventually, lag, read_all
-from support.clickhouse import Server
+from support.broker import eventually, read_all
 from support.events import value
 from support.priced_waves import priced, publish
-from support.workers import WorkerProcess
-from tokenmeter.audit import AuditReport, AuditSources, run
+from support.world import World
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import ACCOUNT_STATE, BILLING, EVENTS, LEDGER, QUARANTINE
-from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
-
-HORIZON_MS = 15 * 60_000
 
 
-@dataclass
-class Books:
+class Books(World):
     """A metered and loaded log, and what was sent that could not be used: reason by original bytes."""
 
-    bootstrap: str
-    server: Server
     bad: dict[bytes, str]
-
-    def audit(self) -> AuditReport:
-        sources = AuditSources({"bootstrap.servers": self.bootstrap}, self.server.url, "writer", "secret", HORIZON_MS)
-        return run(sources)
 
 
 def bad_values() -> dict[bytes, str]:
@@ -58,37 +43,22 @@ def bad_values() -> dict[bytes, str]:
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     folder: Path = tmp_path_factory.mktemp("audit")
-    server = Server(folder, reads=("tokenmeter",))
-    server.start()
-    try:
-        with broker(folder) as kafka:
-            migrate(connect(server.url, "writer", "secret"))
-            publish(kafka.bootstrap, *priced())
-            meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
-            ledger = WorkerProcess(folder, "ledger", "ledger", kafka.bootstrap, slot="1")
-            load = WorkerProcess(folder, "load", "load", kafka.bootstrap, slot="1", clickhouse_url=server.url)
-            bad = bad_values()
-            waves = oracle.Load(kafka.bootstrap)
-            producer = Producer({"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random"})
-            for _ in range(3):
-                waves.wave(400)
-                eventually(f"the wave is metered; {meter.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
-            conflict = waves.sent[0].model_copy(update={"output_tokens": waves.sent[0].output_tokens + 1_000})
-            bad[encode("usage_event", conflict.to_record())] = "conflict"
-            for damaged in bad:
-                producer.produce(EVENTS, damaged, waves.sent[0].customer_id.encode())
-            assert producer.flush(30) == 0
-            waves.wave(400)
-            try:
-                eventually(f"all is metered; {meter.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
-                made = Books(kafka.bootstrap, server, bad)
-                eventually(f"all is stored; {load.log}", lambda: made.audit().ok, every_s=1.0)
-                yield made
-            finally:
-                for worker in (meter, ledger, load):
-                    worker.kill()
-    finally:
-        server.child.kill()
+    with Books.begun(folder, clickhouse=True, reads=("tokenmeter",)) as made:
+        publish(made.bootstrap, *priced())
+        for kind in ("meter", "ledger", "load"):
+            made.worker(kind, slot="1")
+        made.bad = bad_values()
+        for _ in range(3):
+            made.waves.wave(400)
+            made.wait_read("meter")
+        first = made.waves.sent[0]
+        conflict = first.model_copy(update={"output_tokens": first.output_tokens + 1_000})
+        made.bad[encode("usage_event", conflict.to_record())] = "conflict"
+        made.produce((first.customer_id, damaged) for damaged in made.bad)
+        made.waves.wave(400)
+        made.wait_read("meter")
+        eventually("all is stored", lambda: made.audit().ok, every_s=1.0)
+        yield made
 
 
 def test_honest_books_agree_in_every_place(books: Books) -> None:
@@ -126,7 +96,7 @@ def test_bad_input_is_kept_with_its_bytes_offset_and_reason(books: Books) -> Non
 def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
     books: Books, table: str, field: str, more: str
 ) -> None:
-    client = connect(books.server.url, "writer", "secret")
+    client = books.store
     line = "" if table == "usage_pages" else ", line"
     chosen = client.query(
         f"SELECT partition, first_offset{line} FROM tokenmeter.{table} FINAL WHERE {field} IS NOT NULL ORDER BY ALL"
@@ -154,7 +124,7 @@ def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
 def test_a_state_that_is_off_by_one_is_named_with_its_account(books: Books, field: str, place: str) -> None:
     honest = read_all(books.bootstrap, ACCOUNT_STATE)[-1]
     state = decode(honest.value).record
-    client = connect(books.server.url, "writer", "secret")
+    client = books.store
     producer = Producer({"bootstrap.servers": books.bootstrap})
 
     def change(by: int) -> None:

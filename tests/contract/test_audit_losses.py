@@ -7,58 +7,42 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import TopicPartition
 
-from support.broker import broker, eventually, lag, read_all
+from support.broker import read_all
 from support.events import value
-from support.workers import WorkerProcess
-from tokenmeter.audit import AuditOptions, AuditReport, AuditSources, run
+from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import EVENTS, PAGES
-from tokenmeter.flow.meter.app import APP_ID
 
-HORIZON_MS = 15 * 60_000
 PARTITIONS = 2
 ENDED = datetime.now(UTC) - timedelta(minutes=1)
 GONE = frozenset({3, 4, 5, 40})
 """Numbers of source "holes" that were never sent."""
 
 
-@dataclass
-class Log:
-    bootstrap: str
-    folder: Path
-
-    def send(self, numbers: list[int], source: str) -> None:
+class Log(World):
+    def send_numbers(self, numbers: list[int], source: str) -> None:
         """Events of one source; the customers, and with them the partitions, follow each other in no order."""
-        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random"})
-        for number in numbers:
-            customer = f"customer-{number * 7 % 13}"
-            made = value(
-                number,
-                event_id=f"{source}-{number}",
-                customer_id=customer,
-                occurred_at=ENDED,
-                source=source,
-                sequence=number,
+        customers = {number: f"customer-{number * 7 % 13}" for number in numbers}
+        self.produce(
+            (
+                customers[number],
+                value(
+                    number,
+                    event_id=f"{source}-{number}",
+                    customer_id=customers[number],
+                    occurred_at=ENDED,
+                    source=source,
+                    sequence=number,
+                ),
             )
-            producer.produce(EVENTS, made, customer.encode())
-        assert producer.flush(30) == 0
-
-    def metered(self) -> None:
-        eventually("all is metered", lambda: lag(self.bootstrap, APP_ID, EVENTS) == 0)
-
-    def audit(self, **options: Any) -> AuditReport:
-        return run(
-            AuditSources({"bootstrap.servers": self.bootstrap}, None, "", "", HORIZON_MS),
-            AuditOptions(settle_ms=0, **options),
+            for number in numbers
         )
 
     def pages(self) -> list[dict[str, Any]]:
@@ -74,24 +58,22 @@ class Log:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Log]:
-    with broker(tmp_path, PARTITIONS) as kafka:
-        yield Log(kafka.bootstrap, tmp_path)
+    with Log.begun(tmp_path, PARTITIONS) as made:
+        yield made
 
 
 def test_numbers_that_no_partition_has_are_lost_and_retries_are_not(log: Log) -> None:
-    meter = WorkerProcess(log.folder, "meter", "meter", log.bootstrap, slot="1")
-    try:
-        log.send([n for n in reversed(range(60)) if n not in GONE], "holes")
-        log.send([*range(30), *range(30)], "retries")
-        log.metered()
-    finally:
-        meter.kill()
-    report = log.audit()
+    meter = log.worker("meter", slot="1")
+    log.send_numbers([n for n in reversed(range(60)) if n not in GONE], "holes")
+    log.send_numbers([*range(30), *range(30)], "retries")
+    log.wait_read("meter")
+    meter.kill()
+    report = log.audit(settle_ms=0)
     assert report.ok, report.difference
     (gap,) = report.sequences.gaps
     assert (gap.source, gap.missing, gap.ranges) == ("holes", len(GONE), [(3, 5), (40, 40)])
     assert report.passes(strict=False) and not report.passes(strict=True)
-    assert log.audit(partitions=[0]).sequences.skipped is not None
+    assert log.audit(settle_ms=0, partitions=[0]).sequences.skipped is not None
     code, printed = log.command()
     assert code == 0, printed
     # The command waits until numbers have settled, so that young ones are not judged yet.
@@ -99,25 +81,23 @@ def test_numbers_that_no_partition_has_are_lost_and_retries_are_not(log: Log) ->
 
 
 def test_pages_since_a_time_still_know_the_repeats_of_those_before(log: Log) -> None:
-    meter = WorkerProcess(log.folder, "meter", "meter", log.bootstrap, slot="1")
-    try:
-        log.send(list(range(100)), "one")
-        log.metered()
-        since = max(page["closed_at"] for page in log.pages()) + timedelta(milliseconds=1)
-        log.send([*range(100), *range(200, 250)], "one")
-        log.metered()
-    finally:
-        meter.kill()
-    report = log.audit(since=since)
+    meter = log.worker("meter", slot="1")
+    log.send_numbers(list(range(100)), "one")
+    log.wait_read("meter")
+    since = max(page["closed_at"] for page in log.pages()) + timedelta(milliseconds=1)
+    log.send_numbers([*range(100), *range(200, 250)], "one")
+    log.wait_read("meter")
+    meter.kill()
+    report = log.audit(settle_ms=0, since=since)
     assert report.ok, report.difference
     assert report.waiting == []
     younger = [page for page in log.pages() if page["closed_at"] >= since]
     assert report.pages == len(younger) < len(log.pages())
     assert (report.events_in, report.events, report.duplicates) == (150, 50, 100)
-    report = log.audit(partitions=[1])
+    report = log.audit(settle_ms=0, partitions=[1])
     assert report.ok and report.events_in == sum(page["events_in"] for page in log.pages() if page["partition"] == 1)
-    log.send(list(range(300, 340)), "one")
-    report = log.audit(metered_wait_s=0)  # nobody meters them
+    log.send_numbers(list(range(300, 340)), "one")
+    report = log.audit(settle_ms=0, metered_wait_s=0)  # nobody meters them
     assert report.ok and not report.passes(strict=True)
     assert sum(one.events for one in report.waiting) == 40
     assert sum("NOT METERED: usage.events/" in line for line in report.lines()) == len(report.waiting)
@@ -125,24 +105,19 @@ def test_pages_since_a_time_still_know_the_repeats_of_those_before(log: Log) -> 
 
 
 def test_what_retention_removed_unread_is_counted_and_fails_the_audit(log: Log) -> None:
-    meter = WorkerProcess(log.folder, "before", "meter", log.bootstrap, slot="1")
-    try:
-        log.send(list(range(50)), "one")
-        log.metered()
-    finally:
-        meter.kill()
+    meter = log.worker("meter", slot="1")
+    log.send_numbers(list(range(50)), "one")
+    log.wait_read("meter")
+    meter.kill()
     read = {
         p: max(page["last_offset"] for page in log.pages() if page["partition"] == p) + 1 for p in range(PARTITIONS)
     }
-    log.send(list(range(50, 150)), "one")
-    admin = AdminClient({"bootstrap.servers": log.bootstrap})
-    for future in admin.delete_records([TopicPartition(EVENTS, p, end + 5) for p, end in read.items()]).values():
+    log.send_numbers(list(range(50, 150)), "one")
+    for future in log.admin.delete_records([TopicPartition(EVENTS, p, end + 5) for p, end in read.items()]).values():
         future.result(30)
-    meter = WorkerProcess(log.folder, "after", "meter", log.bootstrap, slot="1")
-    try:
-        log.metered()
-    finally:
-        meter.kill()
+    meter = log.worker("meter", slot="1")
+    log.wait_read("meter")
+    meter.kill()
     lost = {(f"page {p['partition']}@[{p['first_offset']},{p['last_offset']}]", p["lost"]) for p in log.pages()}
     out = log.folder / "audit.json"
     code, printed = log.command("--json", "--out", str(out))

@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
-from support import oracle
-from support.broker import Record, broker, eventually, lag
+from support.broker import Record, broker
 from support.catalog_rows import LONG_AGO, price
 from support.copying import Topics, fill, snapshot, unchanged
 from support.priced_waves import priced, publish
-from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.events import decode, encode
-from tokenmeter.events.contract import BILLING, CATALOG, EVENTS, LEDGER, MARKET, PAGES, QUARANTINE, RESALE
+from tokenmeter.events.contract import BILLING, CATALOG, LEDGER, MARKET, PAGES, QUARANTINE, RESALE
 from tokenmeter.events.lines import page_digest
 from tokenmeter.flow.meter.app import APP_ID
 
@@ -43,20 +42,15 @@ def audit(bootstrap: str) -> AuditReport:
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topics]:
-    folder = tmp_path_factory.mktemp("honest")
-    with broker(folder, PARTITIONS) as kafka:
-        publish(kafka.bootstrap, *priced())
-        meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
-        try:
-            waves = oracle.Load(kafka.bootstrap)
-            for number in range(4):
-                if number == 2:
-                    publish(kafka.bootstrap, CHEAPER)
-                waves.wave(40)
-                eventually(f"the wave is metered; {meter.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0)
-            yield snapshot(kafka.bootstrap)
-        finally:
-            meter.kill()
+    with World.begun(tmp_path_factory.mktemp("honest"), PARTITIONS) as world:
+        publish(world.bootstrap, *priced())
+        world.worker("meter", slot="1")
+        for number in range(4):
+            if number == 2:
+                publish(world.bootstrap, CHEAPER)
+            world.waves.wave(40)
+            world.wait_read("meter")
+        yield snapshot(world.bootstrap)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner
 
 from support import owed
-from support.broker import broker
 from support.gateway_app import served
 from support.gateway_parts import parts
 from support.ledger_desk import prepaid
-from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.cli.app import app
 from tokenmeter.emit.gateway import GatewayConfig, make_app, run
 from tokenmeter.events.contract import LEDGER
@@ -43,17 +42,13 @@ def grant(amount: int, entry_id: str) -> LedgerEntry:
 @pytest.fixture(scope="module")
 def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ledger at work, whose first entry waited for it."""
-    folder = tmp_path_factory.mktemp("credit")
-    with broker(folder) as kafka:
-        owed.publish(kafka.bootstrap, [prepaid("acme", currency="EUR")])
+    with World.begun(tmp_path_factory.mktemp("credit")) as world:
+        owed.publish(world.bootstrap, [prepaid("acme", currency="EUR")])
         with pytest.raises(NotBooked, match="has not booked it"):
-            book({"bootstrap.servers": kafka.bootstrap}, grant(10, "g-1"), 1.0)  # it waits on the topic
-        assert states(KafkaLogReader({"bootstrap.servers": kafka.bootstrap})) == {}
-        ledger = WorkerProcess(folder, "ledger", "ledger", kafka.bootstrap, slot="1")
-        try:
-            yield kafka.bootstrap
-        finally:
-            ledger.kill()
+            book(world.client, grant(10, "g-1"), 1.0)  # it waits on the topic
+        assert states(KafkaLogReader(world.client)) == {}
+        world.worker("ledger", slot="1")
+        yield world.bootstrap
 
 
 def test_an_entry_by_hand_is_booked_once_and_its_maker_told(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from faults.replays import SHORT_MS, Rig, day, rig
 from support import charged_lines as charged
 from support import usage_totals
-from support.broker import eventually, lag, read_all
+from support.broker import eventually, read_all
 from support.catalog_rows import account, price
 from support.charged_lines import differing, publish
+from support.days import SHORT_MS, Days, day, days
 from tokenmeter.audit.charges import Charges
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent, decode
@@ -37,43 +37,35 @@ from tokenmeter.ops.reconcile.sources import Positions
 from tokenmeter.store.statement import totals
 from tokenmeter.store.topics import note_topics
 
-LOADER = "tokenmeter-load"
 COMMAND = [sys.executable, "-m", "tokenmeter.cli.app", "reconcile"]
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Rig]:
-    with rig(tmp_path, SHORT_MS) as running:
+def made(tmp_path: Path) -> Iterator[Days]:
+    with days(tmp_path, SHORT_MS) as running:
         yield running
 
 
-def command(rig: Rig, *arguments: str) -> tuple[int, str, str]:
+def command(rig: Days, *arguments: str) -> tuple[int, str, str]:
     """(exit code, stdout, stderr) of ``tokenmeter reconcile``."""
-    settings = {
-        "TOKENMETER_KAFKA_BOOTSTRAP": rig.bootstrap,
-        "TOKENMETER_CLICKHOUSE_URL": rig.url,
-        "TOKENMETER_CLICKHOUSE_USER": "writer",
-        "TOKENMETER_CLICKHOUSE_PASSWORD": "secret",
-    }
     done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **settings}
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **rig.settings}
     )
     return done.returncode, done.stdout, done.stderr
 
 
-def resend(rig: Rig, events: list[UsageEvent]) -> None:
+def resend(rig: Days, events: list[UsageEvent]) -> None:
     """Again, after the horizon, and loaded."""
-    rig.metered()
     rig.outlive_horizon()
     rig.send(events)
     loaded(rig)
 
 
-def loaded(rig: Rig) -> None:
-    settle(Positions({"bootstrap.servers": rig.bootstrap}), 60, lambda line: None)
+def loaded(rig: Days) -> None:
+    settle(Positions(rig.client), 60, lambda line: None)
 
 
-def ours(rig: Rig) -> list[dict[str, Any]]:
+def ours(rig: Days) -> list[dict[str, Any]]:
     """The corrections that reconcile has put on usage.events, repeats included."""
     events = [decode(record.value).record for record in read_all(rig.bootstrap, EVENTS)]
     return [event for event in events if event["source"] == SOURCE]
@@ -83,7 +75,7 @@ def one_row(client: Client, statement: str) -> dict[str, Any]:
     return dict(next(iter(client.query(statement).named_results())))
 
 
-def test_a_correction_goes_from_the_sdk_to_the_views_and_is_no_call(made: Rig) -> None:
+def test_a_correction_goes_from_the_sdk_to_the_views_and_is_no_call(made: Days) -> None:
     calls = day(1, 200)
     part = calls[0].model_copy(
         update={"event_id": "part", "kind": "CORRECTION", "corrects": calls[0].event_id, "input_tokens": -3}
@@ -101,17 +93,17 @@ def test_a_correction_goes_from_the_sdk_to_the_views_and_is_no_call(made: Rig) -
     sums = {name: sum(page[name] for page in pages) for name in ("events", "corrections", "corrected_calls")}
     assert sums == {"events": 202, "corrections": 2, "corrected_calls": -1}
     figures = "sum(corrections) AS corrections, sum(corrected_calls) AS corrected_calls"
-    stored = one_row(made.client, f"SELECT {figures} FROM tokenmeter.usage_pages FINAL")
+    stored = one_row(made.store, f"SELECT {figures} FROM tokenmeter.usage_pages FINAL")
     assert stored == {"corrections": 2, "corrected_calls": -1}
-    assert totals(made.client, "billing")["events"] == totals(made.client, "market")["events"] == 199
-    assert one_row(made.client, "SELECT toInt64(sum(calls)) AS calls FROM boards.market") == {"calls": 199}
+    assert totals(made.store, "billing")["events"] == totals(made.store, "market")["events"] == 199
+    assert one_row(made.store, "SELECT toInt64(sum(calls)) AS calls FROM boards.market") == {"calls": 199}
     # Raw events hold each call once, corrections are not among them; the loader makes its totals soon after its rows.
     minutes = "SELECT toInt64(sum(calls)) AS calls FROM boards.calls_by_minute"
-    eventually("the minutes are made", lambda: one_row(made.client, minutes) == {"calls": 200})
+    eventually("the minutes are made", lambda: one_row(made.store, minutes) == {"calls": 200})
     assert made.reconcile().wrong == {}, "a correction is usage like any other: nothing was metered twice"
 
 
-def test_the_verb_shows_corrects_and_accounts_for_what_it_did(made: Rig, tmp_path: Path) -> None:
+def test_the_verb_shows_corrects_and_accounts_for_what_it_did(made: Days, tmp_path: Path) -> None:
     made.first = day(2, 200)
     made.send(made.first)
     code, said, error = command(made)
@@ -136,7 +128,7 @@ def test_the_verb_shows_corrects_and_accounts_for_what_it_did(made: Rig, tmp_pat
     metrics = dict(line.split() for line in textfile.read_text().splitlines() if not line.startswith("#"))
     assert float(metrics["tokenmeter_reconcile_wrong_calls"]) == 30
     assert float(metrics["tokenmeter_reconcile_outstanding_lines"]) == 0
-    run = one_row(made.client, "SELECT * FROM boards.reconcile ORDER BY finished DESC LIMIT 1")
+    run = one_row(made.store, "SELECT * FROM boards.reconcile ORDER BY finished DESC LIMIT 1")
     assert (run["mode"], run["wrong_calls"], run["outstanding_lines"]) == ("corrected", 30, 0)
     assert run["wrong_tokens"] == sum(one.input_tokens + one.output_tokens for one in again)
     assert run["corrections"] == len(ours(made))
@@ -145,7 +137,7 @@ def test_the_verb_shows_corrects_and_accounts_for_what_it_did(made: Rig, tmp_pat
     assert len(ours(made)) == before
 
 
-def test_a_run_that_stalled_past_the_horizon_is_itself_corrected(made: Rig) -> None:
+def test_a_run_that_stalled_past_the_horizon_is_itself_corrected(made: Days) -> None:
     """Two runs judge the same; one sends, and long after the horizon the other sends the same events."""
     made.first = day(3, 200)
     made.send(made.first)
@@ -170,11 +162,11 @@ class Twice(Emitter):
         super().emit(event)
 
 
-def test_two_runs_at_once_are_one(made: Rig) -> None:
+def test_two_runs_at_once_are_one(made: Days) -> None:
     made.first = day(4, 100)
     made.send(made.first)
     resend(made, made.first)
-    racing = Sources({"bootstrap.servers": made.bootstrap}, made.client, emitter=Twice)
+    racing = Sources(made.client, made.store, emitter=Twice)
     report = reconcile(racing, apply=True)
     assert report.ok
     assert len(ours(made)) == 2 * report.sent
@@ -182,12 +174,12 @@ def test_two_runs_at_once_are_one(made: Rig) -> None:
     assert made.reconcile(apply=True, full=True).wrong == {}
 
 
-def test_a_store_that_lost_raw_events_is_not_believed(made: Rig) -> None:
+def test_a_store_that_lost_raw_events_is_not_believed(made: Days) -> None:
     made.first = day(5, 200)
     made.send(made.first)
     loaded(made)
     gone = made.first[0]
-    made.client.command(
+    made.store.command(
         "ALTER TABLE tokenmeter.usage_events DELETE WHERE customer_id = {customer:String} SETTINGS mutations_sync = 2",
         parameters={"customer": gone.customer_id},
     )
@@ -199,18 +191,18 @@ def test_a_store_that_lost_raw_events_is_not_believed(made: Rig) -> None:
     assert made.judge().holds
 
 
-def test_a_page_whose_lines_are_not_stored_is_not_judged(made: Rig) -> None:
+def test_a_page_whose_lines_are_not_stored_is_not_judged(made: Days) -> None:
     made.first = day(6, 100)
     made.send(made.first)
     loaded(made)
-    made.client.command("TRUNCATE TABLE tokenmeter.usage_market")
+    made.store.command("TRUNCATE TABLE tokenmeter.usage_market")
     with pytest.raises(Fatal, match=r"holds 0 market_lines of pages .*audit"):
         made.reconcile(apply=True)
     assert ours(made) == []
 
 
 def test_a_store_that_lacks_a_page_or_is_of_another_log_is_never_clean(
-    made: Rig, monkeypatch: pytest.MonkeyPatch
+    made: Days, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for wave in (12, 13):
         made.first += day(wave, 100)
@@ -229,43 +221,43 @@ def test_a_store_that_lacks_a_page_or_is_of_another_log_is_never_clean(
     monkeypatch.setattr(sys.modules["tokenmeter.ops.reconcile.run"], "require_last_pages", lambda *_: None)
     assert made.reconcile().ok, "who does not look for it says that nothing is to be corrected"
 
-    note_topics(made.client, {EVENTS: "another"})
+    note_topics(made.store, {EVENTS: "another"})
     with pytest.raises(Misconfigured, match=r"loaded from another log: usage\.events"):
         made.reconcile()
 
 
-def forget(rig: Rig, partition: int, which: str) -> None:
+def forget(rig: Days, partition: int, which: str) -> None:
     """Take a partition's first or last page out of the store, with all that is of it."""
     place = f"partition = {partition}"
-    row = one_row(rig.client, f"SELECT {which}(first_offset) AS f FROM tokenmeter.usage_pages WHERE {place}")
+    row = one_row(rig.store, f"SELECT {which}(first_offset) AS f FROM tokenmeter.usage_pages WHERE {place}")
     for table in ("usage_pages", "usage_billing", "usage_market"):
-        rig.client.command(
+        rig.store.command(
             f"ALTER TABLE tokenmeter.{table} DELETE WHERE {place} AND first_offset = {row['f']}",
             settings={"mutations_sync": 2},
         )
 
 
 def test_who_is_behind_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
-    with rig(tmp_path, SHORT_MS) as made:
+    with days(tmp_path, SHORT_MS) as made:
         made.first = day(7, 100)
         made.send(made.first)
-        made.metered()
-        eventually("loaded", lambda: lag(made.bootstrap, LOADER, EVENTS) == 0)
+        made.wait_read("meter")
+        made.wait_read("load", EVENTS)
         made.load.kill()
         resent = day(8, 50)
         made.first += resent
         made.send(resent)
-        made.metered()
+        made.wait_read("meter")
         with pytest.raises(Fatal, match=r"the loader is behind: usage\.\w+/\d is done to offset \d+ of \d+"):
-            reconcile(Sources({"bootstrap.servers": made.bootstrap}, made.client, 1), apply=True)
+            reconcile(Sources(made.client, made.store, 1), apply=True)
         made.meter.kill()
         made.send(day(9, 10))
         with pytest.raises(Fatal, match=r"the meter is behind: usage.events/\d"):
-            reconcile(Sources({"bootstrap.servers": made.bootstrap}, made.client, 1), apply=True)
+            reconcile(Sources(made.client, made.store, 1), apply=True)
         assert ours(made) == []
 
 
-def test_copies_are_taken_off_at_the_prices_they_were_charged_by(made: Rig) -> None:
+def test_copies_are_taken_off_at_the_prices_they_were_charged_by(made: Days) -> None:
     """Two tiers, a price that changes within the hour and a distributor; copies that come beyond the horizon."""
     hour = day(11, 1)[0].occurred_at.replace(hour=1, minute=0, second=0, microsecond=0)
     change = hour + timedelta(minutes=30)
@@ -301,7 +293,7 @@ def test_copies_are_taken_off_at_the_prices_they_were_charged_by(made: Rig) -> N
     assert made.audited() == []
 
 
-def test_honest_lines_of_every_kind_differ_from_nothing(made: Rig) -> None:
+def test_honest_lines_of_every_kind_differ_from_nothing(made: Days) -> None:
     """The queries make the hour, the bucket and the counts as the meter does, whatever the call was."""
     sizes = (0, 999, 1_000, 9_999, 10_000, 99_999, 100_000, 999_999, 1_000_000)
     made.first = [

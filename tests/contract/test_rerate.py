@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from faults.replays import LONG_MS, TIMEOUT_S, Rig, day, rig
 from support.broker import read_all
 from support.catalog_rows import account, plan, price
 from support.charged_lines import differing, in_clickhouse, on_topic, publish, wanted
+from support.days import LONG_MS, TIMEOUT_S, Days, day, days
 from support.workers import TESTS
 from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, decode
@@ -44,8 +44,8 @@ CALLS = 300
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Rig]:
-    with rig(tmp_path, LONG_MS) as running:
+def made(tmp_path: Path) -> Iterator[Days]:
+    with days(tmp_path, LONG_MS) as running:
         yield running
 
 
@@ -76,7 +76,7 @@ def fix(hour: datetime) -> list[CatalogRow]:
     ]
 
 
-def metered(rig: Rig, seed: int) -> list[UsageEvent]:
+def metered(rig: Days, seed: int) -> list[UsageEvent]:
     """Calls by the wrong book, loaded."""
     publish(rig.bootstrap, wrong_book())
     calls = day(seed, CALLS)
@@ -85,11 +85,11 @@ def metered(rig: Rig, seed: int) -> list[UsageEvent]:
     return calls
 
 
-def loaded(rig: Rig) -> None:
-    settle(Positions({"bootstrap.servers": rig.bootstrap}), TIMEOUT_S, lambda line: None, (RESALE,))
+def loaded(rig: Days) -> None:
+    settle(Positions(rig.client), TIMEOUT_S, lambda line: None, (RESALE,))
 
 
-def wrong(rig: Rig, calls: Sequence[UsageEvent], rows: Sequence[CatalogRow]) -> list[str]:
+def wrong(rig: Days, calls: Sequence[UsageEvent], rows: Sequence[CatalogRow]) -> list[str]:
     """Where topics or ClickHouse are not what the oracle says of ``calls`` by ``rows``."""
     charges = Charges(enumerate(rows))
     rated = [(one, charges.rating_of_event(one.to_record())) for one in calls]
@@ -97,7 +97,7 @@ def wrong(rig: Rig, calls: Sequence[UsageEvent], rows: Sequence[CatalogRow]) -> 
     for topic in TOPICS:
         expected = wanted(charges, topic, rated)
         found += differing(on_topic(rig.bootstrap, topic), expected)
-        found += differing(in_clickhouse(rig.client, topic), expected)
+        found += differing(in_clickhouse(rig.store, topic), expected)
     return found
 
 
@@ -108,32 +108,30 @@ def charge_of(calls: Sequence[UsageEvent], rows: Sequence[CatalogRow]) -> int:
     return sum(line.get("charge", 0) for line in wanted(charges, BILLING, rated).values())
 
 
-def command(rig: Rig, *arguments: str) -> tuple[int, dict[str, Any]]:
+def command(rig: Days, *arguments: str) -> tuple[int, dict[str, Any]]:
     """(exit code, report) of ``tokenmeter rerate``."""
-    settings = {
-        "TOKENMETER_KAFKA_BOOTSTRAP": rig.bootstrap,
-        "TOKENMETER_CLICKHOUSE_URL": rig.url,
-        "TOKENMETER_CLICKHOUSE_USER": "writer",
-        "TOKENMETER_CLICKHOUSE_PASSWORD": "secret",
-    }
     done = subprocess.run(
-        [*COMMAND, "--json", *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **settings}
+        [*COMMAND, "--json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **rig.settings},
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
-def ours(rig: Rig) -> list[dict[str, Any]]:
+def ours(rig: Days) -> list[dict[str, Any]]:
     """The corrections that rerate has put on usage.events."""
     events = [decode(record.value).record for record in read_all(rig.bootstrap, EVENTS)]
     return [event for event in events if event["source"] == SOURCE]
 
 
-def options(rig: Rig, **more: Any) -> Options:
-    return Options({"bootstrap.servers": rig.bootstrap}, rig.client, apply=True, wait_s=TIMEOUT_S, **more)
+def options(rig: Days, **more: Any) -> Options:
+    return Options(rig.client, rig.store, apply=True, wait_s=TIMEOUT_S, **more)
 
 
-def test_a_wrong_price_is_shown_then_booked_exactly_and_once(made: Rig, tmp_path: Path) -> None:
+def test_a_wrong_price_is_shown_then_booked_exactly_and_once(made: Days, tmp_path: Path) -> None:
     calls = metered(made, 1)
     book = wrong_book()
     assert not (found := wrong(made, calls, book)), "\n".join(found)
@@ -169,7 +167,7 @@ def test_a_wrong_price_is_shown_then_booked_exactly_and_once(made: Rig, tmp_path
 class Interrupted(Booking):
     """Another re-rating begins, and ends, between what this one saw and what it books."""
 
-    rig: Rig
+    rig: Days
 
     def book(self, events: Sequence[UsageEvent]) -> None:
         assert rerate(options(self.rig)).outstanding == 0
@@ -192,13 +190,13 @@ class Unfenced(Interrupted):
         assert self._producer.flush(30) == 0
 
 
-def test_killed_half_way_or_two_at_once_it_is_booked_once(made: Rig) -> None:
+def test_killed_half_way_or_two_at_once_it_is_booked_once(made: Days) -> None:
     calls = metered(made, 2)
     hour = min(one.occurred_at for one in calls if one.model == "b/two").replace(minute=0, second=0, microsecond=0)
     real = [*wrong_book(), *fix(hour)]
     publish(made.bootstrap, fix(hour))
     for produced in (5, 60):
-        run = [sys.executable, "-m", "support.rerate_dying", made.bootstrap, made.url, str(produced)]
+        run = [sys.executable, "-m", "support.rerate_dying", made.bootstrap, made.server.url, str(produced)]
         ended = subprocess.run(run, cwd=TESTS, capture_output=True, text=True, timeout=TIMEOUT_S)
         assert ended.returncode == -signal.SIGKILL, ended.stderr
     Interrupted.rig = made

@@ -31,7 +31,6 @@ Break = Callable[[Arena, random.Random], None]
 
 
 def pid(world: Arena) -> int:
-    assert world.server is not None
     assert world.server.child.pid is not None
     return world.server.child.pid
 
@@ -42,7 +41,6 @@ def lose_loader(world: Arena) -> None:
 
 
 def kill(world: Arena, chance: random.Random, away_s: float = 1.0) -> None:
-    assert world.server is not None
     world.server.child.kill()
     time.sleep(away_s)
     lose_loader(world)
@@ -99,7 +97,6 @@ def fill_disk(world: Arena, chance: random.Random) -> None:
     process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
     time.sleep(FULL_S)
     process.rlimit(psutil.RLIMIT_FSIZE, before)
-    assert world.server is not None
     if not world.server.child.is_alive():
         world.server.start()
     world.recover(world.loaders)
@@ -116,8 +113,7 @@ def under_load(
         world.recoveries.clear()
         for _ in range(times):
             breaks(world, chance)
-            if world.server is not None:
-                eventually("ClickHouse runs", world.server.child.is_alive)
+            eventually("ClickHouse runs", world.server.child.is_alive)
         verdict = world.settle()
         return outcome(world, times, verdict), said(verdict)
 

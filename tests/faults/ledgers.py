@@ -9,34 +9,20 @@ import random
 import time
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 from faults.fault import Fault
 from faults.test_ledger_deaths import POINTS, die
 from faults.test_two_ledgers import come_and_go
-from support import oracle
-from support.broker import broker, eventually, lag
-from support.clickhouse import Server
 from support.ledger_waves import ACCOUNTS, PARTITIONS
 from support.outcome import Outcome
 from support.priced_waves import priced, publish
 from support.worker_main import Point
-from support.workers import WorkerProcess
-from tokenmeter.audit import AuditOptions, AuditSources, run
-from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER
-from tokenmeter.flow.ledger import app as ledger_app
-from tokenmeter.flow.load import app as load_app
-from tokenmeter.flow.meter import app as meter_app
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
+from support.world import World
 
-HORIZON_MS = 15 * 60_000
 WAIT_S = 240.0
 WAVE_EVENTS = 200
 UP_S = (0.5, 3.0)
 """How long all of them run between two kills."""
-MARKERS = 2
-"""Offsets at the end of a topic that are no records: a group never commits behind them."""
 
 
 def deaths(folder: Path, times: int, seed: int) -> Outcome:
@@ -57,49 +43,25 @@ def audited(folder: Path, times: int, seed: int, twin: Point | None = None) -> t
 
     ``twin``: the first ledger commits its position before its states, and dies there.
     """
-    chance, server = random.Random(seed), Server(folder, reads=("tokenmeter",))
-    server.start()
-    try:
-        with broker(folder, PARTITIONS) as kafka:
-            migrate(connect(server.url, "writer", "secret"))
-            publish(kafka.bootstrap, *priced())
-            waves = oracle.Load(kafka.bootstrap)
-
-            def start(kind: str, number: int, **spec: Any) -> WorkerProcess:
-                where = {"clickhouse_url": server.url} if kind == "load" else {}
-                return WorkerProcess(folder, f"{kind}-{number}", kind, kafka.bootstrap, slot="1", **where, **spec)
-
-            here = {kind: start(kind, 0) for kind in ("meter", "load")}
-            here["ledger"] = start("ledger", 0, **({"twin": "commit_outside", "point": twin} if twin else {}))
-            try:
-                for number in range(1, times + 1):
-                    waves.wave(WAVE_EVENTS)
-                    time.sleep(chance.uniform(*UP_S))
-                    kind = "ledger" if twin else chance.choice(sorted(here))
-                    if twin:
-                        here[kind].wait_ended(WAIT_S)
-                    here[kind].kill()
-                    here[kind] = start(kind, number)
-                waves.wave(WAVE_EVENTS)
-                return len(waves.sent), _settled(kafka.bootstrap, server)
-            finally:
-                for one in here.values():
-                    one.kill()
-    finally:
-        server.child.kill()
-
-
-def _settled(bootstrap: str, server: Server) -> list[str]:
-    """What the audit finds once everything is metered, booked and stored."""
-
-    def settled() -> bool:
-        group_of = {meter_app.APP_ID: EVENTS, ledger_app.APP_ID: LEDGER, load_app.APP_ID: ACCOUNT_STATE}
-        return all(lag(bootstrap, group, topic) <= MARKERS for group, topic in group_of.items())
-
-    eventually("all is metered, booked and stored", settled, WAIT_S, 1.0)
-    sources = AuditSources({"bootstrap.servers": bootstrap}, server.url, "writer", "secret", HORIZON_MS)
-    report = run(sources, AuditOptions(settle_ms=0))
-    return [str(one) for one in report.differences] or ([] if report.accounts else ["no account was compared"])
+    chance = random.Random(seed)
+    with World.begun(folder, PARTITIONS, clickhouse=True) as world:
+        publish(world.bootstrap, *priced())
+        here = {kind: world.worker(kind, slot="1") for kind in ("meter", "load")}
+        here["ledger"] = world.worker("ledger", slot="1", **({"twin": "commit_outside", "point": twin} if twin else {}))
+        for _ in range(times):
+            world.waves.wave(WAVE_EVENTS)
+            time.sleep(chance.uniform(*UP_S))
+            kind = "ledger" if twin else chance.choice(sorted(here))
+            if twin:
+                here[kind].wait_ended(WAIT_S)
+            here[kind].kill()
+            here[kind] = world.worker(kind, slot="1")
+        world.waves.wave(WAVE_EVENTS)
+        for kind in ("meter", "ledger", "load"):
+            world.wait_read(kind, timeout_s=WAIT_S)
+        report = world.audit(settle_ms=0)
+        differences = [str(one) for one in report.differences]
+        return len(world.waves.sent), differences or ([] if report.accounts else ["no account was compared"])
 
 
 def random_kills(folder: Path, times: int, seed: int) -> Outcome:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +11,21 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from faults.fault import Fault
-from support.broker import Record, broker, eventually, lag, read_all
-from support.clickhouse import Server
+from support.broker import Record, eventually, read_all
 from support.oracle import made
 from support.outcome import Outcome
-from support.workers import WorkerProcess
-from tokenmeter.emit import Emitter
+from support.worker_main import GROUPS
+from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES
-from tokenmeter.flow.load import app as load_app
 from tokenmeter.flow.load.load import TABLES
-from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.kafka.losses import lost_offsets
 from tokenmeter.ops.rebuild import LOADED, Rebuild
-from tokenmeter.store.client import connect
 from tokenmeter.store.derived import created, drop_derived, tables
 from tokenmeter.store.migrate import migrate
 
 WAVE = 200
 DAMAGED_ROWS = 7
-
-
-def send(bootstrap: str, first: int, count: int) -> None:
-    with Emitter(bootstrap, source="retention") as emitter:
-        for one in made(first, count):
-            emitter.emit(one)
 
 
 def committed(bootstrap: str, group: str, partition: int) -> int:
@@ -50,9 +37,8 @@ def committed(bootstrap: str, group: str, partition: int) -> int:
         consumer.close()
 
 
-def remove_below(bootstrap: str, ends: dict[int, int]) -> None:
+def remove_below(admin: AdminClient, ends: dict[int, int]) -> None:
     """What retention does: everything of usage.events before these offsets is gone."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.delete_records([TopicPartition(EVENTS, p, end) for p, end in ends.items()]).values():
         future.result(30)
 
@@ -61,76 +47,51 @@ def customers(log: list[Record]) -> set[str]:
     return {decode(record.value).record["customer_id"] for record in log}
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A worker whose input is taken away: its group, and which customers it has made something of."""
-
-    name: str
-    group: str
-
-    def made_of(self, bootstrap: str, client: Client | None) -> list[str]:
-        if client is not None:
-            rows = client.query("SELECT customer_id FROM tokenmeter.usage_events FINAL").result_rows
-            return [row[0] for row in rows]
-        return [decode(record.value).record["customer_id"] for record in read_all(bootstrap, BILLING)]
+def made_of(kind: str, world: World) -> list[str]:
+    """The customers that a worker has made something of."""
+    if kind == "load":
+        return [
+            row[0] for row in world.store.query("SELECT customer_id FROM tokenmeter.usage_events FINAL").result_rows
+        ]
+    return [decode(record.value).record["customer_id"] for record in read_all(world.bootstrap, BILLING)]
 
 
-METER, LOADER = Kind("meter", meter_app.APP_ID), Kind("load", load_app.APP_ID)
-
-
-@contextmanager
-def store(folder: Path) -> Iterator[tuple[Server, Client]]:
-    server = Server(folder)
-    server.start()
-    try:
-        client = connect(server.url, "writer", "secret")
-        migrate(client)
-        yield server, client
-    finally:
-        server.child.kill()
-
-
-def lose(kind: Kind, folder: Path, times: int, seed: int, twin: str | None = None) -> Outcome:
+def lose(kind: str, folder: Path, times: int, seed: int, twin: str | None = None) -> Outcome:
     """Stop the worker, let retention take unread events of ``times`` partitions, start it again.
 
     Of every second partition everything is taken, so that no record follows the gap. What was lost must be counted
     exactly, in commits, pages, log and /health, and nothing else may be missing.
     """
-    chance, wrong = random.Random(seed), []
-    with store(folder) as (server, client), broker(folder, max(2, times)) as kafka:
-        spec: dict[str, Any] = {"twin": twin, "clickhouse_url": server.url}
-        worker = WorkerProcess(folder, "first", kind.name, kafka.bootstrap, **spec)
-        send(kafka.bootstrap, 0, WAVE * max(2, times))
-        eventually(f"the first wave is read; {worker.log}", lambda: lag(kafka.bootstrap, kind.group, EVENTS) == 0)
+    chance, wrong, partitions, group = random.Random(seed), [], max(2, times), GROUPS[kind]
+    with World.begun(folder, partitions, clickhouse=kind == "load") as world:
+        worker = world.worker(kind, twin=twin)
+        world.send(made(0, WAVE * partitions))
+        world.wait_read(kind, EVENTS)
         worker.kill()
-        send(kafka.bootstrap, WAVE * max(2, times), WAVE * max(2, times))
-        log = read_all(kafka.bootstrap, EVENTS)
+        world.send(made(WAVE * partitions, WAVE * partitions))
+        log = read_all(world.bootstrap, EVENTS)
         ends = {record.partition: record.offset + 1 for record in log}
-        cut, expected = {}, {}
-        for partition, end in sorted(ends.items())[: max(2, times)]:
-            position = committed(kafka.bootstrap, kind.group, partition)
-            cut[partition] = end if partition % 2 else chance.randrange(position + 1, end)
-            expected[EVENTS, partition] = cut[partition] - position
-        gone = [r for r in log if committed(kafka.bootstrap, kind.group, r.partition) <= r.offset < cut[r.partition]]
-        remove_below(kafka.bootstrap, cut)
-        worker = WorkerProcess(folder, "second", kind.name, kafka.bootstrap, **spec)
-        try:
-            eventually(f"all is read; {worker.log}", lambda: lag(kafka.bootstrap, kind.group, EVENTS) == 0)
-            group = lost_offsets({"bootstrap.servers": kafka.bootstrap}, kind.group, [EVENTS])
-            if group != expected:
-                wrong.append(f"commits say {group}, retention took {expected}")
-            else:
-                total = sum(expected.values())
-                eventually("/health says it", lambda: (worker.health() or {}).get("lost_offsets") == total)
-                if "retention removed the offsets" not in worker.log.read_text():
-                    wrong.append("the log says nothing of it")
-            if kind is METER:
-                pages = sum(decode(record.value).record["lost"] for record in read_all(kafka.bootstrap, PAGES))
-                if pages != sum(expected.values()):
-                    wrong.append(f"pages say {pages}, retention took {sum(expected.values())}")
-            there = kind.made_of(kafka.bootstrap, client if kind is LOADER else None)
-        finally:
-            worker.kill()
+        cut, expected, positions = {}, {}, {}
+        for partition, end in sorted(ends.items())[:partitions]:
+            positions[partition] = committed(world.bootstrap, group, partition)
+            cut[partition] = end if partition % 2 else chance.randrange(positions[partition] + 1, end)
+            expected[EVENTS, partition] = cut[partition] - positions[partition]
+        gone = [record for record in log if positions[record.partition] <= record.offset < cut[record.partition]]
+        remove_below(world.admin, cut)
+        worker = world.worker(kind, twin=twin)
+        world.wait_read(kind, EVENTS)
+        total, lost = sum(expected.values()), lost_offsets(world.client, group, [EVENTS])
+        if lost != expected:
+            wrong.append(f"commits say {lost}, retention took {expected}")
+        else:
+            eventually("/health says it", lambda: (worker.health() or {}).get("lost_offsets") == total)
+            if "retention removed the offsets" not in worker.log.read_text():
+                wrong.append("the log says nothing of it")
+        if kind == "meter":
+            pages = sum(decode(record.value).record["lost"] for record in read_all(world.bootstrap, PAGES))
+            if pages != total:
+                wrong.append(f"pages say {pages}, retention took {total}")
+        there = made_of(kind, world)
     wanted = customers(log) - customers(gone)
     doubled = len(there) - len(set(there))
     if strange := set(there) - wanted:
@@ -138,7 +99,7 @@ def lose(kind: Kind, folder: Path, times: int, seed: int, twin: str | None = Non
     return Outcome(len(cut), len(wanted), len(wanted - set(there)), doubled, tuple(wrong))
 
 
-def losing(kind: Kind) -> Fault:
+def losing(kind: str) -> Fault:
     def run(folder: Path, times: int, seed: int) -> Outcome:
         return lose(kind, folder, times, seed)
 
@@ -147,8 +108,8 @@ def losing(kind: Kind) -> Fault:
         return "" if outcome.holds else str(outcome)
 
     return Fault(
-        f"retention_{kind.name}",
-        f"retention removes what the {kind.name} has not read, up to whole partitions",
+        f"retention_{kind}",
+        f"retention removes what the {'loader' if kind == 'load' else kind} has not read, up to whole partitions",
         "the loss is counted exactly, lasts, and is the only thing missing",
         run,
         "an engine that skips gaps silently",
@@ -209,23 +170,18 @@ def damage(client: Client, chance: random.Random) -> None:
 
 def rebuilds(folder: Path, times: int, seed: int, work: type[Rebuild] = Rebuild) -> Outcome:
     """Load, keep a dump, damage ClickHouse, rebuild: the dump must be the same, ``times`` times."""
-    chance, wrong, count = random.Random(seed), [], 0
-    with store(folder) as (server, client), broker(folder) as kafka:
-        settings = {"bootstrap.servers": kafka.bootstrap}
+    chance, wrong = random.Random(seed), []
+    with World.begun(folder, clickhouse=True) as world:
 
         def start() -> Any:
-            nonlocal count
-            count += 1
-            return WorkerProcess(folder, f"load-{count}", "load", kafka.bootstrap, clickhouse_url=server.url).child
+            return world.worker("load").child
 
-        meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap)
-        rebuild = work(settings, client, start)
-        try:
-            send(kafka.bootstrap, 0, WAVE)
-            eventually("it is metered", lambda: lag(kafka.bootstrap, meter_app.APP_ID, EVENTS) == 0)
-        finally:
-            meter.kill()
-        Rebuild(settings, client, start).run()  # from nothing: the first load
+        client, rebuild = world.store, work(world.client, world.store, start)
+        meter = world.worker("meter")
+        world.send(made(0, WAVE))
+        world.wait_read("meter")
+        meter.kill()
+        Rebuild(world.client, client, start).run()  # from nothing: the first load
         before = dump(client)
         if sum(map(len, before.values())) == 0 or len(TABLES) > len(before):
             wrong.append("nothing was loaded")
@@ -246,8 +202,8 @@ def forgetful(folder: Path, seed: int) -> str:
 
 
 FAULTS: list[Fault] = [
-    losing(METER),
-    losing(LOADER),
+    losing("meter"),
+    losing("load"),
     Fault(
         "rebuild",
         "rows of ClickHouse changed, added and removed behind the loader's back",

@@ -16,22 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from support import oracle
-from support.broker import broker, eventually, lag, read_all
-from support.clickhouse import Server
+from support.broker import read_all
 from support.priced_waves import priced, publish
-from support.workers import WorkerProcess
-from tokenmeter.audit import AuditOptions, AuditReport, AuditSources
-from tokenmeter.audit import run as audit
-from tokenmeter.emit import Emitter
+from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow.ledger import app as ledger_app
 from tokenmeter.flow.load import app as load_app
 from tokenmeter.flow.load.topics import require_loaded_here
 from tokenmeter.flow.meter import MeterProcessor
-from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.flow.meter.recover import Recovery
 from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.logreader import KafkaLogReader
@@ -40,94 +33,55 @@ from tokenmeter.ops.reconcile import Sources
 from tokenmeter.ops.reconcile import run as reconcile
 from tokenmeter.stack import grow as growing
 from tokenmeter.stack.grow import grow
-from tokenmeter.store.client import connect
 from tokenmeter.store.migrate import migrate
 
 BEFORE, AFTER, WAVE, AGAIN = 4, 8, 300, 120
-READS = (
-    (meter_app.APP_ID, EVENTS),
-    *((load_app.APP_ID, topic) for topic in load_app.TOPICS),
-    (ledger_app.APP_ID, LEDGER),
-)
+KINDS = ("meter", "ledger", "load")
 
 
-class World:
-    """A broker, a ClickHouse, and workers that keep their folders."""
+def start(world: World) -> None:
+    """Workers that keep their folders."""
+    for kind in KINDS:
+        world.worker(kind, kind)
 
-    def __init__(self, folder: Path, bootstrap: str, server: Server) -> None:
-        self.folder, self.bootstrap, self.server = folder, bootstrap, server
-        self.client = {"bootstrap.servers": bootstrap}
-        self.waves = oracle.Load(bootstrap)
-        self.workers: list[WorkerProcess] = []
 
-    def start(self) -> None:
-        for kind in ("meter", "ledger", "load"):
-            url = {"clickhouse_url": self.server.url} if kind == "load" else {}
-            self.workers.append(WorkerProcess(self.folder, kind, kind, self.bootstrap, **url))
+def settle(world: World) -> None:
+    for kind in KINDS:
+        world.wait_read(kind)
 
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.kill()
-        self.workers = []
 
-    def settle(self) -> None:
-        for group, topic in READS:  # an open end is a transaction's marker on each partition
-            eventually(
-                f"{group} has read {topic}", lambda g=group, t=topic: lag(self.bootstrap, g, t) <= self.ends(t), 120
-            )
+def again(world: World, count: int) -> None:
+    """Some calls of each wave once more."""
+    chosen = [*world.waves.sent[:count], *world.waves.sent[WAVE : WAVE + count]]
+    world.send(chosen)
+    world.waves.repeated += len(chosen)
 
-    def ends(self, topic: str) -> int:
-        return 0 if topic == EVENTS else AFTER
 
-    def again(self, count: int) -> None:
-        """Some calls of each wave once more."""
-        chosen = [*self.waves.sent[:count], *self.waves.sent[WAVE : WAVE + count]]
-        with Emitter(self.bootstrap, source="again") as emitter:
-            for one in chosen:
-                emitter.emit(one)
-        self.waves.repeated += len(chosen)
-
-    def audit(self, partition: int | None = None) -> AuditReport:
-        """Of everything, or of the topics of one partition alone."""
-        url, chosen = (self.server.url, None) if partition is None else (None, [partition])
-        sources = AuditSources(self.client, url, "writer", "secret", 15 * 60_000)
-        return audit(sources, AuditOptions(chosen, processes=1))
-
-    def off_balance(self) -> list[str]:
-        """Accounts whose state is not the sum of their entries."""
-        sums: Counter[str] = Counter()
-        for record in read_all(self.bootstrap, LEDGER):
-            entry = decode(record.value).record
-            if entry["scope"] is None:
-                sums[entry["account_id"]] += entry["amount"]
-        states = {}
-        for record in read_all(self.bootstrap, ACCOUNT_STATE):
-            state = decode(record.value).record
-            states[state["account_id"]] = state["balance"]
-        assert states
-        return [name for name, total in sums.items() if states.get(name, Decimal(0)) != total]
+def off_balance(world: World) -> list[str]:
+    """Accounts whose state is not the sum of their entries."""
+    sums: Counter[str] = Counter()
+    for record in read_all(world.bootstrap, LEDGER):
+        entry = decode(record.value).record
+        if entry["scope"] is None:
+            sums[entry["account_id"]] += entry["amount"]
+    states = {}
+    for record in read_all(world.bootstrap, ACCOUNT_STATE):
+        state = decode(record.value).record
+        states[state["account_id"]] = state["balance"]
+    assert states
+    return [name for name, total in sums.items() if states.get(name, Decimal(0)) != total]
 
 
 def test_usage_events_grows_and_every_figure_stays_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(tmp_path)
-    server.start()
-    try:
-        with broker(tmp_path, BEFORE) as kafka:
-            migrate(connect(server.url, "writer", "secret"))
-            publish(kafka.bootstrap, *priced())
-            world = World(tmp_path, kafka.bootstrap, server)
-            try:
-                grows(world, monkeypatch)
-            finally:
-                world.stop()
-    finally:
-        server.child.kill()
+    with World.begun(tmp_path, BEFORE, clickhouse=True) as world:
+        publish(world.bootstrap, *priced())
+        grows(world, monkeypatch)
 
 
 def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.waves.wave(WAVE)
-    world.start()
-    world.settle()
+    start(world)
+    settle(world)
     with pytest.raises(Misconfigured, match="workers read this Kafka"):
         grow(world.client, AFTER, 0, print, session_s=0)
     world.stop()
@@ -139,7 +93,7 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt(world, monkeypatch)
     done = grow(world.client, AFTER, 0, print)
     assert (done.partitions_before, done.partitions, len(done.first_offsets)) == (BEFORE, AFTER, BEFORE)
-    world.again(AGAIN)
+    again(world, AGAIN)
     world.waves.wave(WAVE)
     moved = [one.customer_id for one in world.waves.sent if partition_of(one.customer_id, AFTER) >= BEFORE]
     new = sum(one.customer_id in set(moved) for one in world.waves.sent[2 * WAVE :])
@@ -149,29 +103,30 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         forgetful.setattr(Recovery, "_inherit", lambda *_: None)
         assert sum(fresh(log, partition) for partition in range(BEFORE, AFTER)) > new + AGAIN // 2
 
-    world.start()
-    world.settle()
-    assert world.waves.problems() == []
-    assert world.off_balance() == []
-    report = world.audit()
+    start(world)
+    settle(world)
+    assert world.check().problems() == []
+    assert off_balance(world) == []
+    report = world.audit(processes=1)
     assert report.ok, report.differences
     assert (report.misrouted, report.foreign, report.passes(strict=True)) == (0, [], True), report.lines()
     assert report.events == 3 * WAVE
     assert report.duplicates == world.waves.repeated
-    store = connect(world.server.url, "writer", "secret")
-    require_loaded_here(store, world.client, load_app.APP_ID, (EVENTS, PAGES))
-    corrected = reconcile(Sources(world.client, store), full=True)
+    require_loaded_here(world.store, world.client, load_app.APP_ID, (EVENTS, PAGES))
+    corrected = reconcile(Sources(world.client, world.store), full=True)
     assert (corrected.ok, corrected.outstanding) == (True, 0), corrected.as_dict()
     for name, answer, partition in (("stretches", list, BEFORE), ("eras", tuple, 0)):
         with monkeypatch.context() as forgetful:
             forgetful.setattr(import_module("tokenmeter.audit.run"), name, lambda *_, answer=answer: answer())
-            assert not world.audit(partition).ok, f"an audit without {name} is content"
+            assert not world.audit(clickhouse=False, processes=1, partitions=[partition]).ok, (
+                f"an audit without {name} is content"
+            )
 
     for database in ("tokenmeter", "boards"):
-        store.command(f"DROP DATABASE {database} SYNC")
-    migrate(store)
+        world.store.command(f"DROP DATABASE {database} SYNC")
+    migrate(world.store)
     with pytest.raises(Misconfigured, match=f"{load_app.APP_ID} has loaded .* into another one"):
-        require_loaded_here(store, world.client, load_app.APP_ID, (EVENTS, PAGES))
+        require_loaded_here(world.store, world.client, load_app.APP_ID, (EVENTS, PAGES))
 
 
 def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +139,7 @@ def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         broken.setattr(growing, "_raise", raised)
         with pytest.raises(Fatal, match="power"):
             grow(world.client, AFTER, 0, print)
-    meter = WorkerProcess(world.folder, "meter", "meter", world.bootstrap)
+    meter = world.worker("meter", "meter")
     assert meter.wait_ended(120) not in (None, 0)
     assert f"tokenmeter topics grow {AFTER}" in meter.child.log_tail()
     with pytest.raises(Misconfigured, match=f"on its way to {AFTER}"):

@@ -10,10 +10,10 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from support.broker import broker, eventually
+from support.broker import eventually
 from support.ledger_waves import GRANTED, PARTITIONS, Entries
 from support.worker_main import Point
-from support.workers import WorkerProcess
+from support.world import World
 
 WAVES_MAX = 12
 POINTS = [
@@ -26,25 +26,20 @@ POINTS = [
 
 def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> list[str]:
     """Let one ledger after the other die at its point, a last one finish; returns what is wrong afterwards."""
-    with broker(folder, PARTITIONS) as kafka:
-        entries = Entries(kafka.bootstrap)
-        for number, point in enumerate(points):
-            name = f"ledger-{number}"
-            dying = WorkerProcess(folder, name, "ledger", kafka.bootstrap, slot="1", point=point, twin=twin)
+    with World.begun(folder, PARTITIONS) as world:
+        entries = Entries(world.bootstrap)
+        for point in points:
+            dying = world.worker("ledger", slot="1", point=point, twin=twin)
             for _ in range(WAVES_MAX):
                 if not dying.child.is_alive():
                     break
                 entries.wave()
-                eventually(
-                    f"{name} books or dies; {dying.log}", lambda d=dying: not d.child.is_alive() or entries.booked()
-                )
+                eventually(f"it books or dies; {dying.log}", lambda d=dying: not d.child.is_alive() or entries.booked())
             assert dying.wait_ended() == -signal.SIGKILL, dying.child.log_tail()
         entries.wave(int(GRANTED))
-        last = WorkerProcess(folder, "last", "ledger", kafka.bootstrap, slot="1")
-        try:
-            eventually(f"all is booked; {last.log}", entries.booked)
-        finally:
-            last.kill()
+        last = world.worker("ledger", slot="1")
+        eventually(f"all is booked; {last.log}", entries.booked)
+        last.kill()
         return entries.problems()
 
 

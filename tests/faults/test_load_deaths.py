@@ -7,103 +7,40 @@ The twin acknowledges a page before it inserts it; the same check must find what
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
-
-from support import oracle
-from support.broker import broker, eventually, read_all
-from support.clickhouse import Server
-from support.stored import stored
+from support.broker import eventually
 from support.worker_main import Point
 from support.workers import WorkerProcess
-from tokenmeter.flow.load.load import TABLES
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
+from support.world import World
 
 TIMEOUT_S = 180.0
 TOTALS_S, TOTALS_LOST_S = 400.0, 20.0
 """Totals may come this long after their lines; what a twin lost never comes."""
 
 
-class Rig:
-    """A broker, a ClickHouse, a meter that works well and loaders to break."""
-
-    def __init__(self, folder: Path, bootstrap: str, server: Server) -> None:
-        self.folder, self.bootstrap, self.server = folder, bootstrap, server
-        self.client = connect(server.url, "writer", "secret")
-        migrate(self.client)
-        self.load = oracle.Load(bootstrap)
-
-    def loader(self, name: str, point: Point | None = None, twin: str | None = None) -> WorkerProcess:
-        url = self.server.url
-        return WorkerProcess(
-            self.folder, name, "load", self.bootstrap, slot="1", point=point, twin=twin, clickhouse_url=url
-        )
-
-    def complete(self) -> bool:
-        """Whether the loader has committed to the end of every topic (the last offset may be a marker)."""
-        return all(self._caught_up(topic) for topic in TABLES)
-
-    def _caught_up(self, topic: str) -> bool:
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "tokenmeter-load"})
-        try:
-            last = {record.partition: record.offset for record in read_all(self.bootstrap, topic)}
-            committed = consumer.committed([TopicPartition(topic, partition) for partition in last], 10)
-            return all(found.offset > last[found.partition] for found in committed)
-        finally:
-            consumer.close()
-
-    def problems(self, wait_s: float) -> list[str]:
-        """What ClickHouse has wrongly, compared with what was sent and with the topics, in the end."""
-        found: list[str] = []
-
-        def none() -> bool:
-            found[:] = stored(self.client, self.bootstrap, self.load.sent).problems()
-            return not found
-
-        with suppress(AssertionError):
-            eventually("nothing is wrong", none, wait_s, 0.5)
-        return found
-
-
-def dead(load: oracle.Load, worker: WorkerProcess) -> bool:
+def dead(world: World, worker: WorkerProcess) -> bool:
     """Whether it is, after one more wave."""
-    load.wave()
+    world.waves.wave()
     return not worker.child.is_alive()
 
 
 def die_at(folder: Path, points: list[Point], twin: str | None = None) -> list[str]:
     """Let one loader after another die under load, each at a point of its own; the last one finishes. Returns what is
     wrong afterwards."""
-    server = Server(folder)
-    server.start()
-    try:
-        with broker(folder) as kafka:
-            rig = Rig(folder, kafka.bootstrap, server)
-            meter = WorkerProcess(folder, "meter", "meter", kafka.bootstrap, slot="1")
-            for number, point in enumerate(points):
-                dying = rig.loader(f"dying-{number}", point, twin)
-                eventually(
-                    f"it dies {point}; {dying.log}",
-                    partial(dead, rig.load, dying),
-                    TIMEOUT_S,
-                    every_s=0.3,
-                )
-                assert dying.child.returncode == -signal.SIGKILL, dying.child.log_tail()
-                rig.load.wave()
-            last = rig.loader("last", twin=twin)
-            try:
-                eventually("the meter is done", lambda: rig.load.problems() == [], TIMEOUT_S, 1.0)
-                eventually(f"all is loaded; {last.log}", rig.complete, TIMEOUT_S, 0.5)
-                return rig.problems(TOTALS_LOST_S if twin else TOTALS_S)
-            finally:
-                last.kill()
-                meter.kill()
-    finally:
-        server.child.kill()
+    with World.begun(folder, clickhouse=True) as world:
+        world.worker("meter", slot="1")
+        for point in points:
+            dying = world.worker("load", slot="1", point=point, twin=twin)
+            eventually(f"it dies {point}; {dying.log}", partial(dead, world, dying), TIMEOUT_S, every_s=0.3)
+            assert dying.child.returncode == -signal.SIGKILL, dying.child.log_tail()
+            world.waves.wave()
+        world.worker("load", slot="1", twin=twin)
+        for kind in ("meter", "load"):
+            world.wait_read(kind)
+        assert world.metered().problems() == []
+        return world.stored(TOTALS_LOST_S if twin else TOTALS_S).problems()
 
 
 POINTS = [Point("Close", "after", 4), Point("Commit", "before", 4), Point("Committed", "before", 4)]

@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from support import oracle, owed
-from support.broker import broker, eventually, lag
+from support.broker import eventually
 from support.worker_main import Point
 from support.workers import WorkerProcess
-from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter.app import APP_ID
+from support.world import World
 
 PRICED_EVENTS = 600
 """The customers of the first events are in the catalog, every third below a reseller and a distributor."""
@@ -25,38 +24,30 @@ POINTS = [
     Point("Commit", "before", 3),
     Point("Commit", "after", 3),
 ]
-DIES_S, FINISHES_S = 120.0, 180.0
+DIES_S = 120.0
 """How long it may take on a busy machine; nothing is asserted of it."""
 
 
-def dead(load: oracle.Load, worker: WorkerProcess) -> bool:
+def dead(world: World, worker: WorkerProcess) -> bool:
     """Whether it is, after one more wave."""
-    load.wave()
+    world.waves.wave()
     return not worker.child.is_alive()
 
 
 def die_at(folder: Path, points: list[Point], twin: str | None = None) -> list[str]:
     """Let one meter after another die under load, each at a point of its own; the last one finishes. Returns what is
     wrong afterwards."""
-    with broker(folder) as kafka:
-        owed.publish(kafka.bootstrap, owed.for_events(oracle.made(0, PRICED_EVENTS)))
-        load = oracle.Load(kafka.bootstrap)
-
-        def start(name: str, point: Point | None) -> WorkerProcess:
-            return WorkerProcess(folder, name, "meter", kafka.bootstrap, slot="1", point=point, twin=twin)
-
-        for number, point in enumerate(points):
-            dying = start(f"dying-{number}", point)
-            eventually(f"it dies {point}; {dying.log}", partial(dead, load, dying), DIES_S, every_s=0.3)
+    with World.begun(folder) as world:
+        owed.publish(world.bootstrap, owed.for_events(oracle.made(0, PRICED_EVENTS)))
+        for point in points:
+            dying = world.worker("meter", slot="1", point=point, twin=twin)
+            eventually(f"it dies {point}; {dying.log}", partial(dead, world, dying), DIES_S, every_s=0.3)
             assert dying.child.returncode == -signal.SIGKILL, dying.child.log_tail()
-            load.wave()
-        last = start("last", None)
-        try:
-            eventually(f"all is metered; {last.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
-        finally:
-            # Not killed: readers would wait for the transaction that the twin may have open.
-            last.child.stop()
-        return load.problems()
+            world.waves.wave()
+        world.worker("meter", slot="1", twin=twin)
+        world.wait_read("meter")
+        world.stop()  # not killed: readers would wait for the transaction that the twin may have open
+        return world.check().problems()
 
 
 def test_a_meter_killed_inside_a_page_loses_and_doubles_nothing(tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from support import oracle
-from support.broker import broker, eventually, lag
-from support.workers import WorkerProcess
+from support.broker import eventually
+from support.world import World
 from tokenmeter.cli import position as cli_position
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
@@ -26,34 +25,29 @@ from tokenmeter.stack.alone import require_alone
 
 
 def test_a_deleted_group_is_restored_from_the_pages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with broker(tmp_path) as kafka:
-        client, waves = {"bootstrap.servers": kafka.bootstrap}, oracle.Load(kafka.bootstrap)
-        admin = AdminClient(client)
-
-        def metered() -> bool:
-            return lag(kafka.bootstrap, APP_ID, EVENTS) == 0
-
+    with World.begun(tmp_path) as world:
+        client, waves = world.client, world.waves
         waves.wave(300)
-        meter = WorkerProcess(tmp_path, "first", "meter", kafka.bootstrap)
-        eventually(f"the first wave is metered; {meter.log}", metered, 120)
+        meter = world.worker("meter")
+        world.wait_read("meter")
         with pytest.raises(Misconfigured, match=r"another stack's workers read this Kafka \(tokenmeter-meter on"):
             require_alone(client, 0)
         meter.kill()
         require_alone(client, 120)
         assert wrong_positions(client) == []
-        eventually("the group is empty", lambda: _delete(admin), 120)
+        eventually("the group is empty", lambda: _delete(world.admin), 120)
         waves.wave(300)
 
-        meter = WorkerProcess(tmp_path, "second", "meter", kafka.bootstrap)
+        meter = world.worker("meter")
         assert meter.wait_ended(120) == EXIT_CRASHED
         assert "tokenmeter position restore --apply" in meter.log.read_text()
         assert waves.problems(), "the second wave is not metered"
         wrong = wrong_positions(client)
         assert [(one.was, one.is_ > 0) for one in wrong] == [(0, True)] * 2
         ends = [TopicPartition(EVENTS, p, KafkaLogReader(client).end(EVENTS, p)) for p in range(2)]
-        eventually("the careless hand", lambda: _put(admin, ends), 120)
+        eventually("the careless hand", lambda: _put(world.admin, ends), 120)
         assert [one.was for one in wrong_positions(client)] == [end.offset for end in ends]
-        meter = WorkerProcess(tmp_path, "third", "meter", kafka.bootstrap)  # it dies and is started again meanwhile
+        meter = world.worker("meter")  # it dies and is started again meanwhile
         monkey = pytest.MonkeyPatch()
         monkey.setattr(cli_position, "kafka", lambda *_: client)
         cli_position.restore_(apply=True, data=tmp_path)
@@ -61,26 +55,23 @@ def test_a_deleted_group_is_restored_from_the_pages(tmp_path: Path, capsys: pyte
         assert "2 positions restored" in capsys.readouterr().out
         assert restore(client) == []
         meter.kill()
-        meter = WorkerProcess(tmp_path, "fourth", "meter", kafka.bootstrap)
-        try:
-            eventually(f"all is metered; {meter.log}", metered, 120)
-            assert waves.problems() == []
-        finally:
-            meter.kill()
+        world.worker("meter")
+        world.wait_read("meter")
+        assert world.check().problems() == []
 
 
 def test_an_open_transaction_of_a_stranger_is_a_refusal_with_the_place_and_no_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with broker(tmp_path) as kafka:
-        client = {"bootstrap.servers": kafka.bootstrap}
+    with World.begun(tmp_path) as world:
+        client = world.client
         monkeypatch.setattr(position, "KafkaLogReader", lambda client: KafkaLogReader(client, stall_s=2))
         assert wrong_positions(client) == []
         stranger = Producer({**client, "transactional.id": "stranger"})
         stranger.init_transactions(60)
         stranger.begin_transaction()
         stranger.produce(PAGES, b"x", b"k", 1)
-        stranger.flush(60)
+        assert stranger.flush(60) == 0
         with pytest.raises(Fatal, match=r"usage.pages/1 stands still .* a transaction is open"):
             wrong_positions(client)
         stranger.abort_transaction(60)

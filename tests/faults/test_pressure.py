@@ -14,20 +14,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka import Producer
 
 from bench.preload import ids, preload
 from support import oracle
-from support.broker import broker, eventually, lag, read_all
-from support.clickhouse import Server
+from support.broker import eventually, lag, read_all
 from support.events import event
 from support.workers import WorkerProcess
-from tokenmeter.events import UsageEvent, decode, encode
+from support.world import World
+from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUARANTINE
 from tokenmeter.flow.load.app import APP_ID as LOAD
-from tokenmeter.flow.meter.app import APP_ID as METER
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 BACKLOG_EVENTS = 4_000_000
 HELD_MB_MAX = 700
@@ -62,36 +58,27 @@ def held_mb(worker: WorkerProcess) -> int:
 
 def load_a_backlog(folder: Path, twin: str | None) -> int:
     """ClickHouse goes, BACKLOG_EVENTS come, ClickHouse returns: all are stored once. Returns what the loader held."""
-    server = Server(folder)
-    server.start()
-    with broker(folder) as kafka:
-        client = connect(server.url, "writer", "secret")
-        migrate(client)
-        spec = {"slot": "1", "clickhouse_url": server.url, "page_seconds": 1.0, "page_events": 100_000}
-        loader = WorkerProcess(folder, "loader", "load", kafka.bootstrap, twin=twin, **spec)
-        try:
-            preload(kafka.bootstrap, 1_000, lambda done: None, seed=1)
-            eventually("the loader works", lambda: lag(kafka.bootstrap, LOAD, EVENTS) == 0, TIMEOUT_S)
-            server.child.kill()
-            before = rss_mb(loader)
-            preload(kafka.bootstrap, BACKLOG_EVENTS, lambda done: None, seed=2)
-            held = held_mb(loader) - before
-            assert lag(kafka.bootstrap, LOAD, EVENTS) >= BACKLOG_EVENTS
-            server.start()
+    with World.begun(folder, clickhouse=True) as world:
+        loader = world.worker("load", slot="1", page_seconds=1.0, page_events=100_000, twin=twin)
+        preload(world.bootstrap, 1_000, lambda done: None, seed=1)
+        world.wait_read("load", EVENTS)
+        world.server.child.kill()
+        before = rss_mb(loader)
+        preload(world.bootstrap, BACKLOG_EVENTS, lambda done: None, seed=2)
+        held = held_mb(loader) - before
+        assert lag(world.bootstrap, LOAD, EVENTS) >= BACKLOG_EVENTS
+        world.server.start()
 
-            def done() -> bool:
-                if not loader.child.is_alive():  # ClickHouse was away for longer than an insert is tried
-                    loader.child.start()
-                return lag(kafka.bootstrap, LOAD, EVENTS) == 0
+        def done() -> bool:
+            if not loader.child.is_alive():  # ClickHouse was away for longer than an insert is tried
+                loader.child.start()
+            return lag(world.bootstrap, LOAD, EVENTS) == 0
 
-            eventually("the backlog is loaded", done, TIMEOUT_S, 0.5)
-            stored = client.query("SELECT event_id FROM tokenmeter.usage_events FINAL").result_columns[0]
-            sent = {one.decode() for one in [*ids(1_000, 1), *ids(BACKLOG_EVENTS, 2)]}
-            assert len(stored) == len(sent)
-            assert set(stored) == sent
-        finally:
-            loader.kill()
-            server.child.kill()
+        eventually("the backlog is loaded", done, TIMEOUT_S, 0.5)
+        stored = world.store.query("SELECT event_id FROM tokenmeter.usage_events FINAL").result_columns[0]
+        sent = {one.decode() for one in [*ids(1_000, 1), *ids(BACKLOG_EVENTS, 2)]}
+        assert len(stored) == len(sent)
+        assert set(stored) == sent
     return held
 
 
@@ -105,33 +92,14 @@ def test_the_same_check_finds_a_loader_that_takes_whatever_comes(tmp_path: Path)
     assert load_a_backlog(tmp_path, "unbounded") >= HELD_MB_MAX
 
 
-def send_one_by_one(bootstrap: str, events: list[UsageEvent]) -> None:
-    """Every event in a producer batch of its own."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "enable.idempotence": True,
-            "batch.num.messages": 1,
-            "linger.ms": 0,
-            "partitioner": "murmur2_random",
-        }
-    )
-    for one in events:
-        producer.produce(EVENTS, encode("usage_event", one.to_record()), one.customer_id.encode())
-        producer.poll(0)
-    assert producer.flush(60) == 0
-
-
 def test_events_in_batches_of_their_own_are_metered_once(tmp_path: Path) -> None:
-    with broker(tmp_path) as kafka:
-        sent = oracle.made(0, 4_000)
-        send_one_by_one(kafka.bootstrap, sent)
-        meter = WorkerProcess(tmp_path, "meter", "meter", kafka.bootstrap, slot="1")
-        try:
-            eventually("all is metered", lambda: lag(kafka.bootstrap, METER, EVENTS) == 0, TIMEOUT_S)
-        finally:
-            meter.kill()
-        assert oracle.problems(kafka.bootstrap, sent, 0) == []
+    with World.begun(tmp_path) as world:
+        world.waves.sent = oracle.made(0, 4_000)
+        values = [(one.customer_id, encode("usage_event", one.to_record())) for one in world.waves.sent]
+        world.produce(values, **{"batch.num.messages": 1, "linger.ms": 0})
+        world.worker("meter", slot="1")
+        world.wait_read("meter", timeout_s=TIMEOUT_S)
+        assert world.check().problems() == []
 
 
 def test_one_customer_with_nearly_all_traffic_is_metered_once_and_so_are_the_others(tmp_path: Path) -> None:
@@ -142,37 +110,31 @@ def test_one_customer_with_nearly_all_traffic_is_metered_once_and_so_are_the_oth
         customer = "whale" if chance.random() < 0.95 else f"customer-{chance.randrange(500)}"
         # Every event has a key of its own, so that the lines name the set of events.
         sent.append(event(number, customer_id=customer, api_key_id=f"key-{number}", occurred_at=ended))
-    with broker(tmp_path, 8) as kafka:
-        oracle.send(kafka.bootstrap, sent)
-        meter = WorkerProcess(tmp_path, "meter", "meter", kafka.bootstrap, slot="1")
-        try:
-            eventually("all is metered", lambda: lag(kafka.bootstrap, METER, EVENTS) == 0, TIMEOUT_S)
-        finally:
-            meter.kill()
+    with World.begun(tmp_path, 8) as world:
+        oracle.send(world.bootstrap, sent)
+        world.worker("meter", slot="1")
+        world.wait_read("meter", timeout_s=TIMEOUT_S)
         metered: Counter[tuple[str, str, int]] = Counter()
-        for record in read_all(kafka.bootstrap, BILLING):
+        for record in read_all(world.bootstrap, BILLING):
             line = decode(record.value).record
             metered[line["customer_id"], line["api_key_id"], line["output_tokens"]] += line["events"]
         assert metered == Counter((one.customer_id, str(one.api_key_id), one.output_tokens) for one in sent)
-        assert read_all(kafka.bootstrap, QUARANTINE) == []
+        assert read_all(world.bootstrap, QUARANTINE) == []
 
 
 @pytest.mark.long
 def test_one_worker_meters_64_partitions_within_its_bounds(tmp_path: Path) -> None:
-    with broker(tmp_path, MANY_PARTITIONS) as kafka:
-        load = oracle.Load(kafka.bootstrap)
-        load.wave(6_000)
-        meter = WorkerProcess(tmp_path, "meter", "meter", kafka.bootstrap, slot="1")
-        try:
-            eventually("all is metered", lambda: lag(kafka.bootstrap, METER, EVENTS) == 0, TIMEOUT_S)
-            assert meter.owned() == set(range(MANY_PARTITIONS))
-            assert meter.child.pid is not None
-            assert rss_mb(meter) < MANY_MB_MAX
-            assert psutil.Process(meter.child.pid).num_threads() < MANY_THREADS_MAX
-        finally:
-            meter.kill()
-        assert load.problems() == []
-        assert {record.partition for record in read_all(kafka.bootstrap, PAGES)} == set(range(MANY_PARTITIONS))
+    with World.begun(tmp_path, MANY_PARTITIONS) as world:
+        world.waves.wave(6_000)
+        meter = world.worker("meter", slot="1")
+        world.wait_read("meter", timeout_s=TIMEOUT_S)
+        assert meter.owned() == set(range(MANY_PARTITIONS))
+        assert meter.child.pid is not None
+        assert rss_mb(meter) < MANY_MB_MAX
+        assert psutil.Process(meter.child.pid).num_threads() < MANY_THREADS_MAX
+        assert world.check().problems() == []
+        pages = read_all(world.bootstrap, PAGES)
+        assert {record.partition for record in pages} == set(range(MANY_PARTITIONS))
 
 
 @pytest.mark.parametrize("partitions", [1, 4, 64, 1000])

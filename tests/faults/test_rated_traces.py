@@ -14,18 +14,12 @@ from pathlib import Path
 import pytest
 
 from support import owed
-from support.broker import broker, eventually, lag
-from support.clickhouse import Server
+from support.broker import eventually
 from support.worker_main import Point
-from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.audit.charges import Charges
-from tokenmeter.emit import Emitter
 from tokenmeter.emit.replay.traces import read, yesterday
 from tokenmeter.events import UsageEvent
-from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter.app import APP_ID
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.statement import money
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -56,28 +50,18 @@ def sums(amounts: owed.Owed) -> dict[str, int]:
 
 def test_two_traces_owe_what_the_page_says_whatever_is_killed(tmp_path: Path) -> None:
     events = calls()
-    server = Server(tmp_path)
-    server.start()
-    with broker(tmp_path, partitions=2) as kafka:
+    with World.begun(tmp_path, clickhouse=True) as world:
         rows = owed.for_events(events)
-        owed.publish(kafka.bootstrap, rows)
-        client = connect(server.url, "writer", "secret")
-        migrate(client)
-        loader = WorkerProcess(tmp_path, "load", "load", kafka.bootstrap, slot="1", clickhouse_url=server.url)
-        try:
-            for number, point in enumerate(POINTS):
-                with Emitter(kafka.bootstrap) as emitter:
-                    for event in events[number :: len(POINTS)]:
-                        emitter.emit(event)
-                dying = WorkerProcess(tmp_path, f"dying-{number}", "meter", kafka.bootstrap, slot="1", point=point)
-                assert dying.wait_ended(120) == -signal.SIGKILL, dying.child.log_tail()
-            last = WorkerProcess(tmp_path, "last", "meter", kafka.bootstrap, slot="1")
-            eventually(f"all is metered; {last.log}", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, 120)
-            last.kill()
-            assert owed.problems(kafka.bootstrap, events) == []
-            wanted = sums(owed.expected(events, Charges(enumerate(rows))))
-            assert {"charge USD", "cost USD", "resale USD"} == set(wanted)
-            eventually("ClickHouse says the same", lambda: money(client) == wanted, 60)
-        finally:
-            loader.kill()
-            server.child.kill()
+        owed.publish(world.bootstrap, rows)
+        world.worker("load", slot="1")
+        for number, point in enumerate(POINTS):
+            world.send(events[number :: len(POINTS)])
+            dying = world.worker("meter", slot="1", point=point)
+            assert dying.wait_ended(120) == -signal.SIGKILL, dying.child.log_tail()
+        last = world.worker("meter", slot="1")
+        world.wait_read("meter")
+        last.kill()
+        assert owed.problems(world.bootstrap, events) == []
+        wanted = sums(owed.expected(events, Charges(enumerate(rows))))
+        assert {"charge USD", "cost USD", "resale USD"} == set(wanted)
+        eventually("ClickHouse says the same", lambda: money(world.store) == wanted, 60)

@@ -6,17 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
-
-from support import oracle
-from support.broker import broker, eventually
-from support.clickhouse import Server
-from support.workers import WorkerProcess
+from support.broker import eventually
+from support.world import World
 from tokenmeter.events.contract import BILLING, EVENTS
 from tokenmeter.flow.faust.worker import EXIT_CRASHED
 from tokenmeter.stack.topics import ensure_topics
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 EVENTS_SENT = 400
 PARTITIONS = 2
@@ -24,45 +18,23 @@ PARTITIONS = 2
 
 def load_delete_and_load_again(folder: Path, twin: str | None = None) -> tuple[int, str]:
     """(rows that came from the topic made anew, what the second loader's log ends with)."""
-    server = Server(folder)
-    server.start()
-    try:
-        with broker(folder, PARTITIONS) as kafka:
-            client = connect(server.url, "writer", "secret")
-            migrate(client)
+    with World.begun(folder, PARTITIONS, clickhouse=True) as world:
 
-            def rows() -> int:
-                return int(client.query("SELECT count() FROM tokenmeter.usage_events FINAL").result_rows[0][0])
+        def rows() -> int:
+            return int(world.store.query("SELECT count() FROM tokenmeter.usage_events FINAL").result_rows[0][0])
 
-            def loader(name: str) -> WorkerProcess:
-                return WorkerProcess(
-                    folder, name, "load", kafka.bootstrap, slot=name, twin=twin, clickhouse_url=server.url
-                )
-
-            oracle.send(kafka.bootstrap, oracle.made(0, EVENTS_SENT))
-            first = loader("first")
-            eventually(f"all is loaded; {first.log}", lambda: rows() == EVENTS_SENT)
-            first.kill()
-            admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-            for deleted in admin.delete_topics([EVENTS, BILLING]).values():
-                deleted.result(30)
-            remaining = {EVENTS, BILLING}
-            eventually("the topics are gone", lambda: not remaining & set(admin.list_topics(timeout=10).topics))
-            ensure_topics({"bootstrap.servers": kafka.bootstrap}, PARTITIONS)
-            oracle.send(kafka.bootstrap, oracle.made(EVENTS_SENT, EVENTS_SENT))
-            second = loader("second")
-            try:
-                eventually(
-                    f"it ends or loads; {second.log}",
-                    lambda: not second.child.is_alive() or rows() > EVENTS_SENT,
-                )
-                if twin is None:
-                    assert second.wait_ended() == EXIT_CRASHED
-                return rows() - EVENTS_SENT, second.log.read_text()
-            finally:
-                second.kill()
-    finally:
-        server.child.kill()
+        world.waves.wave(EVENTS_SENT)
+        first = world.worker("load", slot="first", twin=twin)
+        eventually(f"all is loaded; {first.log}", lambda: rows() == EVENTS_SENT)
+        first.kill()
+        world.delete(EVENTS, BILLING)
+        ensure_topics(world.client, PARTITIONS)
+        world.waves.wave(EVENTS_SENT)
+        second = world.worker("load", slot="second", twin=twin)
+        eventually(f"it ends or loads; {second.log}", lambda: not second.child.is_alive() or rows() > EVENTS_SENT)
+        if twin is None:
+            assert second.wait_ended() == EXIT_CRASHED
+        return rows() - EVENTS_SENT, second.log.read_text()
 
 
 def test_a_topic_made_anew_is_refused_with_the_way_out(tmp_path: Path) -> None:

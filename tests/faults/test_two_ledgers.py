@@ -9,19 +9,15 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from support.broker import broker, eventually
+from support.broker import eventually
 from support.ledger_waves import GRANTED, PARTITIONS, Entries
 from support.worker_main import Point
 from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.flow.faust.worker import EXIT_CRASHED
-from tokenmeter.stack.kafka import KafkaNode
 
 ALL = set(range(PARTITIONS))
 WAIT_S = 120.0
-
-
-def ledger(folder: Path, kafka: KafkaNode, name: str, point: Point | None = None) -> WorkerProcess:
-    return WorkerProcess(folder, name, "ledger", kafka.bootstrap, point=point)
 
 
 def wait(what: str, entries: Entries, one: WorkerProcess, owned: int) -> None:
@@ -29,13 +25,13 @@ def wait(what: str, entries: Entries, one: WorkerProcess, owned: int) -> None:
     eventually(f"{what}; {one.log}", lambda: entries.wave() and len(one.owned()) == owned, WAIT_S, 0.5)
 
 
-def again(folder: Path, kafka: KafkaNode, entries: Entries, one: WorkerProcess, number: int) -> WorkerProcess:
+def again(world: World, entries: Entries, one: WorkerProcess) -> WorkerProcess:
     """The ledger that has booked everything. One that dies of its broker is replaced, as ``tokenmeter up`` does it."""
     here = [one]
 
     def booked() -> bool:
         if not here[-1].child.is_alive():
-            here.append(ledger(folder, kafka, f"third-{number}-{len(here)}"))
+            here.append(world.worker("ledger"))
         return entries.booked()
 
     entries.wave()
@@ -50,16 +46,16 @@ def come_and_go(folder: Path, times: int = 1, inside_pages: bool = False) -> lis
     may lie in a transaction that nobody ends, and is not told before the broker aborts it, after a minute; and a
     producer may wait for ever for a broker that came back (librdkafka), until the watchdog ends its worker.
     """
-    with broker(folder, PARTITIONS) as kafka:
-        entries = Entries(kafka.bootstrap)
-        stays = ledger(folder, kafka, "first")
+    with World.begun(folder, PARTITIONS) as world:
+        entries = Entries(world.bootstrap)
+        stays = world.worker("ledger")
         wait("the first has everything", entries, stays, len(ALL))
-        for number in range(times):
-            leaves, stays = stays, ledger(folder, kafka, f"second-{number}")
+        for _ in range(times):
+            leaves, stays = stays, world.worker("ledger")
             wait("both work", entries, stays, 1)
             leaves.child.signal(signal.SIGTERM)
             leaves.wait_ended(WAIT_S)
-            zombie = ledger(folder, kafka, f"zombie-{number}", Point("SendOffsets", "before", 2, "STOP"))
+            zombie = world.worker("ledger", point=Point("SendOffsets", "before", 2, "STOP"))
             eventually(f"it is frozen; {zombie.log}", lambda z=zombie: entries.wave() and z.is_stopped(), WAIT_S, 0.5)
             eventually(f"the other books all; {stays.log}", entries.booked, WAIT_S)
             zombie.resume()
@@ -69,14 +65,11 @@ def come_and_go(folder: Path, times: int = 1, inside_pages: bool = False) -> lis
                 entries.wave()
             else:
                 stays.kill()
-            kafka.kill()
-            kafka.start()
-            stays = again(folder, kafka, entries, stays, number)
+            world.kafka.kill()
+            world.kafka.start()
+            stays = again(world, entries, stays)
         entries.wave(int(GRANTED))
-        try:
-            eventually(f"all is booked; {stays.log}", entries.booked, WAIT_S)
-        finally:
-            stays.kill()
+        eventually(f"all is booked; {stays.log}", entries.booked, WAIT_S)
         return entries.problems()
 
 

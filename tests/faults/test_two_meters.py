@@ -9,10 +9,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from support import oracle
-from support.broker import broker, eventually, lag
+from support.broker import eventually, lag
 from support.worker_main import Point
 from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.faust.worker import EXIT_CRASHED
 from tokenmeter.flow.meter.app import APP_ID
@@ -23,12 +23,12 @@ FINISHES_S = 180.0
 
 
 def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path: Path) -> None:
-    with broker(tmp_path) as kafka:
-        load = oracle.Load(kafka.bootstrap)
-        one = WorkerProcess(tmp_path, "one", "meter", kafka.bootstrap)
+    with World.begun(tmp_path) as world:
+        load = world.waves
+        one = world.worker("meter")
         load.wave()
         eventually("the first meter owns everything", lambda: one.owned() == PARTITIONS)
-        two = WorkerProcess(tmp_path, "two", "meter", kafka.bootstrap)
+        two = world.worker("meter")
 
         def both_work() -> bool:
             load.wave()  # a partition is taken with its first batch
@@ -45,15 +45,12 @@ def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path:
             return two.owned() == PARTITIONS
 
         eventually("the other meter has taken over", other_works_alone, FINISHES_S, 0.5)
-        three = WorkerProcess(tmp_path, "three", "meter", kafka.bootstrap)
+        world.worker("meter")
         load.wave()
         two.kill()
         load.wave()
-        try:
-            eventually("all is metered", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
-        finally:
-            three.kill()
-        assert load.problems() == []
+        world.wait_read("meter")
+        assert world.check().problems() == []
 
 
 def freeze_and_continue(folder: Path, twin: str | None) -> tuple[list[str], WorkerProcess]:
@@ -62,24 +59,19 @@ def freeze_and_continue(folder: Path, twin: str | None) -> tuple[list[str], Work
     The twin has one partition: another page, frozen between its offset and its commit, would hold up whoever asks for
     the group's position, and nobody fences it.
     """
-    with broker(folder, partitions=len(PARTITIONS) if twin is None else 1) as kafka:
-        load = oracle.Load(kafka.bootstrap)
+    with World.begun(folder, partitions=len(PARTITIONS) if twin is None else 1) as world:
         point = Point("SendOffsets", "before", 2, "STOP")
-        zombie = WorkerProcess(folder, "zombie", "meter", kafka.bootstrap, slot="1", point=point, twin=twin)
-        eventually("the zombie is frozen", lambda: load.wave() and zombie.is_stopped(), every_s=0.3)
-        other = WorkerProcess(folder, "other", "meter", kafka.bootstrap, slot="2", twin=twin)
-        try:
-            eventually("the other meter finishes", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
-            zombie.resume()
-            if twin is None:
-                assert zombie.wait_ended() == EXIT_CRASHED
-                eventually("nothing is left", lambda: lag(kafka.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
-                return load.problems(), zombie
-            # It may die later, within another transaction that nobody ends: what it doubled by then is there to see.
-            return eventually("it doubles", lambda: doubled(load.problems()), FINISHES_S, 1.0), zombie
-        finally:
-            zombie.kill()
-            other.kill()
+        zombie = world.worker("meter", slot="1", point=point, twin=twin)
+        eventually("the zombie is frozen", lambda: world.waves.wave() and zombie.is_stopped(), every_s=0.3)
+        world.worker("meter", slot="2", twin=twin)
+        eventually("the other meter finishes", lambda: lag(world.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
+        zombie.resume()
+        if twin is None:
+            assert zombie.wait_ended() == EXIT_CRASHED
+            world.wait_read("meter")
+            return world.check().problems(), zombie
+        # It may die later, within another transaction that nobody ends: what it doubled by then is there to see.
+        return eventually("it doubles", lambda: doubled(world.check().problems()), FINISHES_S, 1.0), zombie
 
 
 def doubled(problems: list[str]) -> list[str]:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from support.broker import broker, eventually, read_all, stamped_by_producers
+from support.broker import eventually, read_all, stamped_by_producers
 from support.watched import billing
 from support.worker_main import Point
 from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ALERTS, BILLING
 from tokenmeter.flow.watch.app import APP_ID, TOPICS
@@ -92,25 +93,23 @@ def owns_all(worker: WorkerProcess) -> bool:
 
 def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> tuple[list[str], list[str]]:
     """Let one watch after the other die at its point of the page that alerts, a last one finish; (wanted, told)."""
-    with broker(folder, PARTITIONS) as kafka:
-        stamped_by_producers(kafka.bootstrap, BILLING)
-        lines = Lines(kafka.bootstrap)
+    with World.begun(folder, PARTITIONS) as world:
+        stamped_by_producers(world.bootstrap, BILLING)
+        lines = Lines(world.bootstrap)
         lines.write(iter(range(HISTORY_MINUTES + TAIL_MINUTES, TAIL_MINUTES, -1)))
         named = {"slot": "1", "page_events": 100_000, "clock_s": lines.clock_s}
-        first = WorkerProcess(folder, "first", "watch", kafka.bootstrap, **named)
+        first = world.worker("watch", **named)
         eventually(f"the history is taken; {first.log}", lines.taken, 120)
         first.kill()
         lines.write(iter(range(TAIL_MINUTES, 0, -1)), leak=True)
-        for number, point in enumerate(points):
-            dying = WorkerProcess(folder, f"w-{number}", "watch", kafka.bootstrap, point=point, twin=twin, **named)
+        for point in points:
+            dying = world.worker("watch", point=point, twin=twin, **named)
             assert dying.wait_ended(120) == -signal.SIGKILL, dying.child.log_tail()
-        last = WorkerProcess(folder, "last", "watch", kafka.bootstrap, **named)
-        try:
-            eventually(f"all is taken; {last.log}", lines.taken, 120)
-            eventually(f"it owns what is empty, too: its time passes as well; {last.log}", lambda: owns_all(last), 120)
-        finally:
-            last.kill()
-        told = [decode(record.value).record["alert_id"] for record in read_all(kafka.bootstrap, ALERTS)]
+        last = world.worker("watch", **named)
+        eventually(f"all is taken; {last.log}", lines.taken, 120)
+        eventually(f"it owns what is empty, too: its time passes as well; {last.log}", lambda: owns_all(last), 120)
+        last.kill()
+        told = [decode(record.value).record["alert_id"] for record in read_all(world.bootstrap, ALERTS)]
         return lines.wanted(), sorted(told)
 
 

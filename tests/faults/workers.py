@@ -134,11 +134,7 @@ def exchanged(folder: Path, times: int, seed: int) -> Outcome:
             else:
                 leaving.kill()
             world.recover(world.meters)
-        try:
-            return outcome(world, times, world.settle())
-        finally:
-            for one in here:
-                one.kill()
+        return outcome(world, times, world.settle())
 
 
 def frozen(folder: Path, times: int, seed: int, twin: str | None = None) -> tuple[Outcome, list[str]]:
@@ -161,11 +157,7 @@ def frozen(folder: Path, times: int, seed: int, twin: str | None = None) -> tupl
                 assert "Fenced" in zombie.log.read_text()
             else:
                 zombie.child.stop()
-        try:
-            verdict = world.settle()
-        finally:
-            for one in alive:
-                one.kill()
+        verdict = world.settle()
         return outcome(world, times, verdict), verdict.problems()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,23 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from support import oracle
 from support.broker import eventually, read_all
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.proxy import Proxy
-from support.stored import stored
 from support.traffic import Traffic
 from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.events.contract import BILLING, EVENTS
 from tokenmeter.flow.load import app as load_app
 from tokenmeter.flow.meter import app as meter_app
 from tokenmeter.stack.kafka_cluster import KafkaCluster
 from tokenmeter.stack.topics import ensure_topics
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 BROKERS = 3
 PARTITIONS = 2
 RECOVERY_S = 90.0
 SETTLE_S = 120.0
+TOTALS_S = 20.0
+"""Totals and other topics are loaded at their own pace: then what is wrong stays so."""
 
 
 class Progress:
@@ -60,26 +60,24 @@ class _Kept:
     deaths: int = 0
 
 
-class Arena:
-    """See ``arena``. Everything that starts processes runs in the main thread: they die with it."""
+class Arena(World):
+    """See ``arena``; ``traffic`` takes the place of waves. Whatever starts processes runs in the main thread: they die
+    with it."""
 
-    def __init__(self, folder: Path, cluster: KafkaCluster, traffic: Traffic, server: Server | None) -> None:
-        self.folder, self.cluster, self.traffic, self.server = folder, cluster, traffic, server
-        self.bootstrap = cluster.bootstrap
+    def __init__(self, folder: Path, cluster: KafkaCluster, server: Server | None, traffic: Traffic) -> None:
+        super().__init__(folder, cluster, server)
+        self.cluster, self.traffic = cluster, traffic
         self.proxy = Proxy(int(server.url.rsplit(":", 1)[1])) if server is not None else None
         self.meters = Progress(self.bootstrap, meter_app.APP_ID, EVENTS)
         self.loaders = Progress(self.bootstrap, load_app.APP_ID, BILLING)
         self._kept: dict[str, _Kept] = {}
-        self._started = 0
         self.recoveries: list[float] = []
 
-    def worker(self, kind: str, **spec: Any) -> WorkerProcess:
-        """A process of its own; a loader reaches ClickHouse through the proxy."""
-        self._started += 1
-        if kind == "load":
-            assert self.proxy is not None
+    def worker(self, kind: str, name: str | None = None, **spec: Any) -> WorkerProcess:
+        """A loader reaches ClickHouse through the proxy."""
+        if kind == "load" and self.proxy is not None:
             spec.setdefault("clickhouse_url", f"http://127.0.0.1:{self.proxy.port}")
-        return WorkerProcess(self.folder, f"{kind}-{self._started}", kind, self.bootstrap, **spec)
+        return super().worker(kind, name, **spec)
 
     def keep(self, kind: str, slot: str = "1", **spec: Any) -> None:
         """Start a worker and start it again whenever it ends; see tick."""
@@ -114,34 +112,15 @@ class Arena:
     def settle(self) -> oracle.Verdict:
         """Stop the traffic, let everything catch up, and judge what is there."""
         self.traffic.stop()
-        last = {record.partition: record.offset + 1 for record in read_all(self.bootstrap, EVENTS)}
-        self.until("everything is metered", lambda: self.meters.offsets() >= sum(last.values()), SETTLE_S)
-        found = oracle.metered(self.bootstrap, self.traffic.sent, self.traffic.repeated)
-        if self.server is not None:
-            ends = {record.partition: record.offset + 1 for record in read_all(self.bootstrap, BILLING)}
-            self.until("everything is loaded", lambda: self.loaders.offsets() >= sum(ends.values()), SETTLE_S)
-            found = found | self._stored()
-        return found
-
-    def _stored(self) -> oracle.Verdict:
-        assert self.server is not None
-        client = connect(self.server.url, "writer", "secret")
-        found = oracle.Verdict(wrong=("never judged",))
-
-        def agrees() -> bool:
-            nonlocal found
-            found = stored(client, self.bootstrap, self.traffic.sent)
-            return not found.problems()
-
-        with suppress(AssertionError):  # the other topics are loaded at their own pace; what stays wrong is returned
-            eventually("the tables agree", agrees, 20.0, 1.0)
-        return found
-
-    def stop(self) -> None:
-        for kept in self._kept.values():
-            kept.process.kill()
+        self._until_end(self.meters, EVENTS)
         if self.proxy is not None:
-            self.proxy.close()
+            self._until_end(self.loaders, BILLING)
+        self.waves.sent, self.waves.repeated = self.traffic.sent, self.traffic.repeated
+        return self.check(TOTALS_S)
+
+    def _until_end(self, progress: Progress, topic: str) -> None:
+        ends = {record.partition: record.offset + 1 for record in read_all(self.bootstrap, topic)}
+        self.until(f"{topic} is done to its end", lambda: progress.offsets() >= sum(ends.values()), SETTLE_S)
 
 
 @contextmanager
@@ -150,22 +129,15 @@ def arena(
 ) -> Iterator[Arena]:
     """Three brokers with the topics of the contract, traffic, ClickHouse if asked for; all killed at the end."""
     cluster = KafkaCluster(folder / "kafka", folder, BROKERS)
-    server = Server(folder) if clickhouse else None
-    try:
+    with ExitStack() as ends:
+        server = ends.enter_context(migrated(folder)) if clickhouse else None
+        ends.callback(cluster.kill)
         cluster.start()
         ensure_topics({"bootstrap.servers": cluster.bootstrap}, PARTITIONS)
-        if server is not None:
-            server.start()
-            migrate(connect(server.url, "writer", "secret"))
-        traffic = Traffic(cluster.bootstrap, rate, client_config)
-        world = Arena(folder, cluster, traffic, server)
-        traffic.start()
-        try:
-            yield world
-        finally:
-            traffic._stopping.set()
-            world.stop()
-    finally:
-        if server is not None:
-            server.child.kill()
-        cluster.kill()
+        world = Arena(folder, cluster, server, Traffic(cluster.bootstrap, rate, client_config))
+        if world.proxy is not None:
+            ends.callback(world.proxy.close)
+        ends.callback(world.kill)
+        ends.callback(world.traffic.end)
+        world.traffic.start()
+        yield world

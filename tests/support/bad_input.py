@@ -16,12 +16,12 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from support.broker import broker, eventually, lag, read_all, stamped_by_producers
+from support.broker import read_all, stamped_by_producers
 from support.outcome import Outcome
 from support.workers import WorkerProcess
+from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUANTITY_FIELDS, QUARANTINE, RELEASED
-from tokenmeter.flow.meter.app import APP_ID
 
 EXAMPLES_MAX = 3
 
@@ -40,26 +40,22 @@ class Sent:
 
 @dataclass
 class Bench:
-    """A broker and a meter; what was sent is remembered."""
+    """A meter by ``spec``; what was sent is remembered."""
 
-    folder: Path
-    bootstrap: str
+    world: World
     spec: dict[str, Any]
     created_time: bool = False
     sent: list[Sent] = field(default_factory=list)
     recover_s: list[float] = field(default_factory=list)
-    meters: list[WorkerProcess] = field(default_factory=list)
 
     def start(self, **spec: Any) -> WorkerProcess:
-        name = f"meter-{len(self.meters)}"
-        self.meters.append(WorkerProcess(self.folder, name, "meter", self.bootstrap, **{**self.spec, **spec}))
-        return self.meters[-1]
+        return self.world.worker("meter", **{**self.spec, **spec})
 
     def send(self, values: Iterable[Sent]) -> None:
         """Hand them to Kafka in order and have them acknowledged."""
         producer = Producer(
             {
-                "bootstrap.servers": self.bootstrap,
+                **self.world.client,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 2 << 20,
                 "enable.idempotence": True,
@@ -75,12 +71,11 @@ class Bench:
     def wait(self) -> None:
         """Until the meter has committed everything; the time it took is noted."""
         began = time.monotonic()
-        log = self.meters[-1].log
-        eventually(f"all is metered; {log}", lambda: lag(self.bootstrap, APP_ID, EVENTS) == 0, every_s=0.05)
+        self.world.wait_read("meter")
         self.recover_s.append(time.monotonic() - began)
 
     def outcome(self, injected: int) -> Outcome:
-        found = check(self.bootstrap, self.sent)
+        found = check(self.world.bootstrap, self.sent)
         good = sum(one.record is not None for one in self.sent)
         return Outcome(injected, good, *found, recover_s=tuple(self.recover_s))
 
@@ -89,15 +84,10 @@ class Bench:
 def bench(folder: Path, *, created_time: bool = False, **spec: Any) -> Iterator[Bench]:
     """A broker of its own; ``spec`` as in support.worker_main. ``created_time``: the wrong twin of the topic, on which
     an event's time of arrival is whatever its producer says."""
-    with broker(folder) as kafka:
+    with World.begun(folder) as world:
         if created_time:
-            stamped_by_producers(kafka.bootstrap, EVENTS)
-        made = Bench(folder, kafka.bootstrap, spec, created_time)
-        try:
-            yield made
-        finally:
-            for meter in made.meters:
-                meter.kill()
+            stamped_by_producers(world.bootstrap, EVENTS)
+        yield Bench(world, spec, created_time)
 
 
 def check(bootstrap: str, sent: list[Sent]) -> tuple[int, int, tuple[str, ...]]:

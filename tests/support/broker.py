@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +52,13 @@ def broker(folder: Path, partitions: int = 2) -> Iterator[KafkaNode]:
         node.kill()
 
 
-def _await_markers(bootstrap: str, partitions: Iterable[TopicPartition]) -> None:
-    """Wait until no transaction is open on ``partitions``, but not for one that nobody ends.
+def _await_markers(bootstrap: str, topic: str) -> None:
+    """Wait until no transaction is open on a topic, but not for one that nobody ends.
 
     A commit has been answered before its markers are written, so a position may be known before what it stands for.
     """
     admin = AdminClient({"bootstrap.servers": bootstrap})
+    partitions = [TopicPartition(topic, number) for number in admin.list_topics(topic, 10).topics[topic].partitions]
 
     def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
         asked = admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()), isolation_level=level)
@@ -73,36 +74,39 @@ def _await_markers(bootstrap: str, partitions: Iterable[TopicPartition]) -> None
 
 def read_all(bootstrap: str, topic: str) -> list[Record]:
     """Every committed record of a topic, partition by partition, in order."""
+    _await_markers(bootstrap, topic)
+    return sorted(_committed(bootstrap, topic), key=lambda record: (record.partition, record.offset))
+
+
+def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = None) -> Iterator[Record]:
+    """The committed records of a topic, from where a partition ``begins`` to its end; by default of all, all of it."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": "test-reader",
             "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
         }
     )
     try:
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        _await_markers(bootstrap, [TopicPartition(topic, partition) for partition in partitions])
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-        records: list[Record] = []
+        if begins is None:
+            begins = dict.fromkeys(consumer.list_topics(topic, 10).topics[topic].partitions, 0)
+        consumer.assign([TopicPartition(topic, partition, begin) for partition, begin in begins.items()])
         ended: set[int | None] = set()
         deadline = time.monotonic() + READ_TIMEOUT_S
-        while len(ended) < len(partitions):
+        while len(ended) < len(begins):
             assert time.monotonic() < deadline, f"{topic} could not be read to its end"
             for message in consumer.consume(10_000, 0.2):
                 error = message.error()
                 if error is None:
                     stamp = message.timestamp()[1]
-                    records.append(
-                        Record(message.partition(), message.offset(), stamp, message.key(), message.value() or b"")
-                    )
+                    yield Record(message.partition(), message.offset(), stamp, message.key(), message.value() or b"")
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
                 else:
                     raise KafkaException(error)
-        return sorted(records, key=lambda record: (record.partition, record.offset))
     finally:
         consumer.close()
 
@@ -113,19 +117,42 @@ def read_all(bootstrap: str, topic: str) -> list[Record]:
     wait=wait_fixed(0.2),
     reraise=True,
 )
-def lag(bootstrap: str, group: str, topic: str) -> int:
-    """Offsets of ``topic`` that ``group`` has not committed; a young broker is asked until it knows its groups."""
+def _places(bootstrap: str, group: str, topic: str) -> list[tuple[int, int, int]]:
+    """(position of ``group``, begin, end) by partition; a young broker is asked until it knows its groups."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        wanted = [TopicPartition(topic, partition) for partition in partitions]
-        behind = 0
-        for found in consumer.committed(wanted, 10):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, found.partition), 10)
-            behind += high - (found.offset if found.offset >= 0 else low)
-        return behind
+        found = []
+        for place in consumer.committed([TopicPartition(topic, partition) for partition in sorted(partitions)], 10):
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, place.partition), 10)
+            found.append((place.offset if place.offset >= 0 else low, low, high))
+        return found
     finally:
         consumer.close()
+
+
+def lag(bootstrap: str, group: str, topic: str) -> int:
+    """Offsets of ``topic`` that ``group`` has not committed, a transaction's markers among them."""
+    return sum(end - position for position, _, end in _places(bootstrap, group, topic))
+
+
+def has_read(bootstrap: str, group: str, topic: str) -> bool:
+    """Whether ``group`` has committed every record of ``topic``, and what retention took unread. A last marker is no
+    record: nobody has to commit it."""
+    places = _places(bootstrap, group, topic)
+    if any(position < begin for position, begin, _ in places):
+        return False
+    begins = {partition: position for partition, (position, _, end) in enumerate(places) if position < end}
+
+    def nothing_follows() -> bool:
+        return next(_committed(bootstrap, topic, begins), None) is None
+
+    if not begins:
+        return True
+    if not nothing_follows():
+        return False
+    _await_markers(bootstrap, topic)  # what follows may be on its way
+    return nothing_follows()
 
 
 def eventually(what: str, holds: Callable[[], Any], timeout_s: float = 60.0, every_s: float = 0.1) -> Any:

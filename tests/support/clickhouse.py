@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
+from tokenmeter.store.client import connect
+from tokenmeter.store.migrate import migrate
 from tokenmeter.store.users import sha256
 
 START_TIMEOUT_S = 30.0
@@ -46,3 +49,15 @@ class Server:
                 assert self.child.is_alive(), self.child.log_tail()
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+
+
+@contextmanager
+def migrated(folder: Path, reads: Sequence[str] = ("boards",)) -> Iterator[Server]:
+    """A server that has every table, and is killed at the end."""
+    server = Server(folder, reads=reads)
+    try:
+        server.start()
+        migrate(connect(server.url, "writer", "secret"))
+        yield server
+    finally:
+        server.child.kill()

@@ -107,10 +107,19 @@ def metered(bootstrap: str, sent: Iterable[UsageEvent], repeated: int) -> Verdic
         found.append(f"duplicates: {repeated} sent, {sum(page['duplicates'] for page in pages)} counted")
     if quarantined := read_all(bootstrap, QUARANTINE):
         found.append(f"quarantined: {len(quarantined)}")
-    counted: Counter[str] = Counter()
-    for line in billing:
-        counted[line["customer_id"]] += line["events"]
-    return by_ids(expected, counted) | Verdict(wrong=tuple(found))
+    return by_ids(expected, _by_customer(billing)) | Verdict(wrong=tuple(found))
+
+
+def counted(bootstrap: str) -> Counter[str]:
+    """Events by customer on usage.billing."""
+    return _by_customer(decode(record.value).record for record in read_all(bootstrap, BILLING))
+
+
+def _by_customer(lines: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in lines:
+        found[line["customer_id"]] += line["events"]
+    return found
 
 
 def _sums(

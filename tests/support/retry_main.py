@@ -50,8 +50,8 @@ def main() -> None:
     Dying.outside = bool(twin)
     client = {"bootstrap.servers": bootstrap}
     with rehearse():
-        counted = counted_in(client, connect(url, "writer", "secret"))
-        retry(client, Choice(everything=True), (lambda identities: {}) if twin else counted, Dying(client))
+        counted = (lambda identities: {}) if twin else counted_in(client, connect(url, "writer", "secret"))
+        retry(client, Choice(everything=True), counted, Dying(client))
 
 
 if __name__ == "__main__":

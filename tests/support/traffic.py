@@ -35,9 +35,13 @@ class Traffic:
     def start(self) -> None:
         self._thread.start()
 
+    def end(self) -> None:
+        """Send no more, whatever becomes of it."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """Send no more, and wait for the acknowledgements."""
-        self._stopping.set()
+        self.end()
         self._thread.join(FLUSH_S)
         self._emitter.flush(FLUSH_S)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import httpx
 
 from week import disk, plan
+from week.customers import NUMBERS, Customers
 from week.plan import Action
 from week.stack import PARENT, UsersStack
-from week.traffic import NUMBERS, Traffic
 
 STRANGE_S = 10.0
 """A worker that does not look whose log it is has metered and loaded by then, unless the machine is busy."""
@@ -26,7 +26,7 @@ class Hands:
     ``status`` found all well although the log was a stranger's."""
 
     stack: UsersStack
-    traffic: Traffic
+    traffic: Customers
     strange_s: float = STRANGE_S
     calm_beside_another_log: int = 0
 

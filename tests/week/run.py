@@ -17,13 +17,13 @@ from tokenmeter.stack.prices.proposed import Place, Proposed
 from tokenmeter.stack.prices.reader import read_catalog
 from tokenmeter.stack.prices.writer import publish
 from tokenmeter.store.client import connect
+from week.customers import Customers
 from week.hands import Hands
 from week.plan import DISK, STORES, WORKERS, Round, disturbed
 from week.reading import of_store, of_topics
 from week.report import Week
 from week.signs import Signs
 from week.stack import UsersStack
-from week.traffic import Traffic
 from week.verdict import Found, Sent, judge, total
 from week.watchers import Watchers
 
@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 class World:
     """A stack that runs, traffic on it, and who looks at it."""
 
-    def __init__(self, stack: UsersStack, traffic: Traffic, signs: Signs, watched: Sequence[str]) -> None:
+    def __init__(self, stack: UsersStack, traffic: Customers, signs: Signs, watched: Sequence[str]) -> None:
         self.stack, self.traffic, self.signs = stack, traffic, signs
         self._watched = [*watched]
         self.hands = Hands(stack, traffic)
@@ -103,7 +103,7 @@ def world(stack: UsersStack, spool: Path, superset: bool = False) -> Iterator[Wo
         publish(client, lambda known: [Proposed(row, Place("the week")) for row in PRICES])
         signs = Signs()
         bootstrap = str(client.pop("bootstrap.servers"))
-        traffic = Traffic(
+        traffic = Customers(
             lambda: stack.parts["gateway"].url or "",
             bootstrap,
             client,

@@ -42,7 +42,7 @@ def events_of(name: str, at: int, count: int) -> list[UsageEvent]:
     ]
 
 
-class Traffic:
+class Customers:
     """``url`` tells where the gateway is now; ``signed`` hears when a post was begun and acknowledged."""
 
     def __init__(

@@ -10,7 +10,7 @@ RIVER := $(VENV)/.installed-river
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help setup demo test check bench bench-boards bench-credit bench-emit bench-store bench-watch faults soak week clean
+.PHONY: help setup demo test test-long check bench bench-boards bench-credit bench-emit bench-store bench-watch faults soak week clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS=$$'\t' read -r verb text; do printf '  make %-12s %s\n' "$$verb" "$$text"; done
@@ -40,8 +40,11 @@ setup: $(STAMP) ## install everything (Python packages, Kafka, Superset); quick 
 demo: setup ## run everything and prove the figures; ARGS=--once stops afterwards, ARGS="--trace FILE" replays a trace
 	@$(BIN)/tokenmeter demo $(ARGS)
 
-test: setup check $(HOSTS) ## formatting, types and every test
+test: setup check $(HOSTS) ## formatting, types and every test but the long ones
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-long: setup ## what takes minutes each: second ways to break what `make test` breaks, backlogs, many partitions
+	@$(BIN)/python -m pytest -m long $(ARGS)
 
 check: $(STAMP) ## formatting, lint and types only
 	@$(BIN)/ruff format --check --quiet .
@@ -73,8 +76,7 @@ clients: setup ## real clients of Node, Java and Go against the embedded server 
 faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--times 2 --seed 7" for less)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
-soak: setup ## the long tests: backlogs and many partitions, then a day of traffic in four minutes (ARGS=--leak: the control)
-	@$(BIN)/python -m pytest -m long
+soak: setup ## a day of traffic in four minutes: nothing may grow (ARGS=--leak: the control)
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
 week: setup ## a week of bad days in ten minutes on a real stack (ARGS="--actions 8 --seed 3" for less, --plan to read it)

@@ -9,6 +9,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from support.broker import eventually
 from support.command import COMMAND, processes_of, run
 
@@ -105,6 +107,7 @@ def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:
     eventually("every child is gone", lambda: processes_of(tmp_path) == [])
 
 
+@pytest.mark.long
 def test_three_brokers_run_and_come_back_with_their_data_and_no_other_number_does(tmp_path: Path) -> None:
     where = ["--data", str(tmp_path)]
     several = ["up", "--detach", "--no-boards", "--brokers", "3", "--meters", "2", *where]

@@ -1,13 +1,16 @@
 """Fault: ledgers join and leave, one is frozen past its session and continued, and the broker is killed and restarted.
 
 Invariant: every balance is the sum of its account's entries, every threshold is told exactly once, and the frozen one
-dies fenced. All that needs no real fence is tried in every order in ``test_ledger_schedules``.
+dies fenced. All that needs no real fence is tried in every order in ``test_ledger_schedules``, kills on real Kafka in
+``test_ledger_deaths``, and the fence that every worker has in ``test_two_meters``.
 """
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
+
+import pytest
 
 from support.broker import eventually
 from support.ledger_waves import GRANTED, PARTITIONS, Entries
@@ -73,5 +76,6 @@ def come_and_go(folder: Path, times: int = 1, inside_pages: bool = False) -> lis
         return entries.problems()
 
 
+@pytest.mark.long
 def test_ledgers_that_come_go_and_freeze_keep_every_balance_and_tell_each_threshold_once(tmp_path: Path) -> None:
     assert come_and_go(tmp_path) == []

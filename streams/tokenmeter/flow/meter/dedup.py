@@ -4,8 +4,8 @@ The answer is a function of the log alone: an event is a repeat when a usable ev
 within the horizon before it; its payload is compared with the most recent of those. So a rebuilt horizon answers as
 the lost one would have. Identities are 128-bit hashes in a few sorted runs, probed with ``numpy.searchsorted``.
 
-Memory: DEDUP_KEY_BYTES for an identity, and while two runs become one, one column of the two more: columns are merged
-one after the other, and what is merged is given back before the next.
+Memory: 32 bytes for an identity (hash 16, payload digest 8, append time 8), and while two runs become one, one column
+of the two more: columns are merged one after the other, and what is merged is given back before the next.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ HORIZON_MINUTES = 15
 SWEEPS_PER_HORIZON = 4
 RUN_GROWTH = 4
 """Two neighbouring runs are merged while the younger has more than a quarter of the older's size."""
-
-DEDUP_KEY_BYTES = 32
-"""What an identity costs: hash (16), payload digest (8), append time (8)."""
 
 FRESH, DUPLICATE, CONFLICT = 0, 1, 2
 

@@ -73,11 +73,11 @@ def test_a_writer_that_dies_halfway_leaves_nothing(kafka: KafkaNode, client: dic
     assert [name for name in models(kafka) if name.startswith(("half", "after"))] == ["after/one", "after/two"]
     catalog = read_catalog(KafkaLogReader(client))
     assert max(offset for offset, _ in catalog.rows) + 1 == published.catalog_offset > 50
-    # The wrong twin writes without a transaction, and the same reader sees its half.
-    twin = Producer(client)
-    twin.produce(CATALOG, price("half/twin").to_value(), b"twin", 0)
-    twin.flush(30)
-    assert "half/twin" in models(kafka)
+    # The mutant writes without a transaction, and the same reader sees its half.
+    mutant = Producer(client)
+    mutant.produce(CATALOG, price("half/mutant").to_value(), b"mutant", 0)
+    mutant.flush(30)
+    assert "half/mutant" in models(kafka)
 
 
 def test_a_second_writer_shuts_the_first_one_out(
@@ -90,13 +90,13 @@ def test_a_second_writer_shuts_the_first_one_out(
         first.write([price("first/one")])
     second.write([price("second/one")])
     assert [name for name in models(kafka) if name.startswith(("first", "second"))] == ["second/one"]
-    # The wrong twin has a transactional id of its own, so both write.
+    # The mutant has a transactional id of its own, so both write.
     monkeypatch.setattr(writing, "TRANSACTIONAL_ID", "another")
-    twin = CatalogWriter(client)
-    twin.fence()
+    mutant = CatalogWriter(client)
+    mutant.fence()
     second.write([price("second/two")])
-    twin.write([price("first/twin")])
-    assert models(kafka)[-2:] == ["second/two", "first/twin"]
+    mutant.write([price("first/mutant")])
+    assert models(kafka)[-2:] == ["second/two", "first/mutant"]
 
 
 def test_rows_that_break_a_rule_are_not_written_nor_are_those_beside_them(

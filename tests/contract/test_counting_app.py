@@ -1,7 +1,7 @@
 """A new app is a processor and a test: one that counts words dies before and after each effect and stays exact.
 
 What ``ledger`` and ``watch`` follow: state on a compacted topic, committed with the position, read back by the next
-owner. A twin that forgets it is caught by the same count.
+owner. A mutant that forgets it is caught by the same count.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a driver promises the engine, asked of the one on Kafka and of the one in memory that the schedules rest on.
 
-A promise is a function from a world to what is wrong in it. The wrong twins (a position outside the transaction, no
+A promise is a function from a world to what is wrong in it. The mutants (a position outside the transaction, no
 fence) must break one of the same promises, in either world.
 """
 
@@ -55,7 +55,7 @@ class InMemory:
         return (Outgoing(OUT, [None] * len(values), [str(value).encode() for value in values]),)
 
 
-class TwinOnKafka(KafkaDriver):
+class MutantOnKafka(KafkaDriver):
     """``outside``: the position goes into a transaction of its own. ``fenced`` False: an id of its own each time."""
 
     outside, fenced = False, True
@@ -78,7 +78,7 @@ class OnKafka:
         self._client, self._partition, self._outside, self._fenced = client, partition, outside, fenced
 
     def owner(self) -> Driver:
-        driver = TwinOnKafka(self._client, GROUP, IN, self._partition, position_early=True)
+        driver = MutantOnKafka(self._client, GROUP, IN, self._partition, position_early=True)
         driver.outside, driver.fenced = self._outside, self._fenced
         return driver
 
@@ -188,7 +188,7 @@ def on_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             made.result()
         lag(node.bootstrap, GROUP, IN)  # a young broker does not know its groups yet
         partitions = count()
-        yield lambda **twin: OnKafka(client, next(partitions), **twin)
+        yield lambda **mutant: OnKafka(client, next(partitions), **mutant)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
@@ -201,9 +201,9 @@ def test_the_driver_on_kafka_keeps(promise: Callable[[World], list[str]], on_kaf
     assert promise(on_kafka()) == []
 
 
-@pytest.mark.parametrize(("promise", "twin"), BREAKS)
+@pytest.mark.parametrize(("promise", "mutant"), BREAKS)
 def test_a_wrong_one_breaks(
-    promise: Callable[[World], list[str]], twin: dict[str, bool], on_kafka: Callable[..., World]
+    promise: Callable[[World], list[str]], mutant: dict[str, bool], on_kafka: Callable[..., World]
 ) -> None:
-    assert promise(InMemory(**twin))
-    assert promise(on_kafka(**twin))
+    assert promise(InMemory(**mutant))
+    assert promise(on_kafka(**mutant))

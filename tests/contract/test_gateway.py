@@ -214,7 +214,7 @@ def test_what_was_answered_202_before_a_kill_is_there_and_counts_once(gateway: G
 
 
 class Eager(KafkaOutbox):
-    """The wrong twin: promises what it has only handed to the client."""
+    """The mutant: promises what it has only handed to the client."""
 
     async def send(self, events: Sequence[Outgoing], within_s: float) -> Sequence[bool]:
         await super().send(events, 0)

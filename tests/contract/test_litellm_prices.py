@@ -224,7 +224,7 @@ def test_two_hundred_chat_models_cost_what_litellm_says(
     differing = unexplained(book, samples, document)
     assert differing.pop("", []) == []
     assert set(differing) <= {one.__name__ for one in EXPLAINED}
-    # The wrong twin knows no long-context prices, tiers and caches: the same comparison catches each.
+    # The mutant knows no long-context prices, tiers and caches: the same comparison catches each.
     for spoil in (_without_thresholds, _without_tiers, _without_caches):
         rows = [spoiled for one in parsed.rows if (spoiled := spoil(one.row)) is not None]
         wrong = Catalog().extended(rows).book()

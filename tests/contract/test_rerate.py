@@ -175,7 +175,7 @@ class Interrupted(Booking):
 
 
 class Unfenced(Interrupted):
-    """The twin: no transaction, and ids of its own, so that nothing tells its corrections from another run's."""
+    """The mutant: no transaction, and ids of its own, so that nothing tells its corrections from another run's."""
 
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._producer = Producer({**client, "partitioner": "murmur2_random", "log_level": 2})
@@ -209,7 +209,7 @@ def test_killed_half_way_or_two_at_once_it_is_booked_once(made: Days) -> None:
     dearer = [price("a/one", 10_000_000, note="again")]
     publish(made.bootstrap, dearer)
     rerate(options(made, booking=Unfenced))
-    assert wrong(made, calls, [*real, *dearer]) != [], "the twin is noticed"
+    assert wrong(made, calls, [*real, *dearer]) != [], "the mutant is noticed"
     # A run looks at where usage lies, so the next one puts even that right.
     assert rerate(options(made)).outstanding == 0
     assert wrong(made, calls, [*real, *dearer]) == []

@@ -184,7 +184,7 @@ def test_whole_days_come_from_totals(client: Client, few_pages: None) -> None:
 
 
 def test_who_trusts_totals_that_are_due_is_caught(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: wrong twins that do not look what is due, or what has just arrived."""
+    """The control: mutants that do not look what is due, or what has just arrived."""
     with monkeypatch.context() as patch:
         patch.setattr(Totals, "pending", lambda self: {})
         patch.setattr(asked, "loaded", lambda *given: Loaded({}, frozenset()))

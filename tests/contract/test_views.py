@@ -1,6 +1,6 @@
 """The boards' definitions on rows small enough to add up by hand, on the real ClickHouse engine.
 
-A definition that could be read two ways has its wrong twin beside it, which the same rows tell apart.
+A definition that could be read two ways has its mutant beside it, which the same rows tell apart.
 """
 
 from __future__ import annotations

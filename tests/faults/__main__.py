@@ -1,4 +1,4 @@
-"""``make faults``: inject every fault, let every wrong twin be caught, print and keep the table.
+"""``make faults``: inject every fault, let every mutant be caught, print and keep the table.
 
 python -m faults --times 2 --seed 7 --only clickhouse
 """
@@ -55,7 +55,7 @@ def table(rows: list[Row]) -> Table:
         figures = (outcome.injected, outcome.sent, outcome.lost, outcome.doubled)
         times = outcome.recover_s
         seconds = [f"{statistics.median(times):.1f} s", f"{max(times):.1f} s"] if times else ["", ""]
-        verdict = f"caught: {fault.twin}" if caught else f"NOT CAUGHT: {fault.twin}"
+        verdict = f"caught: {fault.mutant}" if caught else f"NOT CAUGHT: {fault.mutant}"
         made.add_row(fault.name, *(f"{figure:,}" for figure in figures), *seconds, verdict)
     return made
 
@@ -64,7 +64,7 @@ def keep(rows: list[Row], times: int, seed: int, seconds: float) -> None:
     """Figures and findings in build/faults.json."""
     OUT.parent.mkdir(exist_ok=True)
     faults = {
-        fault.name: {**asdict(outcome), "breaks": fault.breaks, "invariant": fault.invariant, "twin": fault.twin}
+        fault.name: {**asdict(outcome), "breaks": fault.breaks, "invariant": fault.invariant, "mutant": fault.mutant}
         | {"control_found": caught}
         for fault, outcome, caught in rows
     }

@@ -178,7 +178,7 @@ def inject(made: Bench, make: Make, times: int, seed: int) -> Outcome:
 
 
 def declared(
-    name: str, breaks: str, make: Make, twin: str, *, wrong: dict[str, Any], right: dict[str, Any] | None = None
+    name: str, breaks: str, make: Make, mutant: str, *, wrong: dict[str, Any], right: dict[str, Any] | None = None
 ) -> Fault:
     """A fault whose injections are all of one make; ``wrong`` is what the bench of the control has in another way."""
 
@@ -194,19 +194,19 @@ def declared(
         return "" if outcome.holds else str(outcome)
 
     invariant = "each usable event is metered once under its own customer, each other is kept with bytes and reason"
-    return Fault(name, breaks, invariant, run, twin, control)
+    return Fault(name, breaks, invariant, run, mutant, control)
 
 
-def all_poison(folder: Path, times: int, seed: int, twin: str | None = None) -> Outcome:
+def all_poison(folder: Path, times: int, seed: int, mutant: str | None = None) -> Outcome:
     """Nothing but poison: the meter ends and says why; with the ratio raised it goes on where it was."""
     chance, wrong = random.Random(seed), []
-    with bench(folder, page_seconds=3.0, page_events=100_000, slot="1", twin=twin) as made:
+    with bench(folder, page_seconds=3.0, page_events=100_000, slot="1", mutant=mutant) as made:
         for number in range(times):
             first = number * (OUTAGE_EVENTS + GOOD)
             made.send([cut_short(chance, first, first + n) for n in range(OUTAGE_EVENTS)])
             made.send([good(first + OUTAGE_EVENTS + n) for n in range(GOOD)])
             meter = made.start()
-            if twin is None:
+            if mutant is None:
                 if (
                     meter.wait_ended() != EXIT_CRASHED
                     or "cannot be used (mostly: truncated" not in meter.log.read_text()
@@ -226,7 +226,7 @@ def all_poison_control(folder: Path, seed: int) -> str:
 
 SKIPS = "a meter that leaves bad events out and says nothing"
 BY_PRODUCER = "a topic on which the time of arrival is what the producer says"
-SKIP, PRODUCER_TIME = {"twin": "skip_bad"}, {"created_time": True}
+SKIP, PRODUCER_TIME = {"mutant": "skip_bad"}, {"created_time": True}
 
 FAULTS: list[Fault] = [
     declared(
@@ -257,7 +257,7 @@ FAULTS: list[Fault] = [
         "values with a second record behind",
         poison("avro", followed),
         "a decoder without sentinel and prefix proofs",
-        wrong={"twin": "blind_decode"},
+        wrong={"mutant": "blind_decode"},
     ),
     declared("unknown_schema", "schema ids nobody knows", poison("schema", foreign), SKIPS, wrong=SKIP),
     declared("negative_tokens", "negative token counts", poison("negative", negative), SKIPS, wrong=SKIP),

@@ -1,6 +1,6 @@
 """Faults: Kafka's brokers killed, frozen and restarted under load.
 
-Invariant: what was acknowledged is counted once, whichever broker is away. The twin is an emitter that does not wait
+Invariant: what was acknowledged is counted once, whichever broker is away. The mutant is an emitter that does not wait
 for the brokers' acknowledgement: the same check must find what it believes to be delivered.
 """
 
@@ -103,14 +103,14 @@ def under_load(folder: Path, times: int, seed: int, breaks: Break, acks: str = "
         return outcome(world, times, verdict), said(verdict)
 
 
-def declare(name: str, breaks: str, how: Break, twin_times: int) -> Fault:
+def declare(name: str, breaks: str, how: Break, mutant_times: int) -> Fault:
     return Fault(
         name,
         breaks,
         "every acknowledged event is counted once",
         lambda folder, times, seed: under_load(folder, times, seed, how)[0],
         "an emitter with acks=0",
-        lambda folder, seed: under_load(folder, twin_times, seed, how, "0")[1],
+        lambda folder, seed: under_load(folder, mutant_times, seed, how, "0")[1],
     )
 
 

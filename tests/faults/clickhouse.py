@@ -1,6 +1,6 @@
 """Faults: ClickHouse killed, frozen, slow, away for long, full, and an insert whose answer is lost.
 
-Invariant: what Kafka acknowledged is stored once; Kafka holds the backlog meanwhile. Twins: a loader that commits
+Invariant: what Kafka acknowledged is stored once; Kafka holds the backlog meanwhile. Mutants: a loader that commits
 before it inserts, and one that inserts each try under another page.
 """
 
@@ -25,7 +25,7 @@ POLL_INTERVAL_S = 6.0
 """A consumer that does not poll for this long loses its partitions."""
 AWAY_S = 9.0
 FULL_S = 3.0
-TWIN_TIMES = 2
+MUTANT_TIMES = 2
 
 Break = Callable[[Arena, random.Random], None]
 
@@ -103,12 +103,12 @@ def fill_disk(world: Arena, chance: random.Random) -> None:
 
 
 def under_load(
-    folder: Path, times: int, seed: int, breaks: Break, twin: str | None = None, poll_interval_s: float | None = None
+    folder: Path, times: int, seed: int, breaks: Break, mutant: str | None = None, poll_interval_s: float | None = None
 ) -> tuple[Outcome, str]:
     chance = random.Random(seed)
     with arena(folder, clickhouse=True) as world:
         world.keep("meter")
-        world.keep("load", twin=twin, poll_interval_s=poll_interval_s)
+        world.keep("load", mutant=mutant, poll_interval_s=poll_interval_s)
         world.recover(world.loaders)
         world.recoveries.clear()
         for _ in range(times):
@@ -118,14 +118,14 @@ def under_load(
         return outcome(world, times, verdict), said(verdict)
 
 
-def declare(name: str, breaks: str, how: Break, twin: str, says: str, poll_interval_s: float | None = None) -> Fault:
+def declare(name: str, breaks: str, how: Break, mutant: str, says: str, poll_interval_s: float | None = None) -> Fault:
     return Fault(
         name,
         breaks,
         "every event is stored once",
         lambda folder, times, seed: under_load(folder, times, seed, how, None, poll_interval_s)[0],
         says,
-        lambda folder, seed: under_load(folder, TWIN_TIMES, seed, how, twin, poll_interval_s)[1],
+        lambda folder, seed: under_load(folder, MUTANT_TIMES, seed, how, mutant, poll_interval_s)[1],
     )
 
 

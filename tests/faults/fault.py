@@ -31,13 +31,13 @@ def said(verdict: Verdict) -> str:
 class Fault:
     """``run(folder, times, seed)`` injects it ``times`` times into real processes and judges what is left.
 
-    ``control(folder, seed)`` lets a deliberately wrong twin meet the same fault and the same check, and returns what
-    the check found; empty means that the check is blind. ``twin`` says what the twin does wrongly.
+    ``control(folder, seed)`` lets a mutant meet the same fault and the same check, and returns what
+    the check found; empty means that the check is blind. ``mutant`` says what the mutant does wrongly.
     """
 
     name: str
     breaks: str
     invariant: str
     run: Callable[[Path, int, int], Outcome]
-    twin: str
+    mutant: str
     control: Callable[[Path, int], str]

@@ -37,22 +37,24 @@ def comings(folder: Path, times: int, seed: int) -> Outcome:
     return Outcome(times, len(ACCOUNTS), wrong=tuple(come_and_go(folder, times, inside_pages=True)))
 
 
-def audited(folder: Path, times: int, seed: int, twin: Point | None = None) -> tuple[int, list[str]]:
+def audited(folder: Path, times: int, seed: int, mutant: Point | None = None) -> tuple[int, list[str]]:
     """Meter, ledger or loader is killed ``times`` times under load; returns how many events were sent, and the first
     thing on which the log, pages, lines, ledger.entries, account.state and ClickHouse differ in the end.
 
-    ``twin``: the first ledger commits its position before its states, and dies there.
+    ``mutant``: the first ledger commits its position before its states, and dies there.
     """
     chance = random.Random(seed)
     with World.begun(folder, PARTITIONS, clickhouse=True) as world:
         publish(world.bootstrap, *priced())
         here = {kind: world.worker(kind, slot="1") for kind in ("meter", "load")}
-        here["ledger"] = world.worker("ledger", slot="1", **({"twin": "commit_outside", "point": twin} if twin else {}))
+        here["ledger"] = world.worker(
+            "ledger", slot="1", **({"mutant": "commit_outside", "point": mutant} if mutant else {})
+        )
         for _ in range(times):
             world.waves.wave(WAVE_EVENTS)
             time.sleep(chance.uniform(*UP_S))
-            kind = "ledger" if twin else chance.choice(sorted(here))
-            if twin:
+            kind = "ledger" if mutant else chance.choice(sorted(here))
+            if mutant:
                 here[kind].wait_ended(WAIT_S)
             here[kind].kill()
             here[kind] = world.worker(kind, slot="1")

@@ -27,7 +27,7 @@ from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import EVENTS, PAGES, QUARANTINE
 
 NO_HORIZON_MS = -1
-"""The twin: a meter that knows no repeats."""
+"""The mutant: a meter that knows no repeats."""
 WAVE_EVENTS = 400
 SOON_SHARE = 0.05
 KILLED_AFTER = 15

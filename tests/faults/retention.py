@@ -56,7 +56,7 @@ def made_of(kind: str, world: World) -> list[str]:
     return [decode(record.value).record["customer_id"] for record in read_all(world.bootstrap, BILLING)]
 
 
-def lose(kind: str, folder: Path, times: int, seed: int, twin: str | None = None) -> Outcome:
+def lose(kind: str, folder: Path, times: int, seed: int, mutant: str | None = None) -> Outcome:
     """Stop the worker, let retention take unread events of ``times`` partitions, start it again.
 
     Of every second partition everything is taken, so that no record follows the gap. What was lost must be counted
@@ -64,7 +64,7 @@ def lose(kind: str, folder: Path, times: int, seed: int, twin: str | None = None
     """
     chance, wrong, partitions, group = random.Random(seed), [], max(2, times), GROUPS[kind]
     with World.begun(folder, partitions, clickhouse=kind == "load") as world:
-        worker = world.worker(kind, twin=twin)
+        worker = world.worker(kind, mutant=mutant)
         world.send(made(0, WAVE * partitions))
         world.wait_read(kind, EVENTS)
         worker.kill()
@@ -78,7 +78,7 @@ def lose(kind: str, folder: Path, times: int, seed: int, twin: str | None = None
             expected[EVENTS, partition] = cut[partition] - positions[partition]
         gone = [record for record in log if positions[record.partition] <= record.offset < cut[record.partition]]
         remove_below(world.admin, cut)
-        worker = world.worker(kind, twin=twin)
+        worker = world.worker(kind, mutant=mutant)
         world.wait_read(kind, EVENTS)
         total, lost = sum(expected.values()), lost_offsets(world.client, group, [EVENTS])
         if lost != expected:

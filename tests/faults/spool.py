@@ -43,7 +43,7 @@ def points(times: int, seed: int) -> list[Point]:
     return [Point(where, chance.randint(20, 120) if "append" in where else chance.randint(1, 3)) for where in places]
 
 
-def kill(folder: Path, times: int, seed: int, twin: Literal["late"] | None = None) -> Outcome:
+def kill(folder: Path, times: int, seed: int, mutant: Literal["late"] | None = None) -> Outcome:
     """Kill ``times`` processes, ``AT_ONCE`` at a time; one next process drains their spools and emits behind."""
     specs: list[Spec] = []
     after: list[Spec] = []
@@ -53,7 +53,7 @@ def kill(folder: Path, times: int, seed: int, twin: Literal["late"] | None = Non
         planned = points(times, seed)
         for begin in range(0, times, AT_ONCE):
             killed = [
-                Spec(kafka.bootstrap, f"killed-{begin + n:03d}", folder, point=point, twin=twin)
+                Spec(kafka.bootstrap, f"killed-{begin + n:03d}", folder, point=point, mutant=mutant)
                 for n, point in enumerate(planned[begin : begin + AT_ONCE])
             ]
             _let_die([(spec, sdk.start(folder, spec.name, [spec])) for spec in killed])
@@ -69,7 +69,7 @@ def kill(folder: Path, times: int, seed: int, twin: Literal["late"] | None = Non
             recover_s += [(time.monotonic() - began) / len(killed)] * len(killed)
             after += next_ones
         verdict = sdk.Verdict(kafka.bootstrap, specs, after, possible)
-    if times >= len(get_args(Where)) and not left and twin is None:
+    if times >= len(get_args(Where)) and not left and mutant is None:
         wrong.append("no process died with anything in its spool: nothing was tried")
     return Outcome(
         times,
@@ -82,12 +82,14 @@ def kill(folder: Path, times: int, seed: int, twin: Literal["late"] | None = Non
 
 
 def outage(
-    folder: Path, times: int, seed: int, outage_s: float = OUTAGE_S, twin: Literal["drop"] | None = None
+    folder: Path, times: int, seed: int, outage_s: float = OUTAGE_S, mutant: Literal["drop"] | None = None
 ) -> Outcome:
     """One outage, met by ``times`` processes that emit before, through and after it."""
     wrong, recover_s = [], []
     with broker(folder) as kafka:
-        specs = [Spec(kafka.bootstrap, f"sdk-{n:03d}", folder, pause_s=OUTAGE_PAUSE_S, twin=twin) for n in range(times)]
+        specs = [
+            Spec(kafka.bootstrap, f"sdk-{n:03d}", folder, pause_s=OUTAGE_PAUSE_S, mutant=mutant) for n in range(times)
+        ]
         children = [sdk.start(folder, spec.name, [spec]) for spec in specs]
         _all_take(specs, children)
         kafka.kill()
@@ -144,8 +146,8 @@ FAULTS = [
         invariant="every event for which emit() returned reaches usage.events once the next process opens the spool; "
         "nothing that was never emitted does; a customer's events stay in order; a repeat has the same bytes",
         run=kill,
-        twin="its spool keeps accepted events in memory and writes them fifty at a time",
-        control=lambda folder, seed: _found(kill(folder, CONTROL_TIMES, seed, twin="late")),
+        mutant="its spool keeps accepted events in memory and writes them fifty at a time",
+        control=lambda folder, seed: _found(kill(folder, CONTROL_TIMES, seed, mutant="late")),
     ),
     Fault(
         name="the broker is away while SDK processes emit",
@@ -153,7 +155,7 @@ FAULTS = [
         invariant="every event accepted before, during and after the outage arrives, each customer's in order, and "
         "each emitter's sequence without a hole",
         run=outage,
-        twin="it has no spool and drops events whose delivery failed",
-        control=lambda folder, seed: _found(outage(folder, CONTROL_TIMES, seed, CONTROL_OUTAGE_S, twin="drop")),
+        mutant="it has no spool and drops events whose delivery failed",
+        control=lambda folder, seed: _found(outage(folder, CONTROL_TIMES, seed, CONTROL_OUTAGE_S, mutant="drop")),
     ),
 ]

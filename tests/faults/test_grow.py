@@ -2,7 +2,7 @@
 command is interrupted on its way; afterwards calls of both waves are sent again. Invariant: repeats are repeats, every
 event is counted once, none is misrouted, states are the sums of their entries, audit and reconcile find nothing.
 
-Twins on the same log: a meter and an audit that do not ask where customers were. Partitions raised alone, by hand:
+Mutants on the same log: a meter and an audit that do not ask where customers were. Partitions raised alone, by hand:
 test_log_made_anew.
 """
 

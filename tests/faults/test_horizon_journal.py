@@ -1,6 +1,6 @@
 """Fault: the meter dies and its journal is whole, a page short, torn, of another log, or gone.
 
-Invariant: the restored horizon is the one that was lost, whatever the journal says. The twin believes any journal;
+Invariant: the restored horizon is the one that was lost, whatever the journal says. The mutant believes any journal;
 the same check must find what a foreign one makes it remember.
 """
 

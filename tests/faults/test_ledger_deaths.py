@@ -1,7 +1,7 @@
 """Fault: the ledger is killed at each point of a page's life, while entries come in, some of them twice. Invariant:
 every balance is the sum of its account's entries, and every threshold is told exactly once.
 
-The twin commits its position before it writes state and alerts; the same check must find what it loses.
+The mutant commits its position before it writes state and alerts; the same check must find what it loses.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ POINTS = [
 ]
 
 
-def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> list[str]:
+def die(folder: Path, points: Sequence[Point], mutant: str | None = None) -> list[str]:
     """Let one ledger after the other die at its point, a last one finish; returns what is wrong afterwards."""
     with World.begun(folder, PARTITIONS) as world:
         entries = Entries(world.bootstrap)
         for point in points:
-            dying = world.worker("ledger", slot="1", point=point, twin=twin)
+            dying = world.worker("ledger", slot="1", point=point, mutant=mutant)
             for _ in range(WAVES_MAX):
                 if not dying.child.is_alive():
                     break

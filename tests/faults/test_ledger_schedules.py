@@ -1,6 +1,6 @@
 """Fault: a ledger dies before or after each of its effects, and two of them interleave, one frozen or dying on the way.
 
-Invariant: the balance is exact and every threshold is told exactly once. The twins (a position committed before the
+Invariant: the balance is exact and every threshold is told exactly once. The mutants (a position committed before the
 state, ids forgotten at a restart, no fence) must break it in the same schedules.
 """
 
@@ -25,7 +25,7 @@ TURNS = 9
 """Effects in which two owners take turns: from taking the partition to the end of a page."""
 
 
-def dying(broker: LedgerBroker, number: int, side: str, **twin: Any) -> Owner:
+def dying(broker: LedgerBroker, number: int, side: str, **mutant: Any) -> Owner:
     """A driver whose process ends ``side`` its ``number``-th effect."""
     count = 0
 
@@ -35,21 +35,21 @@ def dying(broker: LedgerBroker, number: int, side: str, **twin: Any) -> Owner:
         if count == number:
             raise Crash
 
-    return ledger_owner(broker, **{side: hook}, **twin)
+    return ledger_owner(broker, **{side: hook}, **mutant)
 
 
-def finish(broker: LedgerBroker, **twin: Any) -> None:
-    for _ in life(broker, ledger_owner(broker, **twin)):
+def finish(broker: LedgerBroker, **mutant: Any) -> None:
+    for _ in life(broker, ledger_owner(broker, **mutant)):
         pass
 
 
-def crashed_at(number: int, side: str, **twin: Any) -> list[str]:
+def crashed_at(number: int, side: str, **mutant: Any) -> list[str]:
     """What is wrong after a ledger died there and another took over."""
     broker = LedgerBroker()
     with pytest.raises(Crash):
-        for _ in life(broker, dying(broker, number, side, **twin)):
+        for _ in life(broker, dying(broker, number, side, **mutant)):
             pass
-    finish(broker, **twin)
+    finish(broker, **mutant)
     return broker.problems()
 
 

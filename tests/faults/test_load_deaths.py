@@ -1,7 +1,7 @@
 """Fault: the loader is killed between its insert and its commit. Invariant: every event is in ClickHouse once,
 and totals = recount.
 
-The twin acknowledges a page before it inserts it; the same check must find what it loses.
+The mutant acknowledges a page before it inserts it; the same check must find what it loses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from support.world import World
 
 TIMEOUT_S = 180.0
 TOTALS_S, TOTALS_LOST_S = 400.0, 20.0
-"""Totals may come this long after their lines; what a twin lost never comes."""
+"""Totals may come this long after their lines; what a mutant lost never comes."""
 
 
 def dead(world: World, worker: WorkerProcess) -> bool:
@@ -26,21 +26,21 @@ def dead(world: World, worker: WorkerProcess) -> bool:
     return not worker.child.is_alive()
 
 
-def die_at(folder: Path, points: list[Point], twin: str | None = None) -> list[str]:
+def die_at(folder: Path, points: list[Point], mutant: str | None = None) -> list[str]:
     """Let one loader after another die under load, each at a point of its own; the last one finishes. Returns what is
     wrong afterwards."""
     with World.begun(folder, clickhouse=True) as world:
         world.worker("meter", slot="1")
         for point in points:
-            dying = world.worker("load", slot="1", point=point, twin=twin)
+            dying = world.worker("load", slot="1", point=point, mutant=mutant)
             eventually(f"it dies {point}; {dying.log}", partial(dead, world, dying), TIMEOUT_S, every_s=0.3)
             assert dying.child.returncode == -signal.SIGKILL, dying.child.log_tail()
             world.waves.wave()
-        world.worker("load", slot="1", twin=twin)
+        world.worker("load", slot="1", mutant=mutant)
         for kind in ("meter", "load"):
             world.wait_read(kind)
         assert world.metered().problems() == []
-        return world.stored(TOTALS_LOST_S if twin else TOTALS_S).problems()
+        return world.stored(TOTALS_LOST_S if mutant else TOTALS_S).problems()
 
 
 POINTS = [Point("Close", "after", 4), Point("Commit", "before", 4), Point("Committed", "before", 4)]

@@ -1,7 +1,7 @@
 """Fault: the meter is killed at each point of a page's life. Invariant: every event is metered exactly once,
 and every account owes what the contract's page says, to the last pico-unit.
 
-The twin commits its offset outside the transaction; the same check must find what it loses.
+The mutant commits its offset outside the transaction; the same check must find what it loses.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ def dead(world: World, worker: WorkerProcess) -> bool:
     return not worker.child.is_alive()
 
 
-def die_at(folder: Path, points: list[Point], twin: str | None = None) -> list[str]:
+def die_at(folder: Path, points: list[Point], mutant: str | None = None) -> list[str]:
     """Let one meter after another die under load, each at a point of its own; the last one finishes. Returns what is
     wrong afterwards."""
     with World.begun(folder) as world:
         owed.publish(world.bootstrap, owed.for_events(oracle.made(0, PRICED_EVENTS)))
         for point in points:
-            dying = world.worker("meter", slot="1", point=point, twin=twin)
+            dying = world.worker("meter", slot="1", point=point, mutant=mutant)
             eventually(f"it dies {point}; {dying.log}", partial(dead, world, dying), DIES_S, every_s=0.3)
             assert dying.child.returncode == -signal.SIGKILL, dying.child.log_tail()
             world.waves.wave()
-        world.worker("meter", slot="1", twin=twin)
+        world.worker("meter", slot="1", mutant=mutant)
         world.wait_read("meter")
-        world.stop()  # not killed: readers would wait for the transaction that the twin may have open
+        world.stop()  # not killed: readers would wait for the transaction that the mutant may have open
         return world.check().problems()
 
 

@@ -1,7 +1,7 @@
 """Fault: more comes than can go on: ClickHouse is away while Kafka fills, one customer sends nearly everything, one
 worker has 64 partitions, every event comes in a batch of its own.
 
-Invariant: nothing is lost or doubled, and what a worker holds is bounded. The twin takes batches however many wait
+Invariant: nothing is lost or doubled, and what a worker holds is bounded. The mutant takes batches however many wait
 already; the same check must find what it holds.
 """
 
@@ -56,10 +56,10 @@ def held_mb(worker: WorkerProcess) -> int:
     return highest
 
 
-def load_a_backlog(folder: Path, twin: str | None) -> int:
+def load_a_backlog(folder: Path, mutant: str | None) -> int:
     """ClickHouse goes, BACKLOG_EVENTS come, ClickHouse returns: all are stored once. Returns what the loader held."""
     with World.begun(folder, clickhouse=True) as world:
-        loader = world.worker("load", slot="1", page_seconds=1.0, page_events=100_000, twin=twin)
+        loader = world.worker("load", slot="1", page_seconds=1.0, page_events=100_000, mutant=mutant)
         preload(world.bootstrap, 1_000, lambda done: None, seed=1)
         world.wait_read("load", EVENTS)
         world.server.child.kill()

@@ -1,7 +1,7 @@
 """Fault: new writers before the meters' upgrade, then retries that are killed, raced and repeated.
 
 Invariant: after the upgrade each quarantined event is on usage.events once more, released once and counted once; what
-is late, in conflict or counted already is never sent. The twin commits events before their releases and is found.
+is late, in conflict or counted already is never sent. The mutant commits events before their releases and is found.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ class Upgraded(World):
         counted = counted_in(self.client, self.store)
         return retry(self.client, choice, counted, Releaser(self.client) if apply else None)
 
-    def killed(self, where: str, *twin: str) -> None:
-        """A retry in a process of its own that dies at ``where``; a twin asks no ClickHouse."""
-        url = "" if twin else self.server.url
-        command = [sys.executable, "-m", "support.retry_main", self.bootstrap, url, where, *twin]
+    def killed(self, where: str, *mutant: str) -> None:
+        """A retry in a process of its own that dies at ``where``; a mutant asks no ClickHouse."""
+        url = "" if mutant else self.server.url
+        command = [sys.executable, "-m", "support.retry_main", self.bootstrap, url, where, *mutant]
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True)
         assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -33,5 +33,5 @@ def test_a_fault_of_the_short_set_loses_and_doubles_nothing(fault: Fault, tmp_pa
 
 
 @pytest.mark.parametrize("fault", [EVERY[name] for name in CONTROLS], ids=lambda fault: fault.name)
-def test_its_twin_is_caught_by_the_same_check(fault: Fault, tmp_path: Path) -> None:
-    assert fault.control(tmp_path, SEED), fault.twin
+def test_its_mutant_is_caught_by_the_same_check(fault: Fault, tmp_path: Path) -> None:
+    assert fault.control(tmp_path, SEED), fault.mutant

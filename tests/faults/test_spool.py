@@ -1,6 +1,6 @@
 """Fault: an SDK process is killed, or its broker goes away. Invariant: what emit() returned for arrives, in order.
 
-The twins keep accepted events in memory, or drop what could not be delivered; the same checks must find it.
+The mutants keep accepted events in memory, or drop what could not be delivered; the same checks must find it.
 """
 
 from __future__ import annotations

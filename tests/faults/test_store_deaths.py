@@ -1,7 +1,7 @@
 """Fault (P03): ClickHouse, or who makes its totals, is killed while totals are made, ten times in a row. Invariant:
 totals = recount, and a store that was killed often needs no more memory than at first.
 
-The twin notes that totals are made before it makes them; the same check must find what it leaves undone.
+The mutant notes that totals are made before it makes them; the same check must find what it leaves undone.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Dying:
 
 
 class NotesFirst(Totals):
-    """The twin."""
+    """The mutant."""
 
     def remake(self, source: str, day: int, buckets: list[int]) -> None:
         version = self._version()

@@ -16,7 +16,7 @@ EVENTS_SENT = 400
 PARTITIONS = 2
 
 
-def load_delete_and_load_again(folder: Path, twin: str | None = None) -> tuple[int, str]:
+def load_delete_and_load_again(folder: Path, mutant: str | None = None) -> tuple[int, str]:
     """(rows that came from the topic made anew, what the second loader's log ends with)."""
     with World.begun(folder, PARTITIONS, clickhouse=True) as world:
 
@@ -24,15 +24,15 @@ def load_delete_and_load_again(folder: Path, twin: str | None = None) -> tuple[i
             return int(world.store.query("SELECT count() FROM tokenmeter.usage_events FINAL").result_rows[0][0])
 
         world.waves.wave(EVENTS_SENT)
-        first = world.worker("load", slot="first", twin=twin)
+        first = world.worker("load", slot="first", mutant=mutant)
         eventually(f"all is loaded; {first.log}", lambda: rows() == EVENTS_SENT)
         first.kill()
         world.delete(EVENTS, BILLING)
         ensure_topics(world.client, PARTITIONS)
         world.waves.wave(EVENTS_SENT)
-        second = world.worker("load", slot="second", twin=twin)
+        second = world.worker("load", slot="second", mutant=mutant)
         eventually(f"it ends or loads; {second.log}", lambda: not second.child.is_alive() or rows() > EVENTS_SENT)
-        if twin is None:
+        if mutant is None:
             assert second.wait_ended() == EXIT_CRASHED
         return rows() - EVENTS_SENT, second.log.read_text()
 

@@ -1,7 +1,7 @@
 """Fault: meters join, leave, are killed, or are frozen past their session and continued.
 
 Invariant: every event is metered exactly once, and a frozen meter whose partitions went to another dies fenced.
-The twin owns its partitions without a fence; the same check must find what its zombie doubles.
+The mutant owns its partitions without a fence; the same check must find what its zombie doubles.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path:
         assert world.check().problems() == []
 
 
-def freeze_and_continue(folder: Path, twin: str | None) -> tuple[list[str], WorkerProcess]:
+def freeze_and_continue(folder: Path, mutant: str | None) -> tuple[list[str], WorkerProcess]:
     """Freeze a meter between its lines and its offset until another has done its work, then let it go on.
 
-    The twin has one partition: another page, frozen between its offset and its commit, would hold up whoever asks for
+    The mutant has one partition: another page, frozen between its offset and its commit, would hold up whoever asks for
     the group's position, and nobody fences it.
     """
-    with World.begun(folder, partitions=len(PARTITIONS) if twin is None else 1) as world:
+    with World.begun(folder, partitions=len(PARTITIONS) if mutant is None else 1) as world:
         point = Point("SendOffsets", "before", 2, "STOP")
-        zombie = world.worker("meter", slot="1", point=point, twin=twin)
+        zombie = world.worker("meter", slot="1", point=point, mutant=mutant)
         eventually("the zombie is frozen", lambda: world.waves.wave() and zombie.is_stopped(), every_s=0.3)
-        world.worker("meter", slot="2", twin=twin)
+        world.worker("meter", slot="2", mutant=mutant)
         eventually("the other meter finishes", lambda: lag(world.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
         zombie.resume()
-        if twin is None:
+        if mutant is None:
             assert zombie.wait_ended() == EXIT_CRASHED
             world.wait_read("meter")
             return world.check().problems(), zombie

@@ -1,7 +1,7 @@
 """Fault: the watch is killed at each point of the page that alerts, on real Kafka. Invariant: what an unbroken watch of
 the same lines tells is told, each alert once.
 
-The twin commits its position before it writes the alerts; the same check must find what it loses.
+The mutant commits its position before it writes the alerts; the same check must find what it loses.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def owns_all(worker: WorkerProcess) -> bool:
     }
 
 
-def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> tuple[list[str], list[str]]:
+def die(folder: Path, points: Sequence[Point], mutant: str | None = None) -> tuple[list[str], list[str]]:
     """Let one watch after the other die at its point of the page that alerts, a last one finish; (wanted, told)."""
     with World.begun(folder, PARTITIONS) as world:
         stamped_by_producers(world.bootstrap, BILLING)
@@ -103,7 +103,7 @@ def die(folder: Path, points: Sequence[Point], twin: str | None = None) -> tuple
         first.kill()
         lines.write(iter(range(TAIL_MINUTES, 0, -1)), leak=True)
         for point in points:
-            dying = world.worker("watch", point=point, twin=twin, **named)
+            dying = world.worker("watch", point=point, mutant=mutant, **named)
             assert dying.wait_ended(120) == -signal.SIGKILL, dying.child.log_tail()
         last = world.worker("watch", **named)
         eventually(f"all is taken; {last.log}", lines.taken, 120)

@@ -27,7 +27,7 @@ PAGES_BEFORE = 3
 DEATH_S = 90.0
 UP_S = (1.0, 4.0)
 """How long a randomly killed worker may run."""
-TWIN_KILLS_MAX = 20
+MUTANT_KILLS_MAX = 20
 
 
 def points(effects: tuple[str, ...], times: int) -> list[Point]:
@@ -39,7 +39,7 @@ def points(effects: tuple[str, ...], times: int) -> list[Point]:
     return list(islice(cycle(every), times))
 
 
-def die_at(world: Arena, kind: str, where: list[Point], twin: str | None = None) -> None:
+def die_at(world: Arena, kind: str, where: list[Point], mutant: str | None = None) -> None:
     """Let one worker after the other die at its point; each is the replacement of the one before."""
     progress = world.meters if kind == "meter" else world.loaders
     died_at: list[tuple[float, int]] = []
@@ -54,11 +54,11 @@ def die_at(world: Arena, kind: str, where: list[Point], twin: str | None = None)
         return not victim.child.is_alive()
 
     for point in where:
-        victim = world.worker(kind, slot="crash", point=point, twin=twin)
+        victim = world.worker(kind, slot="crash", point=point, mutant=mutant)
         world.until(f"it dies {point}; {victim.log}", partial(dead, victim), DEATH_S)
         assert victim.child.returncode == -signal.SIGKILL, victim.child.log_tail()
         died_at.append((time.monotonic(), progress.offsets()))
-    world.keep(kind, "crash-last", twin=twin)
+    world.keep(kind, "crash-last", mutant=mutant)
     world.until("the last one goes on", went_on)
 
 
@@ -108,12 +108,12 @@ def random_kills(folder: Path, times: int, seed: int) -> Outcome:
 
 
 def random_kills_control(folder: Path, seed: int) -> str:
-    """The twin's offset is outside the transaction: a kill between the two loses the page."""
+    """The mutant's offset is outside the transaction: a kill between the two loses the page."""
     chance = random.Random(seed)
     with arena(folder) as world:
-        world.keep("meter", twin="commit_outside")
+        world.keep("meter", mutant="commit_outside")
         world.recover(world.meters)
-        for _ in range(TWIN_KILLS_MAX):
+        for _ in range(MUTANT_KILLS_MAX):
             kill_randomly(world, ["meter-1"], 1, chance)
         return said(world.settle())
 
@@ -137,22 +137,22 @@ def exchanged(folder: Path, times: int, seed: int) -> Outcome:
         return outcome(world, times, world.settle())
 
 
-def frozen(folder: Path, times: int, seed: int, twin: str | None = None) -> tuple[Outcome, list[str]]:
+def frozen(folder: Path, times: int, seed: int, mutant: str | None = None) -> tuple[Outcome, list[str]]:
     """Freeze a meter inside a page until another has its partitions, then let it go on."""
     with arena(folder) as world:
         alive: list[WorkerProcess] = []
         for number in range(times):
             point = Point("SendOffsets", "before", 2, "STOP")
-            zombie = world.worker("meter", slot=f"zombie-{number}", point=point, twin=twin)
+            zombie = world.worker("meter", slot=f"zombie-{number}", point=point, mutant=mutant)
             if alive:
                 alive.pop().child.stop()
             world.until(f"it is frozen; {zombie.log}", zombie.is_stopped)
             stopped_at = time.monotonic()
-            other = world.worker("meter", slot=f"other-{number}", twin=twin)
+            other = world.worker("meter", slot=f"other-{number}", mutant=mutant)
             alive.append(other)
             world.recover(world.meters, stopped_at)
             zombie.resume()
-            if twin is None:
+            if mutant is None:
                 assert zombie.wait_ended() == EXIT_CRASHED, zombie.log
                 assert "Fenced" in zombie.log.read_text()
             else:

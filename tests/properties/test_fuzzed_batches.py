@@ -77,7 +77,7 @@ def test_no_neighbour_changes_and_both_decoders_agree() -> None:
 
 
 def read_without_proof(values: list[bytes]) -> pl.DataFrame | None:
-    """The wrong twin: believes whatever the block reader says."""
+    """The mutant: believes whatever the block reader says."""
     head = header(latest("usage_event"))
     body = b"".join(value[wire.PREFIX_BYTES :] for value in values)
     try:

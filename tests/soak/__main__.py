@@ -108,7 +108,7 @@ def main(
             "meter",
             page_seconds=PAGE_SECONDS,
             horizon_ms=horizon_ms,
-            twin="leak" if leak else None,
+            mutant="leak" if leak else None,
             page_events=50_000,
         )
         world.keep("load", page_seconds=PAGE_SECONDS, page_events=50_000)

@@ -82,7 +82,7 @@ class Bench:
 
 @contextmanager
 def bench(folder: Path, *, created_time: bool = False, **spec: Any) -> Iterator[Bench]:
-    """A broker of its own; ``spec`` as in support.worker_main. ``created_time``: the wrong twin of the topic, on which
+    """A broker of its own; ``spec`` as in support.worker_main. ``created_time``: the mutant of the topic, on which
     an event's time of arrival is whatever its producer says."""
     with World.begun(folder) as world:
         if created_time:

@@ -22,7 +22,7 @@ Contents = dict[tuple[int, int], tuple[int, int]]
 
 
 class InlineMeter:
-    """Owns partition 0 from when it is made. ``meter`` is the processor's class: a test's twin or production's."""
+    """Owns partition 0 from when it is made. ``meter`` is the processor's class: a test's mutant or production's."""
 
     def __init__(
         self, bootstrap: str, journal: Journal | None = None, meter: type[MeterProcessor] = MeterProcessor

@@ -58,7 +58,7 @@ class Pass:
 
 
 class MemoryDriver:
-    """A driver over a Broker. ``outside``: the wrong twin that commits the position outside the transaction."""
+    """A driver over a Broker. ``outside``: the mutant that commits the position outside the transaction."""
 
     def __init__(self, broker: Broker, outside: bool = False) -> None:
         self.broker = broker

@@ -1,7 +1,7 @@
 """A quarantine retry that kills itself: ``python -m support.retry_main BOOTSTRAP CLICKHOUSE_URL WHERE [outside]``.
 
 WHERE is events (they are in the log, the releases are not yet), releases (nothing is committed) or commit (all is).
-``outside`` is the wrong twin, which commits the events before it writes their releases and asks nobody what is counted.
+``outside`` is the mutant, which commits the events before it writes their releases and asks nobody what is counted.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Dying(Releaser):
 
 
 def main() -> None:
-    bootstrap, url, Dying.where, *twin = sys.argv[1:]
-    Dying.outside = bool(twin)
+    bootstrap, url, Dying.where, *mutant = sys.argv[1:]
+    Dying.outside = bool(mutant)
     client = {"bootstrap.servers": bootstrap}
     with rehearse():
-        counted = (lambda identities: {}) if twin else counted_in(client, connect(url, "writer", "secret"))
+        counted = (lambda identities: {}) if mutant else counted_in(client, connect(url, "writer", "secret"))
         retry(client, Choice(everything=True), counted, Dying(client))
 
 

@@ -47,8 +47,8 @@ class Spec:
     """``first``: each thread's first number; ``life``: how many processes had this spool before. Emits until ``stop``
     exists or each thread has sent ``events``, then closes.
 
-    ``twin``: late (the spool keeps rows in memory and writes them later), drop (no spool; what is not delivered within
-    a second is forgotten).
+    ``mutant``: late (the spool keeps rows in memory and writes them later), drop (no spool; what is not delivered
+    within a second is forgotten).
     """
 
     bootstrap: str
@@ -59,7 +59,7 @@ class Spec:
     events: int | None = None
     pause_s: float = PAUSE_S
     point: Point | None = None
-    twin: Literal["late", "drop"] | None = None
+    mutant: Literal["late", "drop"] | None = None
 
     @property
     def spool(self) -> Path:
@@ -85,7 +85,7 @@ class Spec:
 
 
 class BreakingSpool(Spool):
-    """Production's, with one point at which the process ends; the late twin buffers in memory."""
+    """Production's, with one point at which the process ends; the late mutant buffers in memory."""
 
     point: Point | None = None
     late = False
@@ -151,7 +151,7 @@ def emit(spec: Spec, emitter: Emitter, thread: int, accepted: int) -> None:
 
 def run(spec: Spec) -> int:
     """Exit code 0 if Kafka has everything at the end."""
-    if spec.twin == "drop":
+    if spec.mutant == "drop":
         quick = {"delivery.timeout.ms": DROP_AFTER_MS, "request.timeout.ms": DROP_AFTER_MS}
         emitter = Emitter(spec.bootstrap, source=spec.source, client_config=quick)
     else:
@@ -162,7 +162,7 @@ def run(spec: Spec) -> int:
         thread.start()
     for thread in threads:
         thread.join()
-    if spec.twin == "drop":
+    if spec.mutant == "drop":
         with suppress(Undelivered):
             emitter.close(CLOSE_S)
         return 0
@@ -172,7 +172,7 @@ def run(spec: Spec) -> int:
 
 def main() -> None:
     specs = TypeAdapter(tuple[Spec, ...]).validate_json(Path(sys.argv[1]).read_bytes())
-    BreakingSpool.point, BreakingSpool.late = specs[0].point, specs[0].twin == "late"
+    BreakingSpool.point, BreakingSpool.late = specs[0].point, specs[0].mutant == "late"
     spooled.Spool = BreakingSpool  # type: ignore[misc]
     sys.exit(max(run(spec) for spec in specs))
 

@@ -115,8 +115,8 @@ class World:
         made = list(values)
         self.log.append(self.feed.topic, [None] * len(made), made, at_s * 1000)
 
-    def owner(self, hook: Callable[[steps.Effect, str], None] = lambda effect, side: None, **twin: bool) -> Owner:
-        return Owner(self, hook, **twin)
+    def owner(self, hook: Callable[[steps.Effect, str], None] = lambda effect, side: None, **mutant: bool) -> Owner:
+        return Owner(self, hook, **mutant)
 
     def end(self) -> int:
         return self.log.end(self.feed.topic, 0)

@@ -1,7 +1,7 @@
 """A meter, loader, ledger or watch that breaks on purpose: ``python -m support.worker_main SPEC.json``.
 
 The worker is production's; only its performer is wrapped. A crash point names an effect of ``flow.page.steps``, a
-side of it and which occurrence; a twin does one thing wrongly, so that a test shows it would notice.
+side of it and which occurrence; a mutant does one thing wrongly, so that a test shows it would notice.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from confluent_kafka import Producer, TopicPartition
 from pydantic import TypeAdapter
 from tenacity import stop_after_attempt
 
+from support.mutants import METERS
 from support.next_version import rehearse
-from support.twins import METERS
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow.faust import worker as worker_module
@@ -54,7 +54,7 @@ TOPICS = {"meter": (EVENTS,), "load": load_app.TOPICS, "ledger": ledger_app.TOPI
 NO_FENCE_TIMEOUT_MS = 15 * 60_000
 """The longest a broker takes."""
 OUTSIDE_S = 0.2
-"""How long a twin takes between two steps that should have been one."""
+"""How long a mutant takes between two steps that should have been one."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Spec:
-    """What to run. ``twin``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
+    """What to run. ``mutant``: commit_outside (the offset goes into a transaction of its own), no_fence (every process
     has a transactional id of its own), ack_first (the loader commits before it inserts), restamp (the loader gives each
     try of an insert another page), any_topic (the loader does not look whether a topic was made anew), silent_gap (what
     retention removed unread is skipped and not counted), unbounded
     (batches are taken however many wait already), leak (LEAKED_BYTES of each event are kept for good), or a meter of
-    support.twins. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version.
+    support.mutants. With a horizon below 0 a meter knows no repeats. ``upgraded``: it knows the next schema version.
     ``clock_s``: where a watch's clock stands still."""
 
     kind: Literal["meter", "load", "ledger", "watch"]
@@ -88,7 +88,7 @@ class Spec:
     page_seconds: float = 0.3
     page_events: int = 1_000
     point: Point | None = None
-    twin: (
+    mutant: (
         Literal["commit_outside", "no_fence", "ack_first", "restamp", "any_topic", "silent_gap", "unbounded", "leak"]
         | Literal["skip_bad", "blind_decode"]
         | None
@@ -105,7 +105,7 @@ class Spec:
 
 
 class BreakingDriver(KafkaDriver):
-    """What a twin does wrongly with Kafka itself."""
+    """What a mutant does wrongly with Kafka itself."""
 
     spec: Spec
 
@@ -124,11 +124,11 @@ class BreakingDriver(KafkaDriver):
 
     def transactional_id(self) -> str:
         own = super().transactional_id()
-        return f"{own}-{uuid.uuid4()}" if self.spec.twin == "no_fence" else own
+        return f"{own}-{uuid.uuid4()}" if self.spec.mutant == "no_fence" else own
 
     def transaction_timeout_ms(self) -> int:
         # On a slow machine the broker's abort would fence it after all.
-        return NO_FENCE_TIMEOUT_MS if self.spec.twin == "no_fence" else super().transaction_timeout_ms()
+        return NO_FENCE_TIMEOUT_MS if self.spec.mutant == "no_fence" else super().transaction_timeout_ms()
 
 
 class Breaking(Performer):
@@ -146,7 +146,7 @@ class Breaking(Performer):
             hit = Breaking.seen == point.occurrence
         if hit and point is not None and point.side == "before":
             self._break(point)
-        answer = self._perform_or_twin(effect)
+        answer = self._perform_or_mutant(effect)
         if hit and point is not None and point.side == "after":
             if isinstance(effect, steps.Produce):
                 self.driver.flush()  # the worst case: everything is in the log when the process ends
@@ -156,17 +156,17 @@ class Breaking(Performer):
     def _break(self, point: Point) -> None:
         os.kill(os.getpid(), getattr(signal, f"SIG{point.signal}"))
 
-    def _perform_or_twin(self, effect: steps.Effect) -> Any:
-        twin = self.spec.twin
-        if twin == "commit_outside" and isinstance(effect, steps.SendOffsets):
+    def _perform_or_mutant(self, effect: steps.Effect) -> Any:
+        mutant = self.spec.mutant
+        if mutant == "commit_outside" and isinstance(effect, steps.SendOffsets):
             return self.driver.commit_alone(effect.next_offset)
-        if twin == "silent_gap" and isinstance(effect, steps.Close):
+        if mutant == "silent_gap" and isinstance(effect, steps.Close):
             return super().perform(steps.Close(replace(effect.bounds, lost=0)))
-        if twin == "silent_gap" and isinstance(effect, steps.SendOffsets):
+        if mutant == "silent_gap" and isinstance(effect, steps.SendOffsets):
             return super().perform(steps.SendOffsets(effect.next_offset))
-        if twin == "ack_first" and isinstance(effect, steps.Close):
+        if mutant == "ack_first" and isinstance(effect, steps.Close):
             return []
-        if twin == "ack_first" and isinstance(effect, steps.Committed):
+        if mutant == "ack_first" and isinstance(effect, steps.Committed):
             super().perform(steps.Close(effect.bounds))
         return super().perform(effect)
 
@@ -204,9 +204,9 @@ def main() -> None:
     spec = TypeAdapter(Spec).validate_json(Path(sys.argv[1]).read_bytes())
     Breaking.spec = BreakingDriver.spec = spec
     logging.basicConfig(level=logging.INFO)
-    if spec.twin == "any_topic":
+    if spec.mutant == "any_topic":
         load_app.require_same_topics = lambda store, ids: None
-    if spec.twin == "unbounded":
+    if spec.mutant == "unbounded":
         for limit in ("QUEUE_BATCHES_MAX", "PARTITION_BATCHES_MAX", "WORKER_BATCHES_MAX"):
             setattr(worker_module, limit, UNBOUNDED)
     worker = WorkerConfig(
@@ -221,24 +221,24 @@ def main() -> None:
     )
 
     def make_performer(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Performs:
-        if spec.twin == "restamp" and isinstance(processor, Loader):
+        if spec.mutant == "restamp" and isinstance(processor, Loader):
             processor.insert = restamping(spec.clickhouse_url)
-        if spec.twin == "leak":
+        if spec.mutant == "leak":
             leak(processor)
         # Frozen with its position on the way and fenced by nobody, it would hold up whoever asks for the position.
-        early = config.position_early and spec.twin != "no_fence"
+        early = config.position_early and spec.mutant != "no_fence"
         driver = BreakingDriver(config.kafka(), config.app_id, topic, partition, early)
         return Breaking(driver, processor, driver.name)
 
     rules = MeterRules(spec.horizon_ms, spec.quarantine_ratio_max)
 
-    def make_twin(topic: str, partition: int) -> MeterProcessor:
+    def make_mutant(topic: str, partition: int) -> MeterProcessor:
         log = KafkaLogReader(worker.kafka())
-        return METERS[spec.twin or ""](partition, log, lambda: datetime.now(UTC), "twin", rules)
+        return METERS[spec.mutant or ""](partition, log, lambda: datetime.now(UTC), "mutant", rules)
 
     with rehearse() if spec.upgraded else nullcontext():
-        if spec.twin in METERS:
-            Worker(worker, make_twin, make_performer).run()
+        if spec.mutant in METERS:
+            Worker(worker, make_mutant, make_performer).run()
         elif spec.kind == "ledger":
             ledger_app.build(ledger_app.LedgerConfig(worker), make_performer).run()
         elif spec.kind == "watch":

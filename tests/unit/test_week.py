@@ -1,4 +1,4 @@
-"""What of ``make week`` needs no stack: its plan, its verdict, its signs and its report, each with a wrong twin."""
+"""What of ``make week`` needs no stack: its plan, its verdict, its signs and its report, each with a mutant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from week.report import BACK_MAX_S, Week
 from week.signs import Signs
 from week.verdict import Found, Sent, judge, total
 
-TWIN = Path(__file__).parents[1] / "week" / "twin"
+MUTANT = Path(__file__).parents[1] / "week" / "mutant"
 SENT = Sent({"a": 5, "b": 7, "c": 0}, frozenset({"ahead"}))
 
 
@@ -130,15 +130,15 @@ print(len([*changes(known, there)]), made_anew({"usage.events": "a"}, {"usage.ev
 
 
 @pytest.mark.parametrize(
-    ("twin", "asked", "true", "of_the_twin"),
+    ("mutant", "asked", "true", "of_the_mutant"),
     [("repeats", REPEATS, "[0, 1]", "[0, 0]"), ("log", LOG, "1 ['usage.events']", "0 []")],
 )
 def test_the_controls_break_what_they_say_and_in_workers_alone(
-    twin: str, asked: str, true: str, of_the_twin: str
+    mutant: str, asked: str, true: str, of_the_mutant: str
 ) -> None:
-    env = {**os.environ, "PYTHONPATH": str(TWIN), "WEEK_TWIN": twin}
+    env = {**os.environ, "PYTHONPATH": str(MUTANT), "WEEK_MUTANT": mutant}
     answers = [
         subprocess.run([sys.executable, "-c", asked, verb], env=env, capture_output=True, text=True, timeout=120)
         for verb in ("gateway", "meter")
     ]
-    assert [one.stdout.strip() for one in answers] == [true, of_the_twin], [one.stderr[-500:] for one in answers]
+    assert [one.stdout.strip() for one in answers] == [true, of_the_mutant], [one.stderr[-500:] for one in answers]

@@ -1,4 +1,4 @@
-"""``python -m week --actions 200 --seed 1``: see the package. ``--twin log``: the control, which must be caught."""
+"""``python -m week --actions 200 --seed 1``: see the package. ``--mutant log``: the control, which must be caught."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from week.verdict import total
 
 VERBS = (("status",), ("audit", "--strict"), ("reconcile", "--full"))
 TAIL_LINES = 12
-TWIN_SETTLE_S = 20.0
-TWIN_S = 240.0
+MUTANT_SETTLE_S = 20.0
+MUTANT_S = 240.0
 """Time for the control to do what it must not, however busy the machine."""
-TWIN = Path(__file__).parent / "twin"
+MUTANT = Path(__file__).parent / "mutant"
 
 
 def main(
@@ -36,7 +36,7 @@ def main(
     only_plan: Annotated[bool, typer.Option("--plan", help="print the plan and do nothing")] = False,
     minutes: Annotated[float, typer.Option(help="begin no round after so long, and judge")] = 120.0,
     only: Annotated[str, typer.Option(help='sorts of action with this text alone, e.g. "kill -9"')] = "",
-    twin: Annotated[
+    mutant: Annotated[
         Literal["repeats", "log"] | None,
         typer.Option(help="the control, which must be caught: workers that know no repeats, or no log from another"),
     ] = None,
@@ -60,12 +60,14 @@ def main(
             if not disk:
                 say("no disk can be mounted here: none is filled")
             options = [] if boards else ["--no-boards"]
-            env = {"TOKENMETER_DISK_FREE_MIN_MB": "64"} | ({"PYTHONPATH": str(TWIN), "WEEK_TWIN": twin} if twin else {})
+            env = {"TOKENMETER_DISK_FREE_MIN_MB": "64"} | (
+                {"PYTHONPATH": str(MUTANT), "WEEK_MUTANT": mutant} if mutant else {}
+            )
             stack = UsersStack(folder / "data", *options, env=env)
             began = time.monotonic()
             with world(stack, folder / "spool", boards) as made:
-                if twin:
-                    made.hands.strange_s = TWIN_S
+                if mutant:
+                    made.hands.strange_s = MUTANT_S
                 say(f"seed {seed}: {actions} actions in {len(rounds)} rounds")
                 for number, one in enumerate(rounds, 1):
                     at = time.monotonic()
@@ -78,7 +80,7 @@ def main(
                     worked = f"all work after {now - at:.1f} s, load {os.getloadavg()[0]:.0f}"
                     say(f"{now - began:6.0f} s  {number}/{len(rounds)}  {what}: {worked}")
                 say("settling ...")
-                verdicts = made.settle(TWIN_SETTLE_S if twin else SETTLE_S)
+                verdicts = made.settle(MUTANT_SETTLE_S if mutant else SETTLE_S)
                 problems = [*total(verdicts).problems(), *made.week.slow(), *made.week.grown()]
                 if made.hands.calm_beside_another_log:
                     problems.append("tokenmeter status finds all well although the log is another's")
@@ -105,10 +107,10 @@ def main(
     for problem in problems:
         say(problem)
     say("nothing lost, nothing doubled, every part back in time" if not problems else f"{len(problems)} problems")
-    if twin:
+    if mutant:
         whole = total(verdicts)
-        caught = bool(whole.doubled if twin == "repeats" else whole.strangers)
-        say("the twin was caught" if caught else "the twin was NOT caught")
+        caught = bool(whole.doubled if mutant == "repeats" else whole.strangers)
+        say("the mutant was caught" if caught else "the mutant was NOT caught")
         raise typer.Exit(0 if caught else 1)
     raise typer.Exit(1 if problems else 0)
 

@@ -94,10 +94,11 @@ class KafkaLogReader:
             while position < end:
                 messages = consumer.consume(self._records_max, READ_WAIT_S)
                 errors = [error for m in messages if (error := m.error()) is not None]
-                ends = [int(m.offset() or 0) for m in messages if m.error() is not None]
                 for error in errors:
                     if error.code() != KafkaError._PARTITION_EOF:
                         raise KafkaException(error)
+                # Not the consumer's position: some versions of librdkafka count the event of the end as a record.
+                reached = max((int(m.offset() or 0) + (m.error() is None) for m in messages), default=start)
                 records = [m for m in messages if m.error() is None and int(m.offset() or 0) < end]
                 if messages:
                     heard_at = time.monotonic()
@@ -106,8 +107,7 @@ class KafkaLogReader:
                     position = batch.next_offset
                     yield batch
                     heard_at = time.monotonic()  # what is done with a batch may take its time
-                reached = consumer.position([TopicPartition(topic, partition)])[0].offset
-                if max([reached, *ends]) >= end:
+                if reached >= end:
                     return
                 if time.monotonic() - heard_at > self._stall_s:
                     raise Fatal(

@@ -155,7 +155,7 @@ def test_a_correction_without_a_rating_is_noticed() -> None:
 
 
 def test_a_correction_at_one_of_several_ratings_is_noticed() -> None:
-    """The twin gives all that is wrong with a key to the first rating of its lines."""
+    """The mutant gives all that is wrong with a key to the first rating of its lines."""
     made = world(2)
     found = differences(made)
     split_by_rating(found, Store(made), made.rater_at)  # type: ignore[arg-type]

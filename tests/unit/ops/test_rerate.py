@@ -124,12 +124,12 @@ def test_killed_between_two_pages_and_run_again_ends_the_same(killed_after: int)
     assert sorted(one.event_id for _, one in [*part, *rest]) == sorted(one.event_id for _, one in whole)
 
 
-def twin_by_hour(events: pl.DataFrame, rater: object) -> pl.Series:
+def mutant_by_hour(events: pl.DataFrame, rater: object) -> pl.Series:
     """Rates a call as if it had ended when its hour began: lines know no more."""
     return RATE(events.with_columns(pl.col("occurred_hour").alias("occurred_at")), rater)  # type: ignore[arg-type]
 
 
-def twin_by_line(events: pl.DataFrame, rater: object) -> pl.Series:
+def mutant_by_line(events: pl.DataFrame, rater: object) -> pl.Series:
     """Rates a call by the size of its line."""
     size = pl.col("input_tokens").sum().over("customer_id", "model", "occurred_hour")
     return RATE(events.with_columns(size.alias("input_tokens")), rater)  # type: ignore[arg-type]
@@ -138,9 +138,9 @@ def twin_by_line(events: pl.DataFrame, rater: object) -> pl.Series:
 RATE = judging.rate
 
 
-@pytest.mark.parametrize("twin", [twin_by_hour, twin_by_line])
-def test_a_rating_by_what_lines_know_is_noticed(twin: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "rate", twin)
+@pytest.mark.parametrize("mutant", [mutant_by_hour, mutant_by_line])
+def test_a_rating_by_what_lines_know_is_noticed(mutant: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "rate", mutant)
     assert any(differing(made, len(made.catalog), run(made, len(made.catalog), [])[1]) for made in map(world, range(9)))
 
 

@@ -77,7 +77,7 @@ def test_calls_without_a_cost_price_are_no_amount_of_nought() -> None:
 def test_sums_are_exact_where_decimal_itself_would_round() -> None:
     amounts = [Decimal(10**26), Decimal("0.000000000001")] * 3
     assert exact_sum(amounts) == Decimal("300000000000000000000000000.000000000003")
-    assert sum(amounts) != exact_sum(amounts), "the twin that sums in the default context is caught"
+    assert sum(amounts) != exact_sum(amounts), "the mutant that sums in the default context is caught"
     assert verdicts({A: Figures(exact_sum(amounts))}, {A: Figures(Decimal(3 * 10**26))}) == {A: "amount differs"}
 
 

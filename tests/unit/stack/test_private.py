@@ -59,7 +59,7 @@ def open_paths(folder: Path) -> list[Path]:
 def test_nothing_below_is_open_to_others_whatever_was_there(place: Path) -> None:
     data = place / "data"
     left_open(data)
-    assert len(open_paths(data)) == 6, "the twin without it"
+    assert len(open_paths(data)) == 6, "the mutant without it"
     make_private(data)
     (data / "logs").mkdir()
     (data / "logs" / "meter.log").write_text("made since", "utf-8")
@@ -69,7 +69,7 @@ def test_nothing_below_is_open_to_others_whatever_was_there(place: Path) -> None
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can be somebody else")
 def test_another_user_reads_nothing(place: Path) -> None:
     usage = left_open(place / "data")
-    assert is_read_by_nobody(usage), "the twin without it"
+    assert is_read_by_nobody(usage), "the mutant without it"
     make_private(place / "data")
     assert not is_read_by_nobody(usage)
     (place / "data").chmod(0o755)

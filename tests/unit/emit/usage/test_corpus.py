@@ -64,7 +64,7 @@ def last_wins(before: Any, after: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("place", "twin", "file", "family"),
+    ("place", "mutant", "file", "family"),
     [
         ("registry.shape_of", lambda body: None, "chat-at-anthropics-openai-endpoint", "anthropic"),
         ("registry.shape_of", lambda body: None, "gemini-body-through-a-gateway", "compatible"),
@@ -77,11 +77,11 @@ def last_wins(before: Any, after: Any) -> Any:
     ],
 )
 def test_the_corpus_sees_a_reader_without_one_of_its_rules(
-    monkeypatch: pytest.MonkeyPatch, place: str, twin: Any, file: str, family: str
+    monkeypatch: pytest.MonkeyPatch, place: str, mutant: Any, file: str, family: str
 ) -> None:
     """The control: each rule taken away makes a recorded answer come out wrong."""
     case = json.loads((CORPUS / f"{file}.json").read_text("utf-8"))
     assert is_right(family, case)
     module, _, name = place.partition(".")
-    monkeypatch.setattr(f"tokenmeter.emit.usage.{module}.{name}", twin)
+    monkeypatch.setattr(f"tokenmeter.emit.usage.{module}.{name}", mutant)
     assert not is_right(family, case)

@@ -1,4 +1,4 @@
-"""The horizon against the slow, obvious twin, wherever the log is cut."""
+"""The horizon against the slow, obvious mutant, wherever the log is cut."""
 
 from __future__ import annotations
 

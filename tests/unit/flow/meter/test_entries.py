@@ -1,4 +1,4 @@
-"""CHARGE entries of a page against a slow twin: each account and budget owes the sum of its calls, once."""
+"""CHARGE entries of a page against a slow mutant: each account and budget owes the sum of its calls, once."""
 
 from __future__ import annotations
 

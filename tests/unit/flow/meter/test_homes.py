@@ -33,4 +33,4 @@ def test_each_event_is_judged_by_the_count_of_its_offset_and_the_audit_agrees(fi
         assert route.misrouted(name, offset) == (offset in wanted)
     assert strays(homes, first) == wanted
     if first < GROWN_AT:
-        assert strays(Homes(1, 8), first) != wanted, "the twin that knows one count alone"
+        assert strays(Homes(1, 8), first) != wanted, "the mutant that knows one count alone"

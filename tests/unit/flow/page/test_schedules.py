@@ -1,7 +1,7 @@
 """Every schedule of small scope: an owner dies before or after each effect, and two owners interleave in every way.
 
-Invariant: every offset is committed exactly once, in order. The twins (position outside the transaction, no fence) must
-break it somewhere in the same schedules.
+Invariant: every offset is committed exactly once, in order. The mutants (position outside the transaction, no fence)
+must break it somewhere in the same schedules.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def test_one_of_two_interleaved_owners_may_die_at_any_effect() -> None:
         assert interleaved(order, total, dies=dies) == EXPECTED, (order, dies)
 
 
-@pytest.mark.parametrize("twin", [{"fenced": False}, {"outside": True}], ids=str)
-def test_the_twins_fail_in_the_same_deaths(twin: dict[str, bool]) -> None:
-    assert any(interleaved(order, total, dies=dies, **twin) != EXPECTED for order, total, dies in DEATHS)
+@pytest.mark.parametrize("mutant", [{"fenced": False}, {"outside": True}], ids=str)
+def test_the_mutant_fail_in_the_same_deaths(mutant: dict[str, bool]) -> None:
+    assert any(interleaved(order, total, dies=dies, **mutant) != EXPECTED for order, total, dies in DEATHS)
 
 
 def test_a_gap_is_crossed_only_where_retention_removed_it() -> None:

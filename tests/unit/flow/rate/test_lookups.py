@@ -58,7 +58,7 @@ def test_rows_of_equal_hash_are_told_apart(hashed: object) -> None:
         assert lookup.find(keys).tolist() == [known[row] for row in rows]
 
 
-def test_a_twin_that_trusts_the_hash_is_seen() -> None:
+def test_a_mutant_that_trusts_the_hash_is_seen() -> None:
     class Trusting(Lookup):
         def find(self, keys: pl.DataFrame) -> np.ndarray:  # type: ignore[type-arg]
             places = self._places.find(self._hash_of(keys))

@@ -1,5 +1,5 @@
 """The watch on the page engine's terms: an owner that dies at any effect of a page alerts once and ends up knowing, bit
-for bit, what an owner knows that never died. The twin commits its position before its outputs; the same check sees it.
+for bit, what an owner knows that never died. The mutant commits its position before its outputs; the check sees it.
 """
 
 from __future__ import annotations

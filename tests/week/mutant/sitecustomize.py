@@ -1,6 +1,6 @@
 """The controls of ``make week``: with this folder on its path, a worker does not look whether it knows what it gets.
 
-``WEEK_TWIN``: repeats, an event that came before; log, a log that is not the one it began with. Python runs this file
+``WEEK_MUTANT``: repeats, an event that came before; log, a log that is not the one it began with. Python runs this file
 whenever it starts; the stack's other parts are left as they are.
 """
 
@@ -9,7 +9,7 @@ import sys
 
 WORKERS = {"meter", "load", "ledger", "watch"}
 
-if os.environ.get("WEEK_TWIN") == "repeats" and "meter" in sys.orig_argv:
+if os.environ.get("WEEK_MUTANT") == "repeats" and "meter" in sys.orig_argv:
     import numpy as np
 
     from tokenmeter.flow.meter import dedup
@@ -20,7 +20,7 @@ if os.environ.get("WEEK_TWIN") == "repeats" and "meter" in sys.orig_argv:
 
     dedup.Horizon.admit = never_seen  # type: ignore[method-assign]
 
-if os.environ.get("WEEK_TWIN") == "log" and WORKERS & {*sys.orig_argv}:
+if os.environ.get("WEEK_MUTANT") == "log" and WORKERS & {*sys.orig_argv}:
     from collections.abc import Iterator, Mapping
 
     from tokenmeter.kafka import identity

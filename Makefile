@@ -79,7 +79,7 @@ faults: setup ## break everything on purpose, 20 times each, and count (ARGS="--
 soak: setup ## a day of traffic in four minutes: nothing may grow (ARGS=--leak: the control)
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
-week: setup ## a week of bad days in ten minutes on a real stack (ARGS="--actions 8 --seed 3" for less, --plan to read it)
+week: setup ## a week of bad days on a real stack, twenty minutes on two cores (ARGS="--actions 8 --seed 3" for less, --plan to read it)
 	@PYTHONPATH=tests $(BIN)/python -m week $(ARGS)
 
 clean: ## stop the local stack and remove what was built here (never metered data: that is .tokenmeter, to be removed by hand)

@@ -1,4 +1,4 @@
-"""A week of bad days in ten minutes, on the stack that ``tokenmeter up`` starts, under load: ``make week``.
+"""A week of bad days, on the stack that ``tokenmeter up`` starts, under load: ``make week``.
 
 Owns: the plan (pure, from a seed), the hands that carry it out, the signs by which a part is back, the verdict.
 Promises: what was acknowledged is compared id by id and to the last pico with the log, the lines, the journal and the

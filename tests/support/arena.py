@@ -18,6 +18,7 @@ from support.proxy import Proxy
 from support.traffic import Traffic
 from support.workers import WorkerProcess
 from support.world import World
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import BILLING, EVENTS
 from tokenmeter.flow.load import app as load_app
 from tokenmeter.flow.meter import app as meter_app
@@ -38,7 +39,7 @@ class Progress:
     def __init__(self, bootstrap: str, group: str, topic: str) -> None:
         self._topic = topic
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+            {"bootstrap.servers": bootstrap, **SILENT, "group.id": group, "enable.auto.commit": False, "log_level": 0}
         )
         self._last = 0
 

@@ -21,6 +21,7 @@ from support.outcome import Outcome
 from support.workers import WorkerProcess
 from support.world import World
 from tokenmeter.events import decode
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUANTITY_FIELDS, QUARANTINE, RELEASED
 
 EXAMPLES_MAX = 3
@@ -55,6 +56,7 @@ class Bench:
         """Hand them to Kafka in order and have them acknowledged."""
         producer = Producer(
             {
+                **SILENT,
                 **self.world.client,
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 2 << 20,

@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 )
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.topics import ensure_topics
 
@@ -83,6 +84,7 @@ def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = No
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
+            **SILENT,
             "group.id": "test-reader",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -119,7 +121,7 @@ def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = No
 )
 def _places(bootstrap: str, group: str, topic: str) -> list[tuple[int, int, int]]:
     """(position of ``group``, begin, end) by partition; a young broker is asked until it knows its groups."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": bootstrap, **SILENT, "group.id": group, "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
         found = []

@@ -15,6 +15,7 @@ from support.broker import read_all
 from support.rated_pages import COUNTS, FLAGS, Totals, billing, counts_of, market, usage_key, without_zeros
 from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, decode
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, CATALOG, MARKET, RESALE
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, MARKET_KEYS
@@ -27,7 +28,7 @@ _MEASURES = {BILLING: COUNTS, MARKET: (*COUNTS, *FLAGS), RESALE: COUNTS}
 
 def publish(bootstrap: str, rows: Iterable[CatalogRow]) -> None:
     """Put rows on the catalog."""
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 2})
+    producer = Producer({**SILENT, "bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 2})
     for row in rows:
         producer.produce(CATALOG, row.to_value(), row.row_id.encode(), 0)
     assert producer.flush(30) == 0

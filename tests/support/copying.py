@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from support.broker import Record, eventually, read_all
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS, TOPICS
 from tokenmeter.stack.topics import ensure_topics
 
@@ -35,7 +36,7 @@ def fill(
     made = {name: list(records) for name, records in topics.items()}
     change(made)
     _empty(bootstrap, partitions)
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    producer = Producer({**SILENT, "bootstrap.servers": bootstrap, "enable.idempotence": True})
     for name, records in made.items():
         for record in records:
             producer.produce(name, record.value, record.key, record.partition)
@@ -46,7 +47,7 @@ def fill(
 
 def _empty(bootstrap: str, partitions: int) -> None:
     """The contract's topics, new."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({**SILENT, "bootstrap.servers": bootstrap})
     for gone in admin.delete_topics([topic.name for topic in TOPICS]).values():
         gone.result(30)
     eventually("the topics are gone", lambda: not set(admin.list_topics(timeout=10).topics) & {t.name for t in TOPICS})
@@ -56,7 +57,7 @@ def _empty(bootstrap: str, partitions: int) -> None:
 @retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True)
 def _commit(bootstrap: str, group: str, offsets: list[TopicPartition]) -> None:
     """A young broker is asked until it knows its groups."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": bootstrap, **SILENT, "group.id": group, "enable.auto.commit": False})
     try:
         consumer.commit(offsets=offsets, asynchronous=False)
     finally:

@@ -13,6 +13,7 @@ from support.broker import read_all
 from support.catalog_rows import account, plan, price
 from tokenmeter.audit.charges import Charges
 from tokenmeter.events import UsageEvent, decode
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.catalog import row_of
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import BILLING, CATALOG, MARKET, PAGES, QUANTITY_FIELDS, RESALE
@@ -57,7 +58,9 @@ def rows(customers: Iterable[str], models: Iterable[str], changes_at: datetime) 
 
 def publish(bootstrap: str, made: Iterable[CatalogRow]) -> None:
     """Put rows on the catalog, one after the other."""
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "log_level": 2})
+    producer = Producer(
+        {**SILENT, "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "log_level": 2}
+    )
     for row in made:
         producer.produce(CATALOG, row.to_value(), row.row_id.encode(), 0)
     assert producer.flush(60) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Producer
 
 from support.catalog_rows import account, plan, price
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 
@@ -13,7 +14,7 @@ WAVES_EVENTS_MAX = 2_000
 
 def publish(bootstrap: str, *rows: CatalogRow) -> None:
     """Put rows on the catalog."""
-    producer = Producer({"bootstrap.servers": bootstrap})
+    producer = Producer({**SILENT, "bootstrap.servers": bootstrap})
     for row in rows:
         producer.produce(CATALOG, row.to_value(), row.row_id.encode(), 0)
     assert producer.flush(30) == 0

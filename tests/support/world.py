@@ -23,6 +23,7 @@ from tokenmeter.audit import AuditOptions, AuditReport, AuditSources
 from tokenmeter.audit import run as audit
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.meter.dedup import HORIZON_MINUTES
 from tokenmeter.stack.kafka import KafkaNode
@@ -109,7 +110,14 @@ class World:
     def produce(self, values: Iterable[tuple[str, bytes]], **settings: Any) -> None:
         """Bytes by key on usage.events, all acknowledged; ``settings`` are the producer's."""
         producer = Producer(
-            {**self.client, "partitioner": "murmur2_random", "enable.idempotence": True, "log_level": 2, **settings}
+            {
+                **SILENT,
+                **self.client,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "log_level": 2,
+                **settings,
+            }
         )
         for key, value in values:
             producer.produce(EVENTS, value, key.encode())

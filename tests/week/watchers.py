@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import TokenmeterError
 from tokenmeter.stack.status.positions import GROUPS
 from week.signs import Signs
@@ -61,7 +62,9 @@ class Watchers:
 
     def _group(self, app: str) -> Callable[[], int]:
         group, topics = GROUPS[app]
-        consumer = Consumer({**self._stack.client, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+        consumer = Consumer(
+            {**self._stack.client, **SILENT, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+        )
         there = consumer.list_topics(timeout=30).topics
         wanted = [TopicPartition(topic, number) for topic in topics for number in there[topic].partitions]
 

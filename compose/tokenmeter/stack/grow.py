@@ -14,6 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS, GROWTH, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.growth import Growth
@@ -82,7 +83,7 @@ def _plan(log: KafkaLogReader, wanted: int) -> tuple[int, bool]:
 
 def _raise(client: Mapping[str, Any], log: KafkaLogReader, topic: str, wanted: int) -> None:
     if log.partitions(topic) != wanted:
-        admin = AdminClient({**client, "log_level": 2})
+        admin = AdminClient({**SILENT, **client, "log_level": 2})
         try:
             admin.create_partitions([NewPartitions(topic, wanted)])[topic].result(ADMIN_TIMEOUT_S)
         except KafkaException as error:
@@ -97,7 +98,7 @@ def _raise(client: Mapping[str, Any], log: KafkaLogReader, topic: str, wanted: i
 
 
 def _write(client: Mapping[str, Any], growth: Growth) -> None:
-    producer = Producer({**client, "acks": "all", "enable.idempotence": True, "log_level": 2})
+    producer = Producer({**SILENT, **client, "acks": "all", "enable.idempotence": True, "log_level": 2})
     failed: list[str] = []
     value = growth.to_value()
     producer.produce(

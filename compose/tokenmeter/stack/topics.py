@@ -14,6 +14,7 @@ from confluent_kafka.admin import (
 )
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS, GROWTH, TOPICS
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.events.growth import Growth
@@ -33,7 +34,7 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
     Unless told otherwise a topic has a copy on each broker, REPLICATION_MAX at most.
     Raises Misconfigured naming the topic, the setting, what it is and what it must be.
     """
-    admin = AdminClient({**client, "log_level": 2})
+    admin = AdminClient({**SILENT, **client, "log_level": 2})
     try:
         cluster = admin.list_topics(timeout=ADMIN_TIMEOUT_S)
     except KafkaException as error:

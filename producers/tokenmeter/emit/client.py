@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENT_BYTES_MAX
 
 DELIVERY_TIMEOUT_S = 120.0
@@ -22,6 +23,7 @@ def direct(bootstrap_servers: str, buffer_events: int, given: Mapping[str, Any])
     return {
         "bootstrap.servers": bootstrap_servers,
         "reconnect.backoff.max.ms": int(RECONNECT_MAX_S * 1000),
+        **SILENT,
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",

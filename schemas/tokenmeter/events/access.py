@@ -20,6 +20,8 @@ ADMIN = "admin"
 USERS_FILE = "kafka-users.json"
 """In a local stack's directory: its Kafka's address, and the passwords of its users."""
 PREFIX = "TOKENMETER_KAFKA_"
+SILENT: Mapping[str, Any] = {"enable.metrics.push": False}
+"""Of every client: else librdkafka 2.8 may wait for a second when it closes, to push metrics that nobody asks for."""
 _TRUE = ("1", "true", "yes", "on")
 
 

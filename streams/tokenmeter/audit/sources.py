@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from tokenmeter.audit.blocks import I64, Block
 from tokenmeter.audit.reference import LogRecord
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
 from tokenmeter.kafka.positions import positions, wait_past
 from tokenmeter.store.statement import sql
@@ -42,6 +43,7 @@ class KafkaTopics:
         return Consumer(
             {
                 **self.client,
+                **SILENT,
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

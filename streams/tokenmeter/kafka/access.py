@@ -16,6 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Misconfigured
 
 ACCESS_WAIT_S = 5.0
@@ -38,7 +39,7 @@ def require_access(client: Mapping[str, Any], within_s: float = ACCESS_WAIT_S) -
     Returns when it does, and when the brokers are away.
     """
     heard: list[KafkaError] = []
-    settings: dict[str, Any] = {**client, "error_cb": heard.append, "log_level": 0}
+    settings: dict[str, Any] = {**client, **SILENT, "error_cb": heard.append, "log_level": 0}
     admin = AdminClient(settings)
     deadline, heard_at = time.monotonic() + within_s, inf
     while time.monotonic() < deadline:

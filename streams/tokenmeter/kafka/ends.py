@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
 
 ENDS_WAIT_S = 30.0
@@ -24,7 +25,7 @@ def record_ends(client: Mapping[str, Any], topic: str) -> Offsets:
     """By partition, the offset after the last record that a reader sees: the marker that ends a transaction is at an
     offset of its own, and whoever reads records never gets there. 0 where there is none. Raises Fatal when it cannot be
     read."""
-    settings = {"group.id": "tokenmeter-ends", "enable.auto.commit": False, "enable.partition.eof": True}
+    settings = {**SILENT, "group.id": "tokenmeter-ends", "enable.auto.commit": False, "enable.partition.eof": True}
     fetching = {"fetch.wait.max.ms": 20, "isolation.level": "read_committed"}
     consumer = Consumer({**client, **settings, **fetching})
     try:

@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.growth import Growth
@@ -56,7 +57,7 @@ class LogIdentity:
 def identity(client: Mapping[str, Any], topics: Iterable[str]) -> LogIdentity:
     """As Kafka tells it now; a topic that is not there is left out. Raises Fatal when Kafka does not answer."""
     with _answering():
-        admin = AdminClient({**client, "log_level": 2})
+        admin = AdminClient({**SILENT, **client, "log_level": 2})
         cluster = admin.list_topics(timeout=IDENTITY_WAIT_S)
         return LogIdentity(str(cluster.cluster_id), _described(admin, [one for one in topics if one in cluster.topics]))
 
@@ -64,7 +65,7 @@ def identity(client: Mapping[str, Any], topics: Iterable[str]) -> LogIdentity:
 def topic_ids(client: Mapping[str, Any], topics: Sequence[str]) -> dict[str, str]:
     """By topic, the id Kafka gave it. Raises Fatal when Kafka does not answer, or lacks one of them."""
     with _answering():
-        found = _described(AdminClient({**client, "log_level": 2}), topics)
+        found = _described(AdminClient({**SILENT, **client, "log_level": 2}), topics)
     return {topic: one.topic_id for topic, one in found.items()}
 
 

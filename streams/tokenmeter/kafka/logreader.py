@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
 from tokenmeter.kafka.batch import RecordBatch, Run
 
@@ -62,6 +63,7 @@ class KafkaLogReader:
         self._stall_s, self._records_max = stall_s, records_max
         self._settings = {
             **client,
+            **SILENT,
             "group.id": "tokenmeter-log-reader",  # the client wants one; nothing is ever committed to it
             "enable.auto.commit": False,
             "enable.partition.eof": True,

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
 
 _PREFIX = "lost="
@@ -34,7 +35,13 @@ def lost_offsets(client: Mapping[str, Any], group: str, topics: Iterable[str]) -
     """
     # What is being committed just now can wait: asked for the stable positions of all partitions at once, a busy group
     # hardly ever has them.
-    settings = {"group.id": group, "isolation.level": "read_uncommitted", "enable.auto.commit": False, "log_level": 2}
+    settings = {
+        **SILENT,
+        "group.id": group,
+        "isolation.level": "read_uncommitted",
+        "enable.auto.commit": False,
+        "log_level": 2,
+    }
     consumer = Consumer({**client, **settings})
     try:
         there = consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics

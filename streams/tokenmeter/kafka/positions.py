@@ -10,6 +10,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from tokenmeter.events.access import SILENT
+
 POSITIONS_WAIT_S = 30.0
 """A broker that has just started, or lost its leader, does not know its groups for a while."""
 POSITIONS_LOOK_S = 0.2
@@ -56,7 +58,7 @@ def wait_past(
 @contextmanager
 def _asking(client: Mapping[str, Any], group: str) -> Iterator[Consumer]:
     """A consumer that joins nothing and commits nothing."""
-    consumer = Consumer({**client, "group.id": group, "enable.auto.commit": False, "log_level": 2})
+    consumer = Consumer({**client, **SILENT, "group.id": group, "enable.auto.commit": False, "log_level": 2})
     try:
         yield consumer
     finally:

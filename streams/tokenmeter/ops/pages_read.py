@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import PAGES
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow.load.app import APP_ID
@@ -29,6 +30,7 @@ def pages_read(client: Mapping[str, Any], now: datetime | None = None) -> dict[i
     consumer = Consumer(
         {
             **client,
+            **SILENT,
             "group.id": APP_ID,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",

@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Transient
 from tokenmeter.events.ledger import Alert
@@ -43,6 +44,7 @@ def forward(
     consumer = Consumer(
         {
             **client,
+            **SILENT,
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tokenmeter.events import wire
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.events.ledger import Alert
@@ -61,6 +62,7 @@ def read(client: Mapping[str, Any], at: datetime, follow: bool) -> Iterator[Aler
     consumer = Consumer(
         {
             **client,
+            **SILENT,
             "group.id": "tokenmeter-alerts-reader",  # the client wants one; nothing is ever committed to it
             "enable.auto.commit": False,
             "enable.partition.eof": True,

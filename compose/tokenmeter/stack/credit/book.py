@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
@@ -72,6 +73,7 @@ def _write(client: Mapping[str, Any], entry: LedgerEntry) -> tuple[int, int, int
     """(partition, offset, append time in ms) of the record."""
     producer = Producer(
         {
+            **SILENT,
             **client,
             "partitioner": "murmur2_random",  # of the meter: all entries of an account are on one partition
             "enable.idempotence": True,

@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
 from tokenmeter.events.errors import Fatal, Fenced
@@ -64,6 +65,7 @@ class CatalogWriter:
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._producer = Producer(
             {
+                **SILENT,
                 **client,
                 "transactional.id": TRANSACTIONAL_ID,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,

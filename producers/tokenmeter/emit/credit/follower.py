@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG
 from tokenmeter.events.errors import Transient
 
@@ -86,6 +87,7 @@ class Follower(threading.Thread):
         consumer = Consumer(
             {
                 **self._client,
+                **SILENT,
                 "group.id": f"{self.name}-cache",  # the client wants one; nothing is ever committed to it
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,

@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal, Misconfigured
 
 KAFKA_TIMEOUT_S = 20.0
@@ -27,7 +28,7 @@ def port_is_free(host: str, port: int) -> None:
 
 def topics_exist(client: Mapping[str, Any], topics: Iterable[str]) -> None:
     """Raises Fatal when Kafka does not answer, Misconfigured naming the topics that are missing."""
-    consumer = Consumer({**client, "group.id": "tokenmeter-preflight", "log_level": 0})
+    consumer = Consumer({**client, **SILENT, "group.id": "tokenmeter-preflight", "log_level": 0})
     try:
         there = consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
     except KafkaException as error:

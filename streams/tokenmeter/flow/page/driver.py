@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.calls import CALLS, OFFSETS_CALL_S
@@ -171,7 +172,7 @@ class KafkaDriver:
     @contextmanager
     def _asking(self) -> Iterator[Consumer]:
         """An unsubscribed consumer of the group, for a question. Kept, it would cost each partition three threads."""
-        consumer = Consumer({**self._client, "group.id": self._app_id, "enable.auto.commit": False})
+        consumer = Consumer({**self._client, **SILENT, "group.id": self._app_id, "enable.auto.commit": False})
         try:
             yield consumer
         finally:
@@ -197,6 +198,7 @@ class KafkaDriver:
     def _new_producer(self) -> Producer:
         return Producer(
             {
+                **SILENT,
                 "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
                 **self._client,
                 "transactional.id": self.transactional_id(),

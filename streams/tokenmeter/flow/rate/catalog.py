@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.catalog import row_or_foreign
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
@@ -37,6 +38,7 @@ class CatalogRates:
     def __init__(self, client: Mapping[str, Any], stall_s: float = STALL_S) -> None:
         self._settings = {
             **client,
+            **SILENT,
             "group.id": "tokenmeter-catalog",  # the client wants one; nothing is ever committed to it
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

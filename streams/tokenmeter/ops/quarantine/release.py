@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from tokenmeter.events import wire
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Fatal, Fenced
 from tokenmeter.kafka.partitioner import partition_of
@@ -40,6 +41,7 @@ class Releaser:
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._producer = Producer(
             {
+                **SILENT,
                 **client,
                 "transactional.id": TRANSACTIONAL_ID,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,

@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from tokenmeter.events import UsageEvent, encode
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal, Fenced
 
@@ -27,6 +28,7 @@ class Booking:
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._producer = Producer(
             {
+                **SILENT,
                 **client,
                 "transactional.id": TRANSACTIONAL_ID,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,

@@ -7,9 +7,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
+from tokenmeter.events.access import HANGS_UP
+
 _HEARD = "error_cb"
-_HANGS_UP = "security.protocol"
-"""What librdkafka tells a client to look at whose connection was closed; some versions say only that all are down."""
 _ASKS = "; the brokers close the connection: they may ask for a user (TOKENMETER_KAFKA_USER)"
 
 
@@ -34,7 +34,7 @@ class Trouble:
         return {**settings, _HEARD: hear}
 
     def _hear(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN or _HANGS_UP in error.str():
+        if error.code() == KafkaError._ALL_BROKERS_DOWN or HANGS_UP in error.str():
             self._hung_up = True
             return
         self.is_name = error.code() == KafkaError._RESOLVE and (self._last is None or self.is_name)

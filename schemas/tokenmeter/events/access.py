@@ -22,6 +22,8 @@ USERS_FILE = "kafka-users.json"
 PREFIX = "TOKENMETER_KAFKA_"
 SILENT: Mapping[str, Any] = {"enable.metrics.push": False}
 """Of every client: else librdkafka 2.8 may wait for a second when it closes, to push metrics that nobody asks for."""
+HANGS_UP = "security.protocol"
+"""What librdkafka tells a client to look at whose connection was closed; some versions say only that all are down."""
 _TRUE = ("1", "true", "yes", "on")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tokenmeter.events.access import SILENT
+from tokenmeter.events.access import HANGS_UP, SILENT
 from tokenmeter.events.errors import Misconfigured
 
 ACCESS_WAIT_S = 5.0
@@ -26,8 +26,6 @@ SURE_S = 1.0
 """A broker that refuses for so long means it: a user may be a moment old, and a broker that stops hangs up, too."""
 _REFUSED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL}
 _AWAY = {KafkaError._TRANSPORT, KafkaError._RESOLVE}
-_HANGS_UP = "security.protocol"
-"""What librdkafka tells a client to look at whose connection was closed; later versions tell of no cause at all."""
 _HANDSHAKE = "SSL handshake failed"
 _WHERE = re.compile(r"^\S+://\S+: |\s*\(after \d+ms in state \w+\)")
 """What librdkafka says around the cause."""
@@ -72,7 +70,7 @@ def refusal(client: Mapping[str, Any], heard: Sequence[KafkaError]) -> Misconfig
                 f"Kafka at {servers} refuses user {user}: {why}",
                 hint="check TOKENMETER_KAFKA_USER and TOKENMETER_KAFKA_PASSWORD",
             )
-    away = {one.code() for one in heard if _HANGS_UP not in one.str()} & _AWAY
+    away = {one.code() for one in heard if HANGS_UP not in one.str()} & _AWAY
     if heard and "security.protocol" not in client and not away:
         return Misconfigured(
             f"Kafka at {servers} closes the connection of a client without a user",

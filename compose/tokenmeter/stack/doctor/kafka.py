@@ -25,10 +25,10 @@ ANSWER_S = 8.0
 TRANSACTIONAL_ID = "tokenmeter-doctor"
 _EVERY_RULE = AclBindingFilter(
     ResourceType.ANY,
-    None,
+    None,  # any name
     ResourcePatternType.ANY,
-    None,
-    None,
+    None,  # any principal
+    None,  # any host
     AclOperation.ANY,
     AclPermissionType.ANY,
 )

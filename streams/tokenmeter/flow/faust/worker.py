@@ -119,9 +119,7 @@ class Worker:
         CALLS.watch(die)
         if self.config.same_log:
             same_log.watch(die)
-        logging.getLogger("mode.timers").setLevel(
-            logging.ERROR
-        )  # each close that takes longer than a tick is a warning
+        logging.getLogger("mode.timers").setLevel(logging.ERROR)  # it warns of each close that outlasts a tick
         sys.argv = ["tokenmeter", "worker", "--loglevel", "info"]
         self.app.main()
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from pathlib import Path
 
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from support.broker import broker, eventually, lag
 from support.workers import WorkerProcess
+from tokenmeter.emit.credit.follower import Follower
 from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.driver import KafkaDriver
 from tokenmeter.flow.page.page import Outgoing
@@ -21,6 +23,7 @@ GROUP, TOPIC = "away", "usage.events"
 PARTITIONS = 4
 BACK_S = 60.0
 """For the calls that go on; what does not return would wait for ever."""
+AWAY_S = 5.0
 ENDED_S = 40.0
 """For a worker's end on two busy cores; Faust would wait a minute for the thread that reads."""
 
@@ -77,3 +80,22 @@ def test_a_worker_ends_when_it_is_asked_to_while_its_broker_is_away(tmp_path: Pa
         eventually("it has noticed", lambda: "Unable connect" in worker.log.read_text("utf-8"))
         worker.child.signal(signal.SIGTERM)
         worker.wait_ended(ENDED_S)
+
+
+def test_who_follows_a_topic_leaves_the_machine_to_its_broker_and_knows_when_it_is_back(tmp_path: Path) -> None:
+    """An AdminClient that asks where topics end takes a core while their leader is away: it then starts late."""
+    with broker(tmp_path) as node:
+        client = {"bootstrap.servers": node.bootstrap}
+        follower = Follower(client, lambda message: None, lambda: None)
+        follower.start()
+        try:
+            assert follower.caught_up.wait(BACK_S)
+            node.kill()
+            begun_s = time.process_time()
+            time.sleep(AWAY_S)
+            assert time.process_time() - begun_s < AWAY_S / 10
+            node.start()
+            back_at = time.monotonic()
+            eventually("it knows", lambda: (follower.caught_up_at or 0.0) > back_at, BACK_S)
+        finally:
+            follower.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     ConfigResource,
@@ -45,12 +45,7 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
     count = len(existing[EVENTS].partitions) if EVENTS in existing else partitions
     missing = [topic for topic in TOPICS if topic.name not in existing]
     new = [NewTopic(t.name, count if t.like_events else 1, copies, config=_safe(t.config(), copies)) for t in missing]
-    if new:
-        for name, future in admin.create_topics(new, operation_timeout=ADMIN_TIMEOUT_S).items():
-            try:
-                future.result()
-            except KafkaException as error:
-                raise Fatal(f"cannot create topic {name}: {error.args[0].str()}") from error
+    created = _create(admin, new) if new else []
     grown = _grown(client) if GROWTH in existing else []
     counts = {count, *(one.partitions_before for one in grown), *(one.partitions for one in grown)}
     for topic in TOPICS:
@@ -64,7 +59,21 @@ def ensure_topics(client: Mapping[str, Any], partitions: int, replication: int |
             )
     wanted = {t.name: _safe(t.needed(), _copies(existing[t.name])) for t in TOPICS if t.name in existing}
     _verify_settings(admin, wanted)
-    return [topic.name for topic in missing]
+    return created
+
+
+def _create(admin: AdminClient, topics: list[NewTopic]) -> list[str]:
+    """The names of those that were made here: another, who looked at the same moment, may have made some."""
+    created = []
+    for name, future in admin.create_topics(topics, operation_timeout=ADMIN_TIMEOUT_S).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Fatal(f"cannot create topic {name}: {error.args[0].str()}") from error
+        else:
+            created.append(name)
+    return created
 
 
 def _grown(client: Mapping[str, Any]) -> list[Growth]:

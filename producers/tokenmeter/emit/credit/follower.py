@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ACCOUNT_STATE, CATALOG
@@ -21,8 +20,11 @@ log = logging.getLogger("tokenmeter.credit")
 ASK_EVERY_S = 0.5
 """How often the brokers are asked where the topics end: as old as that is what is known, if nothing is wrong."""
 ASK_TIMEOUT_S = 5.0
+"""For one answer; nothing is read meanwhile."""
 EPOCH_TIMEOUT_S = 1.0
 """A broker that says that an epoch is old answers at once."""
+STALL_S = 20.0
+"""With records to be read and none read for so long, the client is made anew."""
 POLL_S = 0.1
 AGAIN_S = 1.0
 RECONNECT_MAX_MS = 1_000
@@ -99,7 +101,7 @@ class Follower(threading.Thread):
             }
         )
         try:
-            ends = _Ends(AdminClient({**self._client, "log_level": 2}), _partitions(consumer, self._topics))
+            ends = _Ends(consumer, _partitions(consumer, self._topics))
             consumer.assign([TopicPartition(*place, 0) for place in ends.places])
             self._read(consumer, ends)
         finally:
@@ -107,7 +109,7 @@ class Follower(threading.Thread):
 
     def _read(self, consumer: Consumer, ends: _Ends) -> None:
         positions = dict.fromkeys(ends.places, 0)
-        looked_at = time.monotonic()
+        looked_at = moved_at = time.monotonic()
         while not self._done.is_set():
             if time.monotonic() - looked_at > LOOK_EVERY_S:
                 looked_at = time.monotonic()
@@ -115,9 +117,14 @@ class Follower(threading.Thread):
                     return  # to begin again with all of them
             ends.ask()
             first = consumer.poll(POLL_S)
+            before = sum(positions.values())
             for message in [first, *consumer.consume(READ_RECORDS_MAX, 0)] if first is not None else []:
                 self._note(message, positions)
             self.caught_up_at = ends.reached(positions) or self.caught_up_at
+            if not ends.open or sum(positions.values()) > before:
+                moved_at = time.monotonic()
+            elif time.monotonic() - moved_at > STALL_S:
+                raise Transient(f"nothing was read for {STALL_S:g} s although the brokers say that there is more")
             self._tick()
             if self.caught_up_at is not None:
                 self.caught_up.set()
@@ -136,51 +143,65 @@ class Follower(threading.Thread):
         # All else passes, as when a broker restarts; meanwhile what is known grows old, and says so.
 
 
-class _Ends:
-    """Asks in the background where the partitions end: their last stable offsets."""
+class Broker(Protocol):
+    """What is asked of a consumer that reads committed records."""
 
-    def __init__(self, admin: AdminClient, places: list[Place]) -> None:
-        self._admin = admin
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
+
+    def list_topics(self, *, timeout: float) -> Any: ...
+
+
+class _Ends:
+    """Asks where the partitions end: their last stable offsets.
+
+    The consumer is asked. An AdminClient's list_offsets keeps a whole core busy while a leader is away, in every
+    librdkafka (2.5 to 2.11 were tried), which is what a broker that starts on the same machine needs.
+    """
+
+    def __init__(self, broker: Broker, places: list[Place]) -> None:
+        self._broker = broker
         self.places = places
         self._asked_at = 0.0
-        self._futures: Mapping[TopicPartition, Any] = {}
         self._last: dict[Place, int] = {}
+        self.open = False
+        """Whether the last answer's ends have not been reached yet."""
 
     def ask(self) -> None:
-        """Unless a question is open or was just answered."""
+        """Unless the last answer is open, or a question was just asked. Raises Transient when a topic was made anew."""
         now = time.monotonic()
-        if self._futures or now - self._asked_at < ASK_EVERY_S:
+        if self.open or now - self._asked_at < ASK_EVERY_S:
             return
-        wanted = {TopicPartition(*place): OffsetSpec.latest() for place in self.places}
         self._asked_at = now
-        self._futures = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ASK_TIMEOUT_S
-        )
-
-    def reached(self, positions: Mapping[Place, int]) -> float | None:
-        """When the open question was asked, if ``positions`` are at all the ends that it found; which closes it."""
-        if not self._futures or not all(future.done() for future in self._futures.values()):
-            return None
+        wanted = [TopicPartition(*place, OFFSET_END) for place in self.places]
         try:
-            found = {(str(one.topic), one.partition): future.result().offset for one, future in self._futures.items()}
-        except KafkaException as error:
-            self._futures = {}  # the next question may find them
-            if error.args[0].code() in _OLD_EPOCH:
-                # The client asks with the epoch that it knows, for ever: nothing but metadata tells it of the new one.
-                with suppress(KafkaException):
-                    self._admin.list_topics(timeout=EPOCH_TIMEOUT_S)
-            return None
+            answered = self._broker.offsets_for_times(wanted, ASK_TIMEOUT_S)
+        except KafkaException as error:  # the next question may find them
+            self._look_for_another_leader(error.args[0])
+            return
+        refused = next((one.error for one in answered if one.error), None)
+        if refused is not None:
+            self._look_for_another_leader(refused)
+            return
+        found = {(one.topic, one.partition): one.offset for one in answered}
         if any(end < 0 for end in found.values()):  # said of a leader that has just gone
-            self._futures = {}
-            return None
+            return
         for place, end in found.items():
             if end < self._last.get(place, 0):
                 raise Transient(f"{place[0]}/{place[1]} ends at {end}, before {self._last[place]}: it was made anew")
-        self._last = found
-        if any(positions[place] < end for place, end in found.items()):
+        self._last, self.open = found, True
+
+    def reached(self, positions: Mapping[Place, int]) -> float | None:
+        """When the open question was asked, if ``positions`` are at all the ends that it found; which closes it."""
+        if not self.open or any(positions[place] < end for place, end in self._last.items()):
             return None
-        self._futures = {}
+        self.open = False
         return self._asked_at
+
+    def _look_for_another_leader(self, error: KafkaError) -> None:
+        """The client asks with the epoch that it knows, for ever: nothing but metadata tells it of the new one."""
+        if error.code() in _OLD_EPOCH:
+            with suppress(KafkaException):
+                self._broker.list_topics(timeout=EPOCH_TIMEOUT_S)
 
 
 def _have_grown(consumer: Consumer, places: list[Place], topics: Sequence[str]) -> bool:

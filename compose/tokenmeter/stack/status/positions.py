@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
+from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import (
     ACCOUNT_STATE,
     ALERTS,
@@ -22,6 +24,7 @@ from tokenmeter.events.contract import (
     RESALE,
 )
 from tokenmeter.kafka.losses import read as lost_in
+from tokenmeter.stack.status.ask import ask_all
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "meter": ("tokenmeter-meter", (EVENTS,)),
@@ -43,26 +46,47 @@ class Positions:
 
 
 def positions(client: Mapping[str, Any], apps: Collection[str], within_s: float) -> dict[str, Positions]:
-    """Of these apps, by one client for all. Raises what Kafka's client raises when it does not answer in time."""
+    """Of these apps. Raises what Kafka's client raises when it does not answer in time, and TimeoutError.
+
+    Consumers are asked: an AdminClient dies of a coordinator that has just started and refuses to tell positions
+    (librdkafka 2.8, in rd_kafka_cgrp_op), and takes a core while a leader is away.
+    """
     deadline = time.monotonic() + within_s
-    admin = AdminClient({**client, "log_level": 0})
-    groups = {app: GROUPS[app][0] for app in apps}
-    committed = {
-        app: admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], require_stable=False, request_timeout=within_s
-        )[group]
-        for app, group in groups.items()
-    }
-    there = admin.list_topics(timeout=within_s).topics
-    latest = OffsetSpec.latest()
-    wanted = {topic for app in apps for topic in GROUPS[app][1] if topic in there}
-    asked = {TopicPartition(topic, number): latest for topic in wanted for number in there[topic].partitions}
-    ends = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=within_s)
-    end = {(one.topic, one.partition): ends[one].result(deadline - time.monotonic()).offset for one in asked}
+    topics = {topic for app in apps for topic in GROUPS[app][1]}
+    with _asking(client, "tokenmeter-status", "read_committed") as asked:
+        there = asked.list_topics(timeout=within_s).topics
+        numbers = {topic: list(there[topic].partitions) for topic in topics if topic in there}
+        places = [TopicPartition(topic, number, OFFSET_END) for topic in numbers for number in numbers[topic]]
+        left_s = deadline - time.monotonic()
+        committed = ask_all({app: partial(_committed, client, app, numbers, left_s) for app in apps}, left_s)
+        ends = asked.offsets_for_times(places, max(0.0, deadline - time.monotonic()))
+    end = {(one.topic, one.partition): one.offset for one in ends}
     found = {}
     for app in apps:
-        read = committed[app].result(deadline - time.monotonic()).topic_partitions
-        at = {(one.topic, one.partition): max(0, one.offset) for one in read}
-        lag = sum(max(0, end[key] - at.get(key, 0)) for key in end if key[0] in GROUPS[app][1])
+        read = committed.get(app, TimeoutError(f"the position of {app} was not told within {within_s:g} s"))
+        if isinstance(read, Exception):
+            raise read
+        lag = sum(max(0, end[one.topic, one.partition] - max(0, one.offset)) for one in read)
         found[app] = Positions(lag, sum(lost_in(one.metadata) for one in read))
     return found
+
+
+def _committed(
+    client: Mapping[str, Any], app: str, numbers: Mapping[str, Collection[int]], within_s: float
+) -> list[TopicPartition]:
+    """What is being committed just now can wait: the stable positions of a busy group are hardly ever to be had."""
+    group, topics = GROUPS[app]
+    wanted = [TopicPartition(topic, number) for topic in topics for number in numbers.get(topic, ())]
+    with _asking(client, group, "read_uncommitted") as consumer:
+        told: list[TopicPartition] = consumer.committed(wanted, within_s)
+    return told
+
+
+@contextmanager
+def _asking(client: Mapping[str, Any], group: str, isolation: str) -> Iterator[Consumer]:
+    settings = {"group.id": group, "isolation.level": isolation, "enable.auto.commit": False, "log_level": 0}
+    consumer = Consumer({**client, **SILENT, **settings})
+    try:
+        yield consumer
+    finally:
+        consumer.close()

@@ -59,6 +59,30 @@ def running(server: Server, word: str) -> bool:
     return ask(server, asked).text == "1\n"
 
 
+@pytest.mark.parametrize(
+    "table, settings, code",
+    [
+        ("ENGINE = MergeTree PARTITION BY a ORDER BY a", "", "252"),
+        (", CONSTRAINT small CHECK a < 500) ENGINE = MergeTree ORDER BY a", "", "469"),
+        ("ENGINE = MergeTree ORDER BY a", "SETTINGS max_memory_usage = 1000, max_untracked_memory = 0", "241"),
+    ],
+)
+@pytest.mark.parametrize("form", ["TSV", "Values"])
+def test_what_a_table_did_not_take_is_never_answered_as_stored(
+    server: Server, table: str, settings: str, code: str, form: str
+) -> None:
+    """chDB's own streaming insert says 1 000 rows written, and there is none: of a full disk as well."""
+    columns = "(a Int64, b String" + ("" if table.startswith(",") else ") ")
+    assert ask(server, f"CREATE OR REPLACE TABLE strict {columns}{table}").status_code == 200
+    row = "(%d,'x')," if form == "Values" else "%d\tx\n"
+    data = "".join(row % number for number in range(1_000)).rstrip(",").encode()
+    words = f"INSERT INTO strict (a, b) {settings}"
+    refused = ask(server, f"{words} VALUES " if form == "Values" else f"{words} FORMAT TSV", data)
+    assert refused.headers.get("X-ClickHouse-Exception-Code") == code, refused.text
+    assert refused.status_code >= 400
+    assert ask(server, "SELECT count() FROM strict").text == "0\n"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_blocks_of_clickhouse_s_own_compression_go_both_ways(server: Server, method: str) -> None:
     sent = b"".join(compressed_blocks([b"1\tone\n", b"2\t" + b"two" * 9_000 + b"\n"], METHODS[method]))

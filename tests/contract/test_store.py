@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,8 @@ from support.clickhouse import Server
 from support.events import event, value
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
 from tokenmeter.flow.columns.decode import INDEX, decode
+from tokenmeter.flow.load.load import TABLES
+from tokenmeter.flow.page.foreign import TABLE as FOREIGN
 from tokenmeter.store import comments
 from tokenmeter.store.client import connect
 from tokenmeter.store.corrected import existing
@@ -68,6 +71,31 @@ def test_what_one_insert_repeats_is_read_once(server: Server) -> None:
     offsets = "SELECT max(offset), count() FROM tokenmeter.usage_events FINAL SETTINGS {} = 1"
     for setting in ("do_not_merge_across_partitions_select_final", "final"):
         assert client.query(offsets.format(setting)).result_rows == [(ROWS - 1, ROWS)], "the smaller offset is kept"
+
+
+def test_a_page_whose_optional_fields_are_null_is_stored_as_if_all_were_sent(server: Server) -> None:
+    """Columns that are null throughout are left out of an insert."""
+    client = connect(server.url, "writer", "secret")
+    described = client.query("DESCRIBE TABLE tokenmeter.usage_events").result_rows
+    optional = [str(row[0]) for row in described if "Nullable" in str(row[1])]
+    assert len(optional) > 20
+    frame = rows().with_columns(pl.lit(None, rows().schema[name]).alias(name) for name in optional)
+    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    stored = []
+    for insert in (partial(insert_arrow, client), client.insert_arrow):
+        client.command("TRUNCATE TABLE tokenmeter.usage_events")
+        insert("tokenmeter.usage_events", arrow)
+        stored.append(client.query("SELECT * FROM tokenmeter.usage_events FINAL ORDER BY offset").result_rows)
+    assert len(stored[0]) == ROWS
+    assert stored[0] == stored[1]
+
+
+def test_no_column_that_a_loader_fills_has_a_default_of_its_own(server: Server) -> None:
+    """It would stand where a column that is null throughout was left out."""
+    client = connect(server.url, "writer", "secret")
+    asked = "SELECT table, name FROM system.columns WHERE database = 'tokenmeter' AND default_kind = 'DEFAULT'"
+    of_loader = {table for _, table in TABLES.values()} | {FOREIGN}
+    assert [(table, name) for table, name in client.query(asked).result_rows if table in of_loader] == []
 
 
 def test_a_correction_finds_the_call_that_it_names_and_no_other(server: Server) -> None:

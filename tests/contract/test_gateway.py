@@ -261,6 +261,8 @@ def test_what_kafka_does_not_acknowledge_is_not_promised(gateway: Gateway) -> No
     # I03 again: nobody can say any more which keys of the catalog are valid.
     stale = eventually("it says so", lambda: (gateway.health() or {})["gateway_keys"]["stale"], timeout_s=120)
     assert stale
+    health = gateway.health() or {}
+    assert (health["ok"], health["why"]) == (False, "which keys are valid cannot be read from Kafka at present")
     told = httpx.post(gateway.url, json=rows(9_300, 1), headers=bearer("acme"), timeout=60)
     assert (told.status_code, told.headers["retry-after"]) == (503, "1")
     url = gateway.url.replace("events", "allowed/nobody")

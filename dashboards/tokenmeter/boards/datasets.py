@@ -57,7 +57,7 @@ def put_datasets(
     ``there`` are the views of ClickHouse. Without ``templates`` a dataset is its smallest view. Raises Fatal when
     ClickHouse lacks a view.
     """
-    known = {d["table_name"]: int(d["id"]) for d in rest.all("dataset") if d["database"]["id"] == database_id}
+    known = _known(rest, database_id)
     wanted = sorted(views)
     needed = {one for view in wanted for one in (grains.views(view) if templates else {view})}
     if missing := sorted(needed - set(there)):
@@ -68,7 +68,13 @@ def put_datasets(
         sql = grains.sql(view, there) if templates else None
         if view not in known:
             body = {"database": database_id, "schema": SCHEMA, "table_name": view, "uuid": stable_uuid("dataset", view)}
-            return int(rest.post("dataset/", {**body, **({"sql": sql} if sql else {})})["id"])
+            try:
+                return int(rest.post("dataset/", {**body, **({"sql": sql} if sql else {})})["id"])
+            except Fatal:
+                # A slow Superset may have made it at a first try whose answer did not come.
+                if (made := _known(rest, database_id).get(view)) is None:
+                    raise
+                return made
         found = rest.get(f"dataset/{known[view]}")["result"]
         if (found["sql"] or None) != sql:
             rest.put(f"dataset/{known[view]}", {"sql": sql or ""})
@@ -79,6 +85,10 @@ def put_datasets(
 
     with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip(wanted, pool.map(put, wanted), strict=True)), columns
+
+
+def _known(rest: Rest, database_id: int) -> dict[str, int]:
+    return {d["table_name"]: int(d["id"]) for d in rest.all("dataset") if d["database"]["id"] == database_id}
 
 
 def remove_datasets(rest: Rest, database_id: int, wanted: Collection[str], charts: list[dict[str, Any]]) -> None:

@@ -122,6 +122,14 @@ def test_a_worker_that_makes_no_progress_while_work_waits_is_not_well() -> None:
     assert ("load waits: usage.events/1: nothing ...", True) in list(sentences(looks))
 
 
+def test_a_gateway_that_refuses_everybody_is_not_well_and_says_why() -> None:
+    with serving({"ok": False, "why": "which keys are valid cannot be read"}) as gateway:
+        stack = running(gateway=gateway)
+        looks = look(stack)
+    assert looks["gateway"] == Look(False, "which keys are valid cannot be read")
+    assert not is_well(stack, looks)
+
+
 def test_what_strangers_wrote_is_said() -> None:
     looks = {
         "clickhouse": Look(True, "answers", {"foreign_records": 8}),

@@ -133,7 +133,7 @@ def _over_http(part: Part) -> Look:
         body = None
     if not isinstance(body, dict):  # Superset says OK
         return Look(answer.is_success, "answers" if answer.is_success else f"HTTP {answer.status_code}")
-    figures = {name: value for name, value in body.items() if name not in ("ok", "app", "partitions")}
+    figures = {name: value for name, value in body.items() if name not in ("ok", "why", "app", "partitions")}
     partitions = body.get("partitions")
     if isinstance(partitions, list):
         figures["lag"] = sum(max(0, one.get("lag", 0)) for one in partitions)
@@ -142,4 +142,5 @@ def _over_http(part: Part) -> Look:
         return Look(False, "held up by an open transaction", figures)
     if not ok and (waiting_s := body.get("waiting_seconds")):
         return Look(False, f"{figures.get('lag', 0):,} offsets wait, nothing was done for {waiting_s:.0f} s", figures)
-    return Look(ok, "answers" if ok else f"is not well (HTTP {answer.status_code})", figures)
+    why = body.get("why") or f"is not well (HTTP {answer.status_code})"
+    return Look(ok, "answers" if ok else str(why), figures)

@@ -121,7 +121,9 @@ async def _order(parts: Parts, caller: Caller, request: Request) -> Response:
 
 
 async def _health(parts: Parts, caller: Caller, request: Request) -> Response:
-    return JSONResponse({"ok": True, **parts.outbox.stats(), "gateway_keys": parts.keys.health()})
+    # Always 200: it lives, and whoever ends it for that would mend nothing.
+    well = {"ok": False, "why": why} if (why := parts.keys.unwell) else {"ok": True}
+    return JSONResponse({**well, **parts.outbox.stats(), "gateway_keys": parts.keys.health()})
 
 
 async def _openapi(caller: Caller, request: Request) -> Response:

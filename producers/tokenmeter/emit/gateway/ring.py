@@ -26,6 +26,7 @@ log = logging.getLogger("tokenmeter.gateway")
 STALE_S = 10.0
 READY_S = 15.0
 """How long a start waits for the catalog; after that requests with keys of it are told to come again."""
+UNKNOWN = "which keys are valid cannot be read from Kafka at present"
 Stale = Literal["refuse", "allow"]
 ANYBODY = Caller("anybody", None, frozenset({Right.USAGE.value, Right.READ.value}))
 """Whoever calls a gateway without keys, which serves its own machine alone. Nobody there erases a bill."""
@@ -123,14 +124,19 @@ class KeyRing:
         own = self._own.get(digest)
         if own is not None:
             return own
-        age_s = self._source.age_s
-        if age_s > STALE_S and (self._stale == "refuse" or not isfinite(age_s)) and (digest or not self._own):
+        if self.unwell and (digest or not self._own):
             # A key that is not known may be a new one, and one that is known may have been revoked.
-            return Refused(503, "which keys are valid cannot be read from Kafka at present; send it again", 1)
+            return Refused(503, f"{UNKNOWN}; send it again", 1)
         if self.keyless:
             return ANYBODY
         found = self._source.book.find(digest, self._now())
         return found or Refused(401, "send a valid key as: Authorization: Bearer KEY")
+
+    @property
+    def unwell(self) -> str:
+        """Why callers with keys of the catalog are told to come again; empty: they are not."""
+        age_s = self._source.age_s
+        return UNKNOWN if age_s > STALE_S and (self._stale == "refuse" or not isfinite(age_s)) else ""
 
     def health(self) -> dict[str, Any]:
         """How old what is known of keys is, and what is done when it is too old."""

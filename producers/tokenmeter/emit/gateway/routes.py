@@ -130,7 +130,13 @@ ROUTES: tuple[RouteInfo, ...] = (
         (),
         {"application/json": {"type": "object"}},
     ),
-    RouteInfo("GET", "/health", "Whether the gateway lives, and how old what it knows of keys is.", None, {200: "yes"}),
+    RouteInfo(
+        "GET",
+        "/health",
+        "Whether the gateway takes what is sent, why not, and how old what it knows of keys is.",
+        None,
+        {200: "yes"},
+    ),
     RouteInfo("GET", "/openapi.json", "This document.", None, {200: "the document", 421: "another Host was meant"}),
     RouteInfo("GET", "/docs", "This document, to read.", None, {200: "a page", 421: "another Host was meant"}),
 )

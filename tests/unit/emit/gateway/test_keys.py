@@ -124,10 +124,12 @@ def test_when_nobody_can_say_which_keys_are_valid_those_of_the_catalog_come_agai
     answers = [client.post(row(n), key) for n, key in enumerate(("s", "own", "gone", "none"), 10)]
     assert [answer.status_code for answer in answers] == [503, 202, 503, 503]
     assert answers[0].headers["retry-after"] == "1"
-    health = client("GET", "/health").json()["gateway_keys"]
-    assert health == {"keys": 3, "age_s": 11.0, "stale": True, "when_stale": "refuse"}
+    health = client("GET", "/health").json()
+    assert (health["ok"], health["why"]) == (False, "which keys are valid cannot be read from Kafka at present")
+    assert health["gateway_keys"] == {"keys": 3, "age_s": 11.0, "stale": True, "when_stale": "refuse"}
     ring = KeyRing({}, told, "allow")
     assert isinstance(ring.find("Bearer s"), Caller)
+    assert ring.unwell == ""
     told.age_s = inf
     assert getattr(ring.find("Bearer s"), "status", None) == 503, "what was never read allows nothing"
     assert getattr(KeyRing({}, told).find(""), "status", None) == 503, "and makes no gateway an open one"

@@ -41,11 +41,10 @@ def insert_arrow(client: Client, table: str, rows: pa.Table) -> None:
         # Of the client's database errors this one alone says that the server was not reached, or asked for patience.
         raise Transient(f"ClickHouse did not take {rows.num_rows} rows for {table}: {error}") from error
     except DatabaseError as error:
+        why = f"{rows.num_rows} rows for {table}: {str(error).splitlines()[0][:500]}"
         if error.code in PATIENCE:
-            raise Transient(
-                f"ClickHouse did not take {rows.num_rows} rows for {table}: {str(error).splitlines()[0][:500]}"
-            ) from error
-        message = f"ClickHouse refused {rows.num_rows} rows for {table}: {str(error).splitlines()[0][:500]}"
+            raise Transient(f"ClickHouse did not take {why}") from error
+        message = f"ClickHouse refused {why}"
         if error.code in OF_VALUES or error.code == TOO_MANY_PARTS:
             raise Refused(message, by_row=error.code in OF_VALUES, hint="tokenmeter migrate") from error
         raise Fatal(message, hint="tokenmeter migrate") from error

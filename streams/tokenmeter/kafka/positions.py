@@ -15,6 +15,7 @@ from tokenmeter.events.access import SILENT
 POSITIONS_WAIT_S = 30.0
 """A broker that has just started, or lost its leader, does not know its groups for a while."""
 POSITIONS_LOOK_S = 0.2
+_QUIET: Mapping[str, Any] = {"log_level": 2}
 
 Place = tuple[str, int]
 """(topic, partition)"""
@@ -32,7 +33,7 @@ class Behind:
 def positions(client: Mapping[str, Any], group: str, places: Iterable[Place]) -> dict[Place, int]:
     """The next offset that ``group`` will read of each, 0 where it has none yet. Raises KafkaException when Kafka does
     not say."""
-    with _asking(client, group) as consumer:
+    with asking(client, group) as consumer:
         return {place: _position(consumer, place) for place in places}
 
 
@@ -46,7 +47,7 @@ def wait_past(
     """Wait until ``group`` has read up to ``ends`` (each the offset after the last record that matters), looking every
     ``look_s``; the first place at which it has not in time, or None."""
     deadline = time.monotonic() + within_s
-    with _asking(client, group) as consumer:
+    with asking(client, group) as consumer:
         for place, end in ends.items():
             while (at := _position(consumer, place)) < end:
                 if time.monotonic() > deadline:
@@ -56,9 +57,9 @@ def wait_past(
 
 
 @contextmanager
-def _asking(client: Mapping[str, Any], group: str) -> Iterator[Consumer]:
+def asking(client: Mapping[str, Any], group: str, settings: Mapping[str, Any] = _QUIET) -> Iterator[Consumer]:
     """A consumer that joins nothing and commits nothing."""
-    consumer = Consumer({**client, **SILENT, "group.id": group, "enable.auto.commit": False, "log_level": 2})
+    consumer = Consumer({**client, **SILENT, "group.id": group, "enable.auto.commit": False, **settings})
     try:
         yield consumer
     finally:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, TopicPartition
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import (
     ACCOUNT_STATE,
     ALERTS,
@@ -24,6 +22,7 @@ from tokenmeter.events.contract import (
     RESALE,
 )
 from tokenmeter.kafka.losses import read as lost_in
+from tokenmeter.kafka.positions import asking
 from tokenmeter.stack.status.ask import ask_all
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -35,6 +34,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Each app's consumer group and what it reads. Their own modules say so too (a test compares); to import them takes
 longer than the answer may.
 """
+_SETTINGS: Mapping[str, Any] = {"isolation.level": "read_committed", "log_level": 0}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def positions(client: Mapping[str, Any], apps: Collection[str], within_s: float)
     """
     deadline = time.monotonic() + within_s
     topics = {topic for app in apps for topic in GROUPS[app][1]}
-    with _asking(client, "tokenmeter-status", "read_committed") as asked:
+    with asking(client, "tokenmeter-status", _SETTINGS) as asked:
         there = asked.list_topics(timeout=within_s).topics
         numbers = {topic: list(there[topic].partitions) for topic in topics if topic in there}
         places = [TopicPartition(topic, number, OFFSET_END) for topic in numbers for number in numbers[topic]]
@@ -77,16 +77,6 @@ def _committed(
     """What is being committed just now can wait: the stable positions of a busy group are hardly ever to be had."""
     group, topics = GROUPS[app]
     wanted = [TopicPartition(topic, number) for topic in topics for number in numbers.get(topic, ())]
-    with _asking(client, group, "read_uncommitted") as consumer:
+    with asking(client, group, {**_SETTINGS, "isolation.level": "read_uncommitted"}) as consumer:
         told: list[TopicPartition] = consumer.committed(wanted, within_s)
     return told
-
-
-@contextmanager
-def _asking(client: Mapping[str, Any], group: str, isolation: str) -> Iterator[Consumer]:
-    settings = {"group.id": group, "isolation.level": isolation, "enable.auto.commit": False, "log_level": 0}
-    consumer = Consumer({**client, **SILENT, **settings})
-    try:
-        yield consumer
-    finally:
-        consumer.close()

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from tenacity import stop_after_attempt
 
 from support.clickhouse import Server
 from support.events import event, value
+from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.load.load import TABLES
@@ -73,14 +75,25 @@ def test_what_one_insert_repeats_is_read_once(server: Server) -> None:
         assert client.query(offsets.format(setting)).result_rows == [(ROWS - 1, ROWS)], "the smaller offset is kept"
 
 
-def test_a_page_whose_optional_fields_are_null_is_stored_as_if_all_were_sent(server: Server) -> None:
-    """Columns that are null throughout are left out of an insert."""
-    client = connect(server.url, "writer", "secret")
+def optional(client: Client) -> list[str]:
     described = client.query("DESCRIBE TABLE tokenmeter.usage_events").result_rows
-    optional = [str(row[0]) for row in described if "Nullable" in str(row[1])]
-    assert len(optional) > 20
-    frame = rows().with_columns(pl.lit(None, rows().schema[name]).alias(name) for name in optional)
-    arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return [str(row[0]) for row in described if "Nullable" in str(row[1])]
+
+
+@pytest.mark.parametrize("filled", ["nulls", "zeros", "every third null"])
+def test_a_page_is_stored_as_if_all_of_it_were_sent(server: Server, filled: str) -> None:
+    """Columns that are null or zero throughout are left out, and texts of few values go as a dictionary."""
+    client = connect(server.url, "writer", "secret")
+    names, schema = optional(client), rows().schema
+    assert len(names) > 20
+    zeros = [name for name, kind in schema.items() if kind == pl.Int64 and name not in ("partition", "offset")]
+    assert {"sequence", "latency_ms"} & {*zeros}, "of these a zero is no null"
+    made = {
+        "nulls": [pl.lit(None, schema[name]).alias(name) for name in names],
+        "zeros": [pl.lit(0, schema[name]).alias(name) for name in zeros],
+        "every third null": [pl.when(pl.col("offset") % 3 > 0).then(pl.col(name)).alias(name) for name in names],
+    }[filled]
+    arrow = rows().with_columns(made).to_arrow(compat_level=pl.CompatLevel.oldest())
     stored = []
     for insert in (partial(insert_arrow, client), client.insert_arrow):
         client.command("TRUNCATE TABLE tokenmeter.usage_events")
@@ -96,6 +109,13 @@ def test_no_column_that_a_loader_fills_has_a_default_of_its_own(server: Server) 
     asked = "SELECT table, name FROM system.columns WHERE database = 'tokenmeter' AND default_kind = 'DEFAULT'"
     of_loader = {table for _, table in TABLES.values()} | {FOREIGN}
     assert [(table, name) for table, name in client.query(asked).result_rows if table in of_loader] == []
+
+
+def test_a_quantity_that_was_left_out_is_zero_in_every_table(server: Server) -> None:
+    """In one that takes nulls it would be null."""
+    client = connect(server.url, "writer", "secret")
+    asked = "SELECT DISTINCT type FROM system.columns WHERE database = 'tokenmeter' AND name IN {names:Array(String)}"
+    assert client.query(asked, parameters={"names": [*QUANTITY_FIELDS]}).result_rows == [("Int64",)]
 
 
 def test_a_correction_finds_the_call_that_it_names_and_no_other(server: Server) -> None:

@@ -8,6 +8,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from tokenmeter.events.errors import Fatal, Refused, Transient
+from tokenmeter.store.lean import lean
 
 RETRY_FOR_S = 60.0
 """Longer outages end the worker; it resumes at its last committed page."""
@@ -36,7 +37,7 @@ def insert_arrow(client: Client, table: str, rows: pa.Table) -> None:
     Fatal when it refused them for anything else.
     """
     try:
-        client.insert_arrow(table, _without_nulls(rows), settings=SETTINGS)
+        client.insert_arrow(table, lean(rows), settings=SETTINGS)
     except OperationalError as error:
         # Of the client's database errors this one alone says that the server was not reached, or asked for patience.
         raise Transient(f"ClickHouse did not take {rows.num_rows} rows for {table}: {error}") from error
@@ -50,11 +51,3 @@ def insert_arrow(client: Client, table: str, rows: pa.Table) -> None:
         raise Fatal(message, hint="tokenmeter migrate") from error
     except (ClickHouseError, OSError) as error:
         raise Transient(f"ClickHouse did not take {rows.num_rows} rows for {table}: {error}") from error
-
-
-def _without_nulls(rows: pa.Table) -> pa.Table:
-    """``rows`` without columns that are null throughout: they are so by default, and to read twenty of them from a page
-    of events was a third of an insert. All columns of no rows, which ask whether the table takes them."""
-    if not rows.num_rows:
-        return rows
-    return rows.select([name for name in rows.column_names if rows[name].null_count < rows.num_rows])

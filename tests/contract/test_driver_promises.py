@@ -68,7 +68,7 @@ class MutantOnKafka(KafkaDriver):
             alone = Producer({**self._client, "transactional.id": str(uuid.uuid4())})
             alone.init_transactions(30)
             alone.begin_transaction()
-            alone.send_offsets_to_transaction([TopicPartition(IN, self._partition, effect.next_offset)], self._group)
+            alone.send_offsets_to_transaction([TopicPartition(IN, self._partition, effect.next_offset)], self._named)
             return alone.commit_transaction(30)
         return super().perform(effect)
 

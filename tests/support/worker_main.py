@@ -118,7 +118,7 @@ class BreakingDriver(KafkaDriver):
         other.init_transactions(10)
         other.begin_transaction()
         position = TopicPartition(self._topic, self._partition, next_offset)
-        other.send_offsets_to_transaction([position], self._group, 10)
+        other.send_offsets_to_transaction([position], self._named, 10)
         other.commit_transaction(10)
         time.sleep(OUTSIDE_S)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from tokenmeter.emit.replay.traces import format_of
 from tokenmeter.stack.demo import run_demo
 from tokenmeter.stack.running import running, show_board, until_interrupted
 from tokenmeter.stack.simulate import template
+from tokenmeter.stack.simulate.market import MONTHS
 
 EXAMPLES = "Example: tokenmeter demo --once --trace calls.csv"
 DEMO_CALLS = 20_000
@@ -27,11 +29,12 @@ def demo(
     calls: Annotated[int, typer.Option(help="generated calls")] = DEMO_CALLS,
     no_boards: NoBoardsOption = False,
     no_history: Annotated[bool, typer.Option("--no-history", help="leave the simulated market out")] = False,
+    months: Annotated[int, typer.Option(min=1, max=cli_simulate.MONTHS_MAX, help="of the simulated market")] = MONTHS,
     data: DataOption = None,
 ) -> None:
     """Run everything, send calls through the SDK twice, and prove that all four places agree.
 
-    The boards also show a simulated market of 18 months, which no figure of the proof contains.
+    The boards also show a simulated market, which no figure of the proof contains.
     """
     boards_wanted = False if no_boards else None
     for one in trace or ():
@@ -40,7 +43,10 @@ def demo(
     if "data" not in settings.model_fields_set:
         # Figures are compared from empty, so each demo has a directory of its own.
         settings = load(data=settings.data / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}", boards=boards_wanted)
-    simulated = {} if no_history or no_boards else {"begin": template.begin, "fill": cli_simulate.history}
+    simulated: dict[str, Any] = {}
+    if not no_history and not no_boards:
+        history = partial(cli_simulate.history, months=months)
+        simulated = {"begin": partial(template.begin, months=months), "fill": history}
     with running(settings, **simulated, boards_later=True) as stack:
         holds = run_demo(stack, settings, trace or [], calls, console, bar, hurried=once)
         stack.finish()

@@ -94,7 +94,7 @@ class KafkaLogReader:
             consumer.assign([TopicPartition(topic, partition, start)])
             position, heard_at = start, time.monotonic()
             while position < end:
-                messages = consumer.consume(self._records_max, READ_WAIT_S)
+                messages = consumer.consume(min(self._records_max, end - position), READ_WAIT_S)
                 errors = [error for m in messages if (error := m.error()) is not None]
                 for error in errors:
                     if error.code() != KafkaError._PARTITION_EOF:

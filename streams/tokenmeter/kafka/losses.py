@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
+from tokenmeter.kafka.group import QUIET, asking
 
 _PREFIX = "lost="
 KAFKA_TIMEOUT_S = 20.0
@@ -35,22 +35,13 @@ def lost_offsets(client: Mapping[str, Any], group: str, topics: Iterable[str]) -
     """
     # What is being committed just now can wait: asked for the stable positions of all partitions at once, a busy group
     # hardly ever has them.
-    settings = {
-        **SILENT,
-        "group.id": group,
-        "isolation.level": "read_uncommitted",
-        "enable.auto.commit": False,
-        "log_level": 2,
-    }
-    consumer = Consumer({**client, **settings})
     try:
-        there = consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
-        asked = [TopicPartition(t, number) for t in topics if t in there for number in there[t].partitions]
-        committed = consumer.committed(asked, KAFKA_TIMEOUT_S)
+        with asking(client, group, {**QUIET, "isolation.level": "read_uncommitted"}) as consumer:
+            there = consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
+            asked = [TopicPartition(t, number) for t in topics if t in there for number in there[t].partitions]
+            committed = consumer.committed(asked, KAFKA_TIMEOUT_S)
     except KafkaException as error:
         raise Fatal(
             f"cannot read what {group} has committed: {error.args[0].str()}", hint="tokenmeter status"
         ) from error
-    finally:
-        consumer.close()
     return {(at.topic, at.partition): lost for at in committed if (lost := read(at.metadata))}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from tokenmeter.events.access import SILENT
+from tokenmeter.kafka.group import asking
 
 POSITIONS_WAIT_S = 30.0
 """A broker that has just started, or lost its leader, does not know its groups for a while."""
 POSITIONS_LOOK_S = 0.2
-_QUIET: Mapping[str, Any] = {"log_level": 2}
 
 Place = tuple[str, int]
 """(topic, partition)"""
@@ -54,16 +52,6 @@ def wait_past(
                     return Behind(place, at, end)
                 time.sleep(look_s)
     return None
-
-
-@contextmanager
-def asking(client: Mapping[str, Any], group: str, settings: Mapping[str, Any] = _QUIET) -> Iterator[Consumer]:
-    """A consumer that joins nothing and commits nothing."""
-    consumer = Consumer({**client, **SILENT, "group.id": group, "enable.auto.commit": False, **settings})
-    try:
-        yield consumer
-    finally:
-        consumer.close()
 
 
 def _position(consumer: Consumer, place: Place) -> int:

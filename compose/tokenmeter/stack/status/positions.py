@@ -21,8 +21,8 @@ from tokenmeter.events.contract import (
     QUARANTINE,
     RESALE,
 )
+from tokenmeter.kafka.group import asking
 from tokenmeter.kafka.losses import read as lost_in
-from tokenmeter.kafka.positions import asking
 from tokenmeter.stack.status.ask import ask_all
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tokenmeter.flow.faust.transport import FETCH_BYTES_MIN
 from tokenmeter.flow.faust.watchdog import STALL_SECONDS
 from tokenmeter.flow.page.engine import WORKER_THREADS
 from tokenmeter.flow.page.page import PageLimits
+from tokenmeter.kafka.group import Group
 
 POLL_INTERVAL_S = 300.0
 """A worker that takes nothing more for this long, because what it has is not done, loses its partitions."""
@@ -49,3 +51,8 @@ class WorkerConfig:
     def kafka(self) -> dict[str, Any]:
         """Settings for confluent-kafka's clients."""
         return {"bootstrap.servers": self.bootstrap_servers, **self.client}
+
+    @cached_property
+    def group(self) -> Group:
+        """What the app has committed."""
+        return Group(self.kafka(), self.app_id)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
 import faust
@@ -106,17 +107,20 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Polls aiokafka; the fetched records of batch topics leave it as one RecordBatch per partition.
 
     ``_handed`` is the next offset of each partition after what has left; None while partitions are being sought.
+    ``begun`` is where each was begun.
     """
 
     STOP_S: ClassVar[float] = 5.0
 
     _handed: dict[Any, int] | None = None
+    begun: Mapping[Any, int] = MappingProxyType({})
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Begin again at the committed offsets; a partition without one at 0, whatever the log still has."""
         self._handed = None
         committed: Mapping[Any, int | None] = await super().seek_to_committed()
         self._handed = {TP(tp.topic, tp.partition): offset or 0 for tp, offset in committed.items()}
+        self.begun = dict(self._handed)
         return cast(Mapping[TP, int], committed)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
@@ -231,6 +235,10 @@ class BatchConsumer(driver.Consumer):
                 return await cast(BatchConsumerThread, self._thread).open_transaction(tp)
         except (TimeoutError, KafkaError, AssertionError):  # the last: it is not assigned any more
             return None
+
+    def begun(self, tp: TP) -> int:
+        """The committed offset at which a partition was begun here, 0 where there is none."""
+        return cast(BatchConsumerThread, self._thread).begun.get(tp, 0)
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         if type(record) is not RecordBatch:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal, Fenced
@@ -23,6 +23,7 @@ from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.calls import CALLS, OFFSETS_CALL_S
 from tokenmeter.flow.page.page import Outgoing
 from tokenmeter.kafka import losses
+from tokenmeter.kafka.group import Group
 
 TRANSACTION_TIMEOUT_MS = 60_000
 RECONNECT_MAX_MS = 500
@@ -71,7 +72,8 @@ def named_errors(what: str) -> Iterator[None]:
 
 
 class KafkaDriver:
-    """The driver of production. ``client`` holds the settings every Kafka client shares (brokers, TLS, SASL)."""
+    """The driver of production. ``client`` holds the settings every Kafka client shares (brokers, TLS, SASL); ``group``
+    is one for all partitions of a worker."""
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class KafkaDriver:
         topic: str,
         partition: int,
         position_early: bool = False,
+        group: Group | None = None,
     ) -> None:
         self._client = dict(client)
         self._app_id = app_id
@@ -90,7 +93,8 @@ class KafkaDriver:
         self._position_early = position_early
         self._travelling: tuple[steps.SendOffsets, Future[None]] | None = None
         """What was sent of the open page's position before it was asked for."""
-        self._group: Any = None
+        self._group = group or Group(client, app_id)
+        self._named: Any = None
         """The group as a transaction names it; known once the position was read."""
 
     @property
@@ -118,17 +122,13 @@ class KafkaDriver:
                     self._producer.init_transactions(KAFKA_WAIT_S)
                 return None
             case steps.ReadPosition():
-                with self._asking() as consumer:
-                    found = consumer.committed([self._topic_partition()], KAFKA_WAIT_S)[0]
-                    self._group = consumer.consumer_group_metadata()
-                if found.error:
-                    raise KafkaException(found.error)
+                found = self._group.committed(self._topic, self._partition, KAFKA_WAIT_S)
+                self._named = self._group.metadata()
                 if found.offset < 0:
                     return steps.NOTHING_COMMITTED
                 return steps.Position(found.offset, losses.read(found.metadata))
             case steps.ReadLogStart():
-                with self._asking() as consumer:
-                    return consumer.get_watermark_offsets(self._topic_partition(), KAFKA_WAIT_S)[0]
+                return self._group.start(self._topic, self._partition, KAFKA_WAIT_S)
             case steps.Begin():
                 return None if self._travelling else self._begin()
             case steps.Produce(outgoing):
@@ -167,25 +167,13 @@ class KafkaDriver:
         written = losses.written(position.lost)
         at = TopicPartition(self._topic, self._partition, position.next_offset, written)
         with CALLS.made(f"SendOffsets of {self.name}", OFFSETS_CALL_S):
-            self._tx.send_offsets_to_transaction([at], self._group, KAFKA_WAIT_S)
-
-    @contextmanager
-    def _asking(self) -> Iterator[Consumer]:
-        """An unsubscribed consumer of the group, for a question. Kept, it would cost each partition three threads."""
-        consumer = Consumer({**self._client, **SILENT, "group.id": self._app_id, "enable.auto.commit": False})
-        try:
-            yield consumer
-        finally:
-            consumer.close()
+            self._tx.send_offsets_to_transaction([at], self._named, KAFKA_WAIT_S)
 
     @property
     def _tx(self) -> Producer:
         if self._producer is None:
             raise Fatal(f"{self.name}: a transaction before the fence")
         return self._producer
-
-    def _topic_partition(self) -> TopicPartition:
-        return TopicPartition(self._topic, self._partition)
 
     def transactional_id(self) -> str:
         """One per app and partition: whoever initialises it last owns the partition."""

@@ -1,0 +1,63 @@
+"""Asks about a consumer group without joining it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tokenmeter.events.access import SILENT
+
+QUIET: Mapping[str, Any] = {"log_level": 2}
+
+
+@contextmanager
+def asking(client: Mapping[str, Any], group: str, settings: Mapping[str, Any] = QUIET) -> Iterator[Consumer]:
+    """A consumer that joins nothing and commits nothing."""
+    consumer = _consumer(client, group, settings)
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+class Group:
+    """What the partitions of a worker ask about their group; used by many threads.
+
+    Its consumer is made when first asked, and kept: one for each question would be two logins and three threads for
+    each partition that a worker begins with, and it begins with all of them at once.
+    """
+
+    def __init__(self, client: Mapping[str, Any], group: str) -> None:
+        self._client, self._group = client, group
+        self._lock = threading.Lock()
+        self._consumer: Consumer | None = None
+
+    def committed(self, topic: str, partition: int, within_s: float) -> TopicPartition:
+        """The committed offset, below 0 where there is none, and its metadata. Raises KafkaException."""
+        found = self._asked().committed([TopicPartition(topic, partition)], within_s)[0]
+        if found.error:
+            raise KafkaException(found.error)
+        return found
+
+    def start(self, topic: str, partition: int, within_s: float) -> int:
+        """The first offset that the partition still has. Raises KafkaException."""
+        low, _ = self._asked().get_watermark_offsets(TopicPartition(topic, partition), within_s)
+        return int(low)
+
+    def metadata(self) -> Any:
+        """The group as a transaction names it."""
+        return self._asked().consumer_group_metadata()
+
+    def _asked(self) -> Consumer:
+        with self._lock:
+            if self._consumer is None:
+                self._consumer = _consumer(self._client, self._group, {})
+            return self._consumer
+
+
+def _consumer(client: Mapping[str, Any], group: str, settings: Mapping[str, Any]) -> Consumer:
+    return Consumer({**client, **SILENT, "group.id": group, "enable.auto.commit": False, **settings})

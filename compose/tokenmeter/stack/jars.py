@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from tokenmeter.events.errors import Fatal
 
-KAFKA_VERSION = "4.4.0"
+KAFKA_VERSION = "4.2.2"
 LOCK = f"kafka-{KAFKA_VERSION}.lock"
 
 

@@ -21,6 +21,7 @@ from tokenmeter.events.errors import Fatal
 from tokenmeter.stack.children import STOP_TIMEOUT_S, Child
 from tokenmeter.stack.jvm import archive, java
 from tokenmeter.stack.kafka_auth import Security
+from tokenmeter.stack.kafka_version import note_version, require_readable
 from tokenmeter.stack.state import write_private_text
 
 HEAP_MB = 768
@@ -174,8 +175,11 @@ class KafkaNode:
         )
         write_private_text(properties, text)
         (self._data / "log4j2.properties").write_text(_LOG4J, "utf-8")
-        if not (self._data / "log" / "meta.properties").exists():
+        if (self._data / "log" / "meta.properties").exists():
+            require_readable(self._data)
+        else:
             self._format(properties)
+            note_version(self._data)
         heap_mb = HEAP_MB if len(self._seats) == 1 else HEAP_MB * 2 // 3
         heap = (f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m")
         command = [*java(self._archive), self._log4j(), *heap, "kafka.Kafka", str(properties)]

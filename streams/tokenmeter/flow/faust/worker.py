@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from faust.types.tuples import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tokenmeter.events.errors import Fatal, TokenmeterError
@@ -236,17 +237,21 @@ class Worker:
         small stack took a loader 12 s.
         """
         consumer = cast(BatchConsumer, self.app.consumer)
-        owned = {(owner.topic, owner.partition) for owner in self.engine.owners if owner.ready}
+        if self.app.rebalancing:
+            return
+        assigned = {tp for tp in consumer.assignment() if tp.topic in self.app.batch_topics}
+        owned = {TP(owner.topic, owner.partition) for owner in self.engine.owners}
+        # What was taken at the moment at which it was given up: nobody else would notice.
+        await self.engine.revoke([(tp.topic, tp.partition) for tp in owned - assigned])
         at_once = asyncio.Semaphore(TAKEN_MAX)
 
-        async def take(tp: Any) -> None:
+        async def take(tp: TP) -> None:
             highest = consumer.highwater(tp)
             if highest is not None and (self.config.clocked or highest > consumer.begun(tp)):
                 async with at_once:
                     await self.engine.take(tp.topic, tp.partition, highest, lambda: tp in consumer.assignment())
 
-        waiting = [one for one in consumer.assignment() if one.topic in self.app.batch_topics]
-        await asyncio.gather(*(take(tp) for tp in waiting if (tp.topic, tp.partition) not in owned))
+        await asyncio.gather(*(take(tp) for tp in assigned - owned))
 
     async def _watch_losses(self, assigned: set[Any]) -> None:
         """Show what retention has ever removed unread, from the group's commits and from the partitions in hand."""

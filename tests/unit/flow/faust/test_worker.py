@@ -38,8 +38,8 @@ class Fencing:
         """Nothing is held."""
 
 
-def owned(folder: Path, clocked: bool, together: int) -> set[int]:
-    """The partitions that a worker owns which has not been given a batch."""
+def begun(folder: Path, clocked: bool, together: int) -> tuple[Worker, SimpleNamespace]:
+    """A worker that has not been given a batch, and what it has for a consumer."""
     fences = Barrier(together)
 
     def make_performer(config: WorkerConfig, topic: str, partition: int, processor: Processor) -> Fencing:
@@ -49,9 +49,12 @@ def owned(folder: Path, clocked: bool, together: int) -> set[int]:
     worker = Worker(config, lambda topic, partition: Pass(), make_performer)
     highest = {**dict.fromkeys(WAITING, 9), IDLE: 5, ANOTHERS: 9}
     consumer = SimpleNamespace(assignment=lambda: {*highest, UNKNOWN}, highwater=highest.get, begun=lambda partition: 5)
-    worker.app = SimpleNamespace(consumer=consumer, batch_topics=frozenset({TOPIC}))  # type: ignore[assignment]
-    for _ in range(2):  # whoever is owned is not taken again
-        asyncio.run(worker._take_early())
+    worker.app = SimpleNamespace(consumer=consumer, batch_topics=frozenset({TOPIC}), rebalancing=False)  # type: ignore[assignment]
+    return worker, consumer
+
+
+def owned(worker: Worker) -> set[int]:
+    asyncio.run(worker._take_early())
     return {owner.partition for owner in worker.engine.owners if owner.ready}
 
 
@@ -63,9 +66,22 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "die", fail)
 
 
-def test_partitions_in_which_something_waits_are_taken_all_at_once(tmp_path: Path) -> None:
-    assert owned(tmp_path, clocked=False, together=len(WAITING)) == {tp.partition for tp in WAITING}
+def test_partitions_in_which_something_waits_are_taken_all_at_once_and_once(tmp_path: Path) -> None:
+    worker, _ = begun(tmp_path, clocked=False, together=len(WAITING))
+    for _ in range(2):
+        assert owned(worker) == {tp.partition for tp in WAITING}
 
 
 def test_an_app_for_which_time_passes_takes_the_idle_ones_too(tmp_path: Path) -> None:
-    assert owned(tmp_path, clocked=True, together=len(WAITING) + 1) == {tp.partition for tp in (*WAITING, IDLE)}
+    worker, _ = begun(tmp_path, clocked=True, together=len(WAITING) + 1)
+    assert owned(worker) == {tp.partition for tp in (*WAITING, IDLE)}
+
+
+def test_nothing_is_taken_while_partitions_change_hands_and_what_was_is_given_up(tmp_path: Path) -> None:
+    worker, consumer = begun(tmp_path, clocked=False, together=len(WAITING))
+    worker.app.rebalancing = True
+    assert owned(worker) == set()
+    worker.app.rebalancing = False
+    assert owned(worker) == {tp.partition for tp in WAITING}
+    consumer.assignment = lambda: {*WAITING[:3]}
+    assert owned(worker) == {tp.partition for tp in WAITING[:3]}

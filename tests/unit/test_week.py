@@ -108,10 +108,22 @@ def test_the_slow_and_the_grown_are_told() -> None:
     action = Action(kinds.KILL, "kafka")
     week.backs = [(action, {"kafka": BACK_MAX_S, "meter": BACK_MAX_S + 1, "load": None})]
     assert [line.split(": ")[1] for line in week.slow()] == ["meter back after 31.0 s", "load back after never"]
-    week.held["meter"] = [(200.0 + 2 * n, 50) for n in range(24)]
+    for n in range(24):
+        week.sample({"meter": (200.0 + 2 * n, 50)}, customers=0)
     assert week.grown() == []
-    week.held["meter"] = [(200.0 + 20 * n, 50 + 2 * n) for n in range(24)]
+    week = Week()
+    for n in range(24):
+        week.sample({"meter": (200.0 + 20 * n, 50 + 2 * n)}, customers=1_000 * n)
     assert [line.split(":")[0] for line in week.grown()] == ["meter rss_mb", "meter files"]
+
+
+def test_who_knows_every_customer_may_grow_with_them_and_no_more() -> None:
+    for kb, grown in ((3, []), (9, ["ledger rss_mb"])):
+        week = Week()
+        for n in range(24):
+            customers = 2_000 * n
+            week.sample({"ledger": (160.0 + customers * kb / 1024, 56)}, customers)
+        assert [line.split(":")[0] for line in week.grown()] == grown
 
 
 REPEATS = """

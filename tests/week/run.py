@@ -63,8 +63,7 @@ class World:
             self.week.backs.append((action, took))
         for part in self._watched:
             self._back(part, last[part])
-        for part, held in self.stack.held().items():
-            self.week.held[part].append(held)
+        self.week.sample(self.stack.held(), len(self.traffic.acknowledged))
 
     def _back(self, part: str, since: float) -> float | None:
         while (at := self.signs.back_at(part, since)) is None:

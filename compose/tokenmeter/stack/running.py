@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tokenmeter.cli.settings import Settings
@@ -16,7 +17,12 @@ from tokenmeter.stack.private import where_passwords_are
 WATCH_S = 1.0
 
 
+_ASKED = threading.Event()
+"""To stop. An exception alone would be lost where the signal comes within a finalizer."""
+
+
 def _interrupt(number: int, frame: object) -> None:
+    _ASKED.set()
     raise KeyboardInterrupt
 
 
@@ -24,6 +30,7 @@ def _interrupt(number: int, frame: object) -> None:
 def running(settings: Settings, **more: Any) -> Iterator[LocalStack]:
     """A running stack; whatever ends the block, SIGTERM included, stops it. ``more``: see LocalStack."""
     stack = LocalStack(settings, say, **more)
+    _ASKED.clear()
     signal.signal(signal.SIGTERM, _interrupt)
     stack.start()
     try:
@@ -34,12 +41,11 @@ def running(settings: Settings, **more: Any) -> Iterator[LocalStack]:
 
 def until_interrupted(stack: LocalStack) -> None:
     """Watch over it until Ctrl-C."""
-    try:
-        while True:
+    with suppress(KeyboardInterrupt):
+        while not _ASKED.is_set():
             stack.watch()
             time.sleep(WATCH_S)
-    except KeyboardInterrupt:
-        say("stopping")
+    say("stopping")
 
 
 def show_board(stack: LocalStack) -> None:

@@ -1,7 +1,7 @@
 """Fault: the one broker is killed while many transactions are decided and not yet marked as such everywhere.
 
 Invariant: once it is back each of them ends: every position can be asked for, every record be read. Kafka
-4.3.0 to 4.4.0 fail this about once in five kills, see ``kafka/0003-no-kafka-4.3.md``.
+4.4.0 failed this about once in five kills, see ``kafka/0003-no-kafka-4.3.md``.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,7 +53,7 @@ def main(
 
     with tempfile.TemporaryDirectory(prefix="tokenmeter-week-") as name:
         folder = Path(name)
-        with small_disk(folder / "data") as disk:
+        with small_disk(folder / "data") as disk, kept(folder / "data" / "logs", logs):
             rounds = plan(seed, actions, disk, boards, only)
             if only_plan:
                 for number, one in enumerate(rounds, 1):
@@ -96,8 +98,6 @@ def main(
                         say("\n".join(said.splitlines()[-TAIL_LINES:]))
             if stranger.can_try():
                 problems += [f"another user reads {path}" for path in stranger.readable(folder / "data")]
-            if logs is not None:
-                shutil.copytree(folder / "data" / "logs", logs, dirs_exist_ok=True)
             problems += [f"still runs: {line[:120]}" for line in processes_of(folder)]
     events, ahead = len(made.traffic.acknowledged), len(made.traffic.ahead)
     say(
@@ -113,6 +113,16 @@ def main(
         say("the mutant was caught" if caught else "the mutant was NOT caught")
         raise typer.Exit(0 if caught else 1)
     raise typer.Exit(1 if problems else 0)
+
+
+@contextmanager
+def kept(logs: Path, into: Path | None) -> Iterator[None]:
+    """Copy the logs, also when an error ends the week: then they are what is left of it."""
+    try:
+        yield
+    finally:
+        if into is not None and logs.is_dir():
+            shutil.copytree(logs, into, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -73,17 +74,18 @@ class Child:
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ask it to end, then make it."""
         self.signal(signal.SIGTERM)
-        self._wait(timeout_s)
+        self.wait(timeout_s)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
-        self._wait(STOP_TIMEOUT_S)
+        self.wait(STOP_TIMEOUT_S)
 
-    def _wait(self, timeout_s: float) -> None:
+    def wait(self, timeout_s: float) -> None:
+        """Until it has ended; killed when it has not after ``timeout_s``."""
         if self._process is None:
             return
         try:
-            self._process.wait(timeout_s)
+            self._process.wait(max(0.0, timeout_s))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -102,3 +104,12 @@ class Child:
         lines = [line.strip() for line in self.log_tail(LINE_TAIL_BYTES).splitlines() if line.strip()]
         telling = [line for line in lines if not line.startswith(_SAYS_NOTHING)]
         return [*(lines[-1:] or ["(an empty log)"]), *telling][-1]
+
+
+def stop_together(children: Sequence[Child], timeout_s: float = STOP_TIMEOUT_S) -> None:
+    """Ask all to end, then make those that have not after ``timeout_s``: many take no longer than one."""
+    for child in children:
+        child.signal(signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    for child in children:
+        child.wait(deadline - time.monotonic())

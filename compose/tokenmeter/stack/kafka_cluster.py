@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.stack.children import stop_together
 from tokenmeter.stack.kafka import KafkaNode, NodeIdentity, free_port, random_id
 from tokenmeter.stack.kafka_auth import Security
 
@@ -89,11 +89,7 @@ class KafkaCluster:
 
     def stop(self) -> None:
         """Stop cleanly, all together: the last of them, left alone, would wait for a majority that does not return."""
-        for node in self.nodes:
-            if node.child is not None:
-                node.child.signal(signal.SIGTERM)
-        for node in self.nodes:
-            node.stop()
+        stop_together([node.child for node in self.nodes if node.child is not None])
 
     def kill(self) -> None:
         """End all at once."""

@@ -6,7 +6,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from tokenmeter.cli.settings import Settings
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack import environment
 from tokenmeter.stack.alone import require_alone
-from tokenmeter.stack.children import Child
+from tokenmeter.stack.children import Child, stop_together
 from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.local_kafka import LocalKafka
 from tokenmeter.stack.ports import Ports
@@ -281,11 +280,7 @@ class LocalStack:
         """Stop the children: first who uses the stores, then ClickHouse, then all of Kafka together."""
         self._supervisor.close()
         for stage in STOPPING:
-            leaving = [child for name, child in self._children.items() if name.startswith(stage)]
-            for child in leaving:
-                child.signal(signal.SIGTERM)
-            for child in leaving:
-                child.stop()
+            stop_together([child for name, child in self._children.items() if name.startswith(stage)])
         for part in self._stack.parts.values():
             if part.state != "external":
                 part.state, part.pid, part.said = "stopped", None, ""

@@ -9,11 +9,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.board_rows import fill
-from support.clickhouse import Server
+from support.clickhouse import migrated
 from support.superset import shared_node
 from tokenmeter.boards import Database, publish
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,17 +21,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The writer of the ClickHouse that the published boards read."""
-    server = Server(tmp_path_factory.mktemp("browser"))
-    server.start()
-    try:
+    with migrated(tmp_path_factory.mktemp("browser")) as server:
         client = connect(server.url, "writer", "secret")
-        migrate(client)
         fill(client)
         node = shared_node()
         publish(node.url, node.user, node.password, Database(server.url, "reader", "look"))
         yield client
-    finally:
-        server.child.kill()
 
 
 @pytest.fixture(scope="module")

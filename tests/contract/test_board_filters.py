@@ -18,7 +18,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.board_filters import REACHED, RUNNING
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.market_rows import calls, lines, money
 from support.superset import api, shared_node
 from tokenmeter.boards import Database, grains
@@ -136,19 +136,14 @@ def fill(client: Client, rows: list[Row]) -> None:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    server = Server(tmp_path_factory.mktemp("filters"))
-    server.start()
-    try:
+    with migrated(tmp_path_factory.mktemp("filters")) as server:
         client = connect(server.url, "writer", "secret")
-        migrate(client)
         fill(client, every_row(this_hour()))
         node = shared_node()
         with Rest(node.url, node.user, node.password) as rest:  # datasets alone: the questions are asked of them
             database = put_database(rest, Database(server.url, "reader", "look"))
             put_datasets(rest, database, {chart.view for chart in CHARTS}, view_columns(rest, database))
         yield client
-    finally:
-        server.child.kill()
 
 
 Change = Callable[[Chart, dict[str, Any]], None]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.board_rows import BAND_BEGINS, LARGEST, MODELS, NOW, fill, tokens_of
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.superset import api, shared_node
 from tokenmeter.boards import BOARDS, Board, Database, publish
 from tokenmeter.boards.board import Filter, Tab, TimeFilter
@@ -22,22 +22,16 @@ from tokenmeter.boards.rest import Rest
 from tokenmeter.events.errors import Fatal, Misconfigured
 from tokenmeter.stack.simulate.store import remove
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 CHARTS = {chart.key: chart for board in BOARDS for chart in board.charts}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("boards"))
-    server.start()
-    try:
+    with migrated(tmp_path_factory.mktemp("boards")) as server:
         client = connect(server.url, "writer", "secret")
-        migrate(client)
         fill(client)
         yield server
-    finally:
-        server.child.kill()
 
 
 def database(server: Server) -> Database:

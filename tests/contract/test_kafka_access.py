@@ -27,7 +27,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from support.broker import eventually
 from support.certificate import certificate
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.command import COMMAND, run
 from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
@@ -41,7 +41,6 @@ from tokenmeter.stack.kafka_auth import NODE, Security, passwords
 from tokenmeter.stack.roles import OURS, ROLES, provision
 from tokenmeter.stack.topics import ensure_topics
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 WAIT_S = 120.0
 EVENTS_SENT = 50
@@ -93,18 +92,21 @@ def event(number: int) -> UsageEvent:
     return UsageEvent(event_id=str(uuid.uuid4()), occurred_at=datetime.now(UTC), **call)
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with migrated(tmp_path) as server:
+        yield server
+
+
 def test_every_part_works_from_settings_alone_and_says_a_wrong_password_in_one_line(
-    kafka: Locked, tmp_path: Path
+    kafka: Locked, server: Server, tmp_path: Path
 ) -> None:
-    server = Server(tmp_path)
-    server.start()
     store = {
         "TOKENMETER_CLICKHOUSE_URL": server.url,
         "TOKENMETER_CLICKHOUSE_USER": "writer",
         "TOKENMETER_CLICKHOUSE_PASSWORD": "secret",
         "TOKENMETER_DATA": str(tmp_path),
     }
-    migrate(connect(server.url, "writer", "secret"))
     children = []
 
     def start(verb: str, role: str) -> int:
@@ -163,7 +165,7 @@ def test_every_part_works_from_settings_alone_and_says_a_wrong_password_in_one_l
             nobody.emit(event(0))
             nobody.flush(3)
     finally:
-        for child in (*children, server.child):
+        for child in children:
             child.kill()
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from support.clickhouse import Server
+from support.clickhouse import migrated
 from support.events import NOW, value
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.ops.reconcile.pages import Filter, Place, raw_events
@@ -18,7 +18,6 @@ from tokenmeter.ops.rerate import Options
 from tokenmeter.ops.rerate import run as running
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
-from tokenmeter.store.migrate import migrate
 
 PAGES = [Place(0, 0, 9, 0), Place(0, 10, 19, 0), Place(0, 20, 29, 0)]
 YESTERDAY = NOW - timedelta(days=1)
@@ -26,15 +25,12 @@ YESTERDAY = NOW - timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    server = Server(tmp_path_factory.mktemp("store"))
-    server.start()
-    client = connect(server.url, "writer", "secret")
-    migrate(client)
-    insert(client, [(0, 1, {}), (9, 2, {"customer_id": "c"}), (10, 3, {}), (20, 4, {})])
-    # A copy beyond the horizon that says another day, and one as it was: neither is a raw event of its page.
-    insert(client, [(11, 1, {"occurred_at": YESTERDAY}), (12, 2, {"customer_id": "c"})])
-    yield Store(client)
-    server.child.stop()
+    with migrated(tmp_path_factory.mktemp("store")) as server:
+        client = connect(server.url, "writer", "secret")
+        insert(client, [(0, 1, {}), (9, 2, {"customer_id": "c"}), (10, 3, {}), (20, 4, {})])
+        # A copy beyond the horizon that says another day, and one as it was: neither is a raw event of its page.
+        insert(client, [(11, 1, {"occurred_at": YESTERDAY}), (12, 2, {"customer_id": "c"})])
+        yield Store(client)
 
 
 def insert(client: object, rows: list[tuple[int, int, dict[str, object]]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from support.clickhouse import Server
+from support.clickhouse import migrated
 from support.market_rows import calls, lines
 from support.published import MARKUP, PRICES, differences
 from tokenmeter.cli import simulate as cli_simulate
@@ -43,15 +43,12 @@ def made() -> Market:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory, made: Market) -> Iterator[Client]:
     """A store with a metered line and a metered call, and the simulated market beside them."""
-    server = Server(tmp_path_factory.mktemp("simulate"))
-    server.start()
-    client = connect(server.url, "writer", "secret")
-    migrate(client)
-    lines(client, 0, [{"occurred_hour": METERED, "input_tokens": 5, "model": "mine/model", "app_id": None}])
-    calls(client, [{"event_id": "mine", "occurred_at": METERED, "appended_at": datetime.now(UTC), "offset": 1}])
-    store.put(client, made)
-    yield client
-    server.child.kill()
+    with migrated(tmp_path_factory.mktemp("simulate")) as server:
+        client = connect(server.url, "writer", "secret")
+        lines(client, 0, [{"occurred_hour": METERED, "input_tokens": 5, "model": "mine/model", "app_id": None}])
+        calls(client, [{"event_id": "mine", "occurred_at": METERED, "appended_at": datetime.now(UTC), "offset": 1}])
+        store.put(client, made)
+        yield client
 
 
 def test_every_published_figure_of_a_week_is_met_to_the_token(client: Client) -> None:

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from tenacity import stop_after_attempt
 
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.events import event, value
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
@@ -32,11 +32,8 @@ ROWS = 500
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("store"))
-    server.start()
-    migrate(connect(server.url, "writer", "secret"))
-    yield server
-    server.child.stop()
+    with migrated(tmp_path_factory.mktemp("store")) as server:
+        yield server
 
 
 def rows() -> pl.DataFrame:
@@ -204,7 +201,7 @@ def test_kill_9_loses_no_acknowledged_insert_and_a_second_owner_is_refused(tmp_p
     insert_arrow(client, "tokenmeter.usage_events", rows().to_arrow(compat_level=pl.CompatLevel.oldest()))
     second = Server(tmp_path)
     second.child.start()
-    second.child._wait(30)
+    second.child.wait(30)
     assert "one process owns" in second.child.log_tail()
     server.child.kill()
     server.start()

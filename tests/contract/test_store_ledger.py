@@ -13,7 +13,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from typer.testing import CliRunner
 
-from support.clickhouse import Server
+from support.clickhouse import migrated
 from support.ledger_desk import Desk, budget, prepaid
 from support.market_rows import insert
 from tokenmeter.audit.foreign import put_aside
@@ -29,7 +29,6 @@ from tokenmeter.stack.backtest.history import from_clickhouse
 from tokenmeter.store.client import connect
 from tokenmeter.store.derived import digests
 from tokenmeter.store.insert import insert_arrow
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.statement import sql
 
 GRANT = Decimal("1000.000000000001")
@@ -37,13 +36,8 @@ GRANT = Decimal("1000.000000000001")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    server = Server(tmp_path_factory.mktemp("store"))
-    server.start()
-    try:
-        migrate(connect(server.url, "writer", "secret"))
+    with migrated(tmp_path_factory.mktemp("store")) as server:
         yield connect(server.url, "writer", "secret", database="tokenmeter")
-    finally:
-        server.child.stop()
 
 
 def load(client: Client, topic: str, values: Sequence[bytes]) -> None:

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from tokenmeter.ops.supplier.figures import Figures, Key
 from tokenmeter.ops.supplier.ours import Days, our_costs, reported_costs
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 
 COMMAND = [sys.executable, "-m", "tokenmeter.cli.app", "reconcile-supplier"]
 DAY = date(2026, 11, 1)
@@ -35,13 +34,9 @@ generation_id,created_at,cost_total,tokens_prompt,tokens_completion,model_permas
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("store"))
-    server.start()
-    client = connect(server.url, "writer", "secret")
-    migrate(client)
-    lines(client)
-    yield server
-    server.child.stop()
+    with migrated(tmp_path_factory.mktemp("store")) as server:
+        lines(connect(server.url, "writer", "secret"))
+        yield server
 
 
 def lines(client: Client) -> None:

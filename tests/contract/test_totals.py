@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.lines import INSERTS, all_buckets, load, statement
 from support.recount import wrong_totals
 from tokenmeter.flow.load.app import DATABASE, Store
@@ -32,31 +32,25 @@ AGES = ("event_age_ms", "page_age_ms", "reconcile_age_ms", "audit_age_ms")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("totals"))
-    server.start()
-    yield server
-    server.child.stop()
+    with migrated(tmp_path_factory.mktemp("totals")) as server:
+        yield server
 
 
 @pytest.fixture
-def bare(server: Server) -> Iterator[Client]:
+def bare(tmp_path: Path) -> Iterator[Client]:
     """A server without our databases."""
-    client = connect(server.url, "writer", "secret")
-    drop(client)
-    yield client
-    drop(client)
-
-
-def drop(client: Client) -> None:
-    for database in ("tokenmeter", "boards", "billing"):
-        client.command(f"DROP DATABASE IF EXISTS {database} SYNC")
+    server = Server(tmp_path)
+    server.start()
+    try:
+        yield connect(server.url, "writer", "secret")
+    finally:
+        server.child.kill()
 
 
 @pytest.fixture
 def client(server: Server) -> Client:
     """A migrated store without a row; what the migrations themselves put in, is there."""
     client = connect(server.url, "writer", "secret")
-    migrate(client)
     for table in (*INSERTS, *TOTALS, "totals_due"):
         client.command(f"TRUNCATE TABLE tokenmeter.{table}")
     return client

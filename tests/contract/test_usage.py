@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from support.clickhouse import Server
+from support.clickhouse import migrated
 from support.gateway_parts import Client as Gateway
 from support.gateway_parts import Told, key_row, parts
 from support.market_rows import insert
@@ -21,7 +21,6 @@ from tokenmeter.stack.gateway_store import GatewayStore
 from tokenmeter.store import usage as asked
 from tokenmeter.store import usage_loaded
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import Totals, days
 from tokenmeter.store.usage import BY, COUNTS, Question, totalled, usage
 from tokenmeter.store.usage_loaded import Loaded, PagesRead
@@ -95,19 +94,14 @@ def make_totals(client: Client) -> None:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Pages whose totals are made, then one whose totals are due, then one that the loader has only just put in."""
-    server = Server(tmp_path_factory.mktemp("usage"))
-    server.start()
-    try:
+    with migrated(tmp_path_factory.mktemp("usage")) as server:
         client = connect(server.url, "writer", "secret")
-        migrate(client)
         chance = random.Random(5)
         put(client, [line for number in range(PAGES) for line in page(chance, number % 2, number * 10)])
         make_totals(client)
         put(client, page(chance, 0, 10_000))
         put(client, page(chance, 1, 10_000), touched=False)
         yield client
-    finally:
-        server.child.stop()
 
 
 def by_sql(client: Client, question: Question) -> list[dict[str, Any]]:

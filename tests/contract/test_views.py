@@ -14,25 +14,19 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.market_rows import calls, insert, lines, money
 from tokenmeter.audit.noted import note
 from tokenmeter.audit.report import AuditReport, Lost
 from tokenmeter.boards import metrics
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import TOTALS
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("views"))
-    server.start()
-    try:
-        migrate(connect(server.url, "writer", "secret"))
+    with migrated(tmp_path_factory.mktemp("views")) as server:
         yield server
-    finally:
-        server.child.kill()
 
 
 TABLES = ("usage_market", "usage_billing", "usage_events", "usage_pages", "quarantine", "reconcile_runs", "alerts")

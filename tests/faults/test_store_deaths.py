@@ -16,12 +16,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from support.clickhouse import Server
+from support.clickhouse import Server, migrated
 from support.lines import all_buckets, load
 from support.recount import wrong_totals
 from tokenmeter.events.errors import Transient
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import SOURCES, Totals, days
 
 BEFORE, DURING, AFTER = "before", "during", "after"
@@ -108,13 +107,9 @@ def die_often(server: Server, kind: type[Totals], deaths: list[tuple[str, int, s
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
-    made.start()
-    client = connect(made.url, "writer", "secret")
-    migrate(client)
-    load(client)
-    yield made
-    made.child.kill()
+    with migrated(tmp_path) as made:
+        load(connect(made.url, "writer", "secret"))
+        yield made
 
 
 def test_totals_are_the_recount_after_ten_kills_of_store_and_maker(server: Server) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
 from tokenmeter.stack.children import Child
+from tokenmeter.stack.jars import cache_path
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
+from tokenmeter.store.migrate import bundled, migrate
 from tokenmeter.store.users import sha256
 
 START_TIMEOUT_S = 30.0
+TEMPLATE = "tests-store-"
 
 
 class Server:
@@ -55,9 +62,32 @@ class Server:
 def migrated(folder: Path, reads: Sequence[str] = ("boards",)) -> Iterator[Server]:
     """A server that has every table, and is killed at the end."""
     server = Server(folder, reads=reads)
+    shutil.copytree(_template(), server.data, symlinks=True)
     try:
         server.start()
-        migrate(connect(server.url, "writer", "secret"))
         yield server
     finally:
         server.child.kill()
+
+
+def _template() -> Path:
+    """The data directory of an empty store that was migrated; made once for these migrations and this engine, since
+    it takes seconds and most tests begin with one. ``test_store`` migrates its own."""
+    digest = hashlib.sha256(version("chdb").encode())
+    for migration in bundled():
+        digest.update(migration.checksum.encode())
+    cache_path().mkdir(parents=True, exist_ok=True)
+    template = cache_path() / f"{TEMPLATE}{digest.hexdigest()[:16]}"
+    with (cache_path() / f"{TEMPLATE}lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not template.exists():
+            for old in cache_path().glob(f"{TEMPLATE}*"):
+                if old.is_dir():
+                    shutil.rmtree(old)
+            with tempfile.TemporaryDirectory(prefix="making-store-", dir=cache_path()) as scratch:
+                server = Server(Path(scratch))
+                server.start()
+                migrate(connect(server.url, "writer", "secret"))
+                server.child.stop()
+                server.data.rename(template)
+    return template

@@ -1,4 +1,4 @@
-"""A meter, loader, ledger or watch that breaks on purpose: ``python -m support.worker_main SPEC.json``.
+"""A meter, loader, ledger or watch that breaks on purpose: ``main`` of a process of its own, see support.workers.
 
 The worker is production's; only its performer is wrapped. A crash point names an effect of ``flow.page.steps``, a
 side of it and which occurrence; a mutant does one thing wrongly, so that a test shows it would notice.
@@ -10,7 +10,6 @@ import logging
 import os
 import random
 import signal
-import sys
 import time
 import uuid
 from contextlib import nullcontext
@@ -200,8 +199,9 @@ def restamping(url: str) -> Insert:
     return insert
 
 
-def main() -> None:
-    spec = TypeAdapter(Spec).validate_json(Path(sys.argv[1]).read_bytes())
+def main(told: Path) -> None:
+    """Be the worker of which the file ``told`` holds the Spec."""
+    spec = TypeAdapter(Spec).validate_json(told.read_bytes())
     Breaking.spec = BreakingDriver.spec = spec
     logging.basicConfig(level=logging.INFO)
     if spec.mutant == "any_topic":
@@ -249,7 +249,3 @@ def main() -> None:
         else:
             config = load_app.LoadConfig(worker, spec.clickhouse_url, "writer", "secret")
             load_app.build(config, make_performer).run()
-
-
-if __name__ == "__main__":
-    main()

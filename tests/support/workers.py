@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from support.broker import eventually
+from support.forked import ForkedChild
 from support.worker_main import Spec
-from tokenmeter.stack.children import Child
+from support.worker_main import main as worker_main
 from tokenmeter.stack.kafka import free_port
 
 TESTS = Path(__file__).parents[1]
@@ -28,8 +27,7 @@ class WorkerProcess:
         path = folder / f"{name}.json"
         made = Spec(kind=kind, bootstrap=bootstrap, port=self.port, work_dir=folder / name, **spec)  # type: ignore[arg-type]
         path.write_bytes(made.as_json())
-        env = {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
-        self.child = Child(name, [sys.executable, "-m", "support.worker_main", str(path)], self.log, env)
+        self.child = ForkedChild(name, worker_main, path, self.log)
         self.child.start()
 
     def health(self) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child before exec: the kernel kills it when the parent ends, however the parent ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -55,7 +55,7 @@ class Child:
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
                     env=self._env,
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=die_with_parent,
                     start_new_session=True,
                 )
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from tokenmeter.audit.blocks import I64, Block
 from tokenmeter.audit.reference import LogRecord
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
+from tokenmeter.kafka.group import READING, asking
 from tokenmeter.kafka.positions import positions, wait_past
 from tokenmeter.store.statement import sql
 
@@ -33,54 +34,44 @@ TABLES: tuple[str, ...] = (
 )
 
 
+SETTINGS = {
+    **READING,
+    "fetch.min.bytes": 1 << 20,
+    "fetch.wait.max.ms": 100,
+    "queued.min.messages": 200_000,
+    "queued.max.messages.kbytes": 64 << 10,
+    "auto.offset.reset": "earliest",
+}
+
+
 class KafkaTopics:
     """Reads topics by hand: no group is joined, nothing is committed."""
 
     def __init__(self, client: Mapping[str, Any]) -> None:
         self.client = dict(client)
 
-    def _consumer(self, group: str = "tokenmeter-audit") -> Consumer:
-        return Consumer(
-            {
-                **self.client,
-                **SILENT,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "fetch.min.bytes": 1 << 20,
-                "fetch.wait.max.ms": 100,
-                "queued.min.messages": 200_000,
-                "queued.max.messages.kbytes": 64 << 10,
-                "auto.offset.reset": "earliest",
-            }
-        )
+    def _asking(self) -> AbstractContextManager[Consumer]:
+        return asking(self.client, "tokenmeter-audit", SETTINGS)
 
     def partitions(self, topic: str) -> list[int]:
         """Its partitions. Raises Fatal when Kafka does not answer or has no such topic."""
-        consumer = self._consumer()
         try:
-            found = consumer.list_topics(topic, KAFKA_TIMEOUT_S).topics[topic]
-            if found.error:
-                raise Fatal(f"topic {topic}: {found.error.str()}", hint="tokenmeter topics")
-            return sorted(found.partitions)
+            with self._asking() as consumer:
+                found = consumer.list_topics(topic, KAFKA_TIMEOUT_S).topics[topic]
+                if found.error:
+                    raise Fatal(f"topic {topic}: {found.error.str()}", hint="tokenmeter topics")
+                return sorted(found.partitions)
         except KafkaException as error:
             raise Fatal(f"Kafka does not answer: {error.args[0].str()}", hint="tokenmeter status") from error
-        finally:
-            consumer.close()
 
     def has(self, topic: str) -> bool:
         """Whether there is such a topic."""
-        consumer = self._consumer()
-        try:
+        with self._asking() as consumer:
             return topic in consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
-        finally:
-            consumer.close()
 
     def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Block]:
         """Every committed record that is there now at or after ``start``, in order."""
-        consumer = self._consumer()
-        try:
+        with self._asking() as consumer:
             consumer.assign([TopicPartition(topic, partition, start)])
             quiet_since = time.monotonic()
             while True:
@@ -103,8 +94,6 @@ class KafkaTopics:
                     if error.code() == KafkaError._PARTITION_EOF:
                         return
                     raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
-        finally:
-            consumer.close()
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[LogRecord]:
         """Committed records with start <= offset < end, one by one."""
@@ -118,29 +107,20 @@ class KafkaTopics:
 
     def log_start(self, topic: str, partition: int) -> int:
         """The first offset the partition still has."""
-        consumer = self._consumer()
-        try:
+        with self._asking() as consumer:
             return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), KAFKA_TIMEOUT_S)[0])
-        finally:
-            consumer.close()
 
     def log_end(self, topic: str, partition: int) -> int:
         """The offset that the partition's next record will have."""
-        consumer = self._consumer()
-        try:
+        with self._asking() as consumer:
             return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), KAFKA_TIMEOUT_S)[1])
-        finally:
-            consumer.close()
 
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int:
         """The first offset appended at or after a time, or the end of the log."""
-        consumer = self._consumer()
-        try:
+        with self._asking() as consumer:
             asked = TopicPartition(topic, partition, max(0, appended_at_ms))
             found = int(consumer.offsets_for_times([asked], KAFKA_TIMEOUT_S)[0].offset)
             return found if found >= 0 else int(consumer.get_watermark_offsets(asked, KAFKA_TIMEOUT_S)[1])
-        finally:
-            consumer.close()
 
     def appended_at_ms(self, topic: str, partition: int, offset: int) -> int | None:
         """When the first committed record at or after ``offset`` was appended; None when there is none."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
+from tokenmeter.kafka.group import READING, asking
 
 ENDS_WAIT_S = 30.0
 READ_AT_ONCE = 1_000
@@ -25,10 +25,7 @@ def record_ends(client: Mapping[str, Any], topic: str) -> Offsets:
     """By partition, the offset after the last record that a reader sees: the marker that ends a transaction is at an
     offset of its own, and whoever reads records never gets there. 0 where there is none. Raises Fatal when it cannot be
     read."""
-    settings = {**SILENT, "group.id": "tokenmeter-ends", "enable.auto.commit": False, "enable.partition.eof": True}
-    fetching = {"fetch.wait.max.ms": 20, "isolation.level": "read_committed"}
-    consumer = Consumer({**client, **settings, **fetching})
-    try:
+    with asking(client, "tokenmeter-ends", {**READING, "fetch.wait.max.ms": 20}) as consumer:
         partitions = list(consumer.list_topics(topic, ENDS_WAIT_S).topics[topic].partitions)
         bounds = {}
         for partition in partitions:
@@ -43,8 +40,6 @@ def record_ends(client: Mapping[str, Any], topic: str) -> Offsets:
             found |= {p: last[p] + 1 if p in last else 0 for p in open_ if p in last or starts[p] == bounds[p][0]}
             tail *= 4
         return found
-    finally:
-        consumer.close()
 
 
 def _last_records(consumer: Consumer, topic: str, starts: Offsets) -> Offsets:

@@ -1,4 +1,4 @@
-"""Asks about a consumer group without joining it."""
+"""Asks about a consumer group, or reads topics, without joining one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tokenmeter.events.access import SILENT
 
 QUIET: Mapping[str, Any] = {"log_level": 2}
+READING: Mapping[str, Any] = {**QUIET, "isolation.level": "read_committed", "enable.partition.eof": True}
+"""For who assigns partitions itself, and wants committed records and to be told of the end."""
 
 
 @contextmanager

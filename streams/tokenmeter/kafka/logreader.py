@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal
 from tokenmeter.kafka.batch import RecordBatch, Run
+from tokenmeter.kafka.group import READING, asking
 
 READ_RECORDS_MAX = 50_000
 """Records taken from the client in one call."""
@@ -23,6 +24,13 @@ STALL_S = 30.0
 """A read that brings nothing for this long has failed."""
 TAIL_STEP = 16
 """How far before the end the search for the last record begins; doubled until one is found."""
+
+SETTINGS = {
+    **READING,
+    "auto.offset.reset": "error",
+    "queued.max.messages.kbytes": READ_QUEUE_KBYTES_MAX,
+    "fetch.min.bytes": 1,
+}
 
 Wanted = Callable[[bytes | None], bool]
 
@@ -61,36 +69,25 @@ class KafkaLogReader:
         self, client: Mapping[str, Any], stall_s: float = STALL_S, records_max: int = READ_RECORDS_MAX
     ) -> None:
         self._stall_s, self._records_max = stall_s, records_max
-        self._settings = {
-            **client,
-            **SILENT,
-            "group.id": "tokenmeter-log-reader",  # the client wants one; nothing is ever committed to it
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "queued.max.messages.kbytes": READ_QUEUE_KBYTES_MAX,
-            "fetch.min.bytes": 1,
-            "log_level": 2,
-        }
+        self._client = client
+
+    def _asking(self, **settings: Any) -> AbstractContextManager[Consumer]:
+        # The client wants the name of a group; nothing is ever committed to it.
+        return asking(self._client, "tokenmeter-log-reader", {**SETTINGS, **settings})
 
     def partitions(self, topic: str) -> int:
         """See LogReader. Fatal when the topic does not exist."""
-        consumer = Consumer(self._settings)
-        try:
+        with self._asking() as consumer:
             found = consumer.list_topics(topic, STALL_S).topics[topic]
             if found.error is not None or not found.partitions:
                 raise Fatal(f"topic {topic} does not exist: {found.error}", hint="tokenmeter topics")
             return len(found.partitions)
-        finally:
-            consumer.close()
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[RecordBatch]:
         """See LogReader. Fatal when the log stops short of ``end``."""
         if start >= end:
             return
-        consumer = Consumer(self._settings)
-        try:
+        with self._asking() as consumer:
             consumer.assign([TopicPartition(topic, partition, start)])
             position, heard_at = start, time.monotonic()
             while position < end:
@@ -117,34 +114,23 @@ class KafkaLogReader:
                         f"{self._stall_s:.0f} s; a transaction is open, or Kafka is away",
                         hint="tokenmeter status; then the same again",
                     )
-        finally:
-            consumer.close()
 
     def start(self, topic: str, partition: int) -> int:
         """The first offset that the partition still has."""
-        consumer = Consumer(self._settings)
-        try:
+        with self._asking() as consumer:
             return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), STALL_S)[0])
-        finally:
-            consumer.close()
 
     def end(self, topic: str, partition: int) -> int:
         """See LogReader. A read_committed consumer would answer with the last stable offset."""
-        consumer = Consumer({**self._settings, "isolation.level": "read_uncommitted"})
-        try:
+        with self._asking(**{"isolation.level": "read_uncommitted"}) as consumer:
             return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), STALL_S)[1])
-        finally:
-            consumer.close()
 
     def last(
         self, topic: str, partition: int, before: int | None = None, wanted: Wanted = any_value
     ) -> tuple[int, int, bytes | None] | None:
         """See LogReader."""
-        consumer = Consumer(self._settings)
-        try:
+        with self._asking() as consumer:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), STALL_S)
-        finally:
-            consumer.close()
         end = high if before is None else min(before, high)
         step = TAIL_STEP
         while end > low:
@@ -161,11 +147,8 @@ class KafkaLogReader:
 
     def offset_at(self, topic: str, partition: int, appended_at_ms: int) -> int | None:
         """See LogReader."""
-        consumer = Consumer(self._settings)
-        try:
+        with self._asking() as consumer:
             found = consumer.offsets_for_times([TopicPartition(topic, partition, max(0, appended_at_ms))], STALL_S)[0]
-        finally:
-            consumer.close()
         return found.offset if found.offset >= 0 else None
 
 

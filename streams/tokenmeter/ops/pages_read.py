@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import PAGES
 from tokenmeter.events.errors import Transient
 from tokenmeter.flow.load.app import APP_ID
+from tokenmeter.kafka.group import READING, asking
 
 LOOK_S = 5.0
 """How long Kafka may take to answer."""
@@ -27,36 +27,23 @@ def pages_read(client: Mapping[str, Any], now: datetime | None = None) -> dict[i
     """
     at = now or datetime.now(UTC)
     deadline = time.monotonic() + LOOK_S
-    consumer = Consumer(
-        {
-            **client,
-            **SILENT,
-            "group.id": APP_ID,
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 10,
-            "log_level": 2,
-        }
-    )
+    reading = {**READING, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 10}
     try:
-        there = consumer.list_topics(PAGES, LOOK_S).topics[PAGES].partitions
-        committed = consumer.committed([TopicPartition(PAGES, number) for number in there], LOOK_S)
-        for one in committed:
-            one.offset = one.offset if one.offset >= 0 else OFFSET_BEGINNING
-        consumer.assign(committed)
-        found: dict[int, datetime | None] = {}
-        while len(found) < len(there):
-            if time.monotonic() > deadline:
-                raise Transient(f"Kafka did not tell within {LOOK_S:g} s what the loader has read")
-            for message in consumer.consume(len(there), POLL_S):
-                error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise Transient(f"Kafka did not tell what the loader has read: {error.str()}")
-                found.setdefault(message.partition() or 0, at if error is not None else None)
-        return found
+        with asking(client, APP_ID, reading) as consumer:
+            there = consumer.list_topics(PAGES, LOOK_S).topics[PAGES].partitions
+            committed = consumer.committed([TopicPartition(PAGES, number) for number in there], LOOK_S)
+            for one in committed:
+                one.offset = one.offset if one.offset >= 0 else OFFSET_BEGINNING
+            consumer.assign(committed)
+            found: dict[int, datetime | None] = {}
+            while len(found) < len(there):
+                if time.monotonic() > deadline:
+                    raise Transient(f"Kafka did not tell within {LOOK_S:g} s what the loader has read")
+                for message in consumer.consume(len(there), POLL_S):
+                    error = message.error()
+                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                        raise Transient(f"Kafka did not tell what the loader has read: {error.str()}")
+                    found.setdefault(message.partition() or 0, at if error is not None else None)
+            return found
     except KafkaException as error:
         raise Transient(f"Kafka did not tell what the loader has read: {error.args[0].str()}") from error
-    finally:
-        consumer.close()

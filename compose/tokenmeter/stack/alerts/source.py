@@ -10,10 +10,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tokenmeter.events import wire
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.events.ledger import Alert
+from tokenmeter.kafka.group import READING, asking
 from tokenmeter.stack.prices.terms import time_of
 
 KAFKA_TIMEOUT_S = 20.0
@@ -59,19 +59,7 @@ def starts(consumer: Consumer, partitions: Sequence[int], at: datetime) -> list[
 
 def read(client: Mapping[str, Any], at: datetime, follow: bool) -> Iterator[Alert]:
     """Every alert since ``at`` and, if told to ``follow``, each one as it is written, without end."""
-    consumer = Consumer(
-        {
-            **client,
-            **SILENT,
-            "group.id": "tokenmeter-alerts-reader",  # the client wants one; nothing is ever committed to it
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 100,
-            "log_level": 2,
-        }
-    )
-    try:
+    with asking(client, "tokenmeter-alerts-reader", {**READING, "fetch.wait.max.ms": 100}) as consumer:
         topic = consumer.list_topics(ALERTS, KAFKA_TIMEOUT_S).topics[ALERTS]
         if topic.error is not None:
             raise Fatal(f"topic {ALERTS} does not exist: {topic.error}", hint="tokenmeter topics")
@@ -89,5 +77,3 @@ def read(client: Mapping[str, Any], at: datetime, follow: bool) -> Iterator[Aler
                 unread.discard(message.partition() or 0)
             elif not error.retriable():
                 raise KafkaException(error)
-    finally:
-        consumer.close()

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.kafka.group import asking
 
 KAFKA_TIMEOUT_S = 20.0
 
@@ -28,15 +28,13 @@ def port_is_free(host: str, port: int) -> None:
 
 def topics_exist(client: Mapping[str, Any], topics: Iterable[str]) -> None:
     """Raises Fatal when Kafka does not answer, Misconfigured naming the topics that are missing."""
-    consumer = Consumer({**client, **SILENT, "group.id": "tokenmeter-preflight", "log_level": 0})
     try:
-        there = consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
+        with asking(client, "tokenmeter-preflight", {"log_level": 0}) as consumer:
+            there = consumer.list_topics(timeout=KAFKA_TIMEOUT_S).topics
     except KafkaException as error:
         raise Fatal(
             f"Kafka at {client['bootstrap.servers']} does not answer: {error.args[0].str()}",
             hint="check TOKENMETER_KAFKA_BOOTSTRAP, or: tokenmeter status",
         ) from error
-    finally:
-        consumer.close()
     if missing := [topic for topic in topics if topic not in there]:
         raise Misconfigured(f"Kafka has no topic {', '.join(missing)}", hint="tokenmeter topics")

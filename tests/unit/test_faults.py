@@ -1,0 +1,60 @@
+"""What the fault suite makes of a fault whose harness fails, and of a control that was not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from faults.__main__ import judged
+from faults.fault import Fault
+from support.outcome import Outcome
+
+WELL = Outcome(injected=1, sent=5)
+
+
+def fault(answers: list[object], control: list[object]) -> Fault:
+    """Each run takes the next answer; an exception is raised."""
+
+    def taking(given: Iterator[object]) -> Callable[[], object]:
+        def take() -> object:
+            answer = next(given)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return take
+
+    run, caught = taking(iter(answers)), taking(iter(control))
+
+    def asked(folder: Path, times: int, seed: int) -> Outcome:
+        answer = run()
+        assert isinstance(answer, Outcome)
+        return answer
+
+    return Fault("f", "breaks", "invariant", asked, "mutant", lambda folder, seed: str(caught()))
+
+
+def test_a_harness_that_gives_up_once_is_tried_again() -> None:
+    _, outcome, caught = judged(fault([TimeoutError("list_offsets"), WELL], [OSError("gone"), "lost 3"]), 1, 1)
+    assert (outcome, caught) == (WELL, "lost 3")
+
+
+def test_one_that_gives_up_again_is_a_finding_of_its_own() -> None:
+    gone = TimeoutError("list_offsets")
+    _, outcome, caught = judged(fault([gone, gone], [gone, gone]), 1, 1)
+    assert not outcome.holds
+    assert caught == ""
+    assert outcome.wrong == (
+        "f: the harness gave up, 2 times: TimeoutError: list_offsets",
+        "control of f: the harness gave up, 2 times: TimeoutError: list_offsets",
+    )
+
+
+def test_a_failed_expectation_is_not_tried_again_and_proves_no_control() -> None:
+    _, outcome, caught = judged(fault([AssertionError("late")], [AssertionError("not within 90 s")]), 1, 1)
+    assert outcome.wrong == ("f: late", "control of f: not within 90 s")
+    assert caught == ""
+
+
+def test_a_control_that_finds_nothing_is_not_caught() -> None:
+    assert judged(fault([WELL], [""]), 1, 1)[1:] == (WELL, "")

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -60,7 +61,8 @@ class _Process:
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None and self.pid is not None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # its parent, the server, has waited for it already
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
@@ -75,6 +77,7 @@ class ForkedChild(Child):
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.touch()  # whoever looks at it need not wait for the fork
         told = self._main, self._spec, self.log, dict(os.environ)
         process: Any = _Process(_context().Process(target=_run, args=told, name=self.name, daemon=True))
         self._process = process

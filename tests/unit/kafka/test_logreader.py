@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def read(monkeypatch: pytest.MonkeyPatch, silences: int, work_s: float) -> Itera
     """The offsets; each takes its reader ``work_s``."""
     clock = Clock()
     monkeypatch.setattr(logreader, "time", clock)
-    monkeypatch.setattr(logreader, "Consumer", lambda settings: Log(clock, silences))
+    monkeypatch.setattr(logreader, "asking", lambda *_: nullcontext(Log(clock, silences)))
     for batch in KafkaLogReader({}).read("usage.billing", 0, 0, END):
         yield batch.next_offset - 1
         clock.now += work_s

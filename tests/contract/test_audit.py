@@ -62,7 +62,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
 
 
 def test_honest_books_agree_in_every_place(books: Books) -> None:
-    report = books.audit()
+    report = books.audit(processes=2)
     assert report.ok, report.difference
     assert report.accounts == len({decode(one.value).record["account_id"] for one in read_all(books.bootstrap, LEDGER)})
     assert {LEDGER, ACCOUNT_STATE} <= set(report.places)
@@ -117,7 +117,6 @@ def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
         assert difference.found - difference.expected == Decimal(more)
     finally:
         change(f"-toDecimal128('{more}', 12)" if "." in more else f"-{more}")
-    assert books.audit().ok
 
 
 @pytest.mark.parametrize(("field", "place"), [("balance", "account.state"), ("calls", "ClickHouse account_states")])

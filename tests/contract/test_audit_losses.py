@@ -80,6 +80,7 @@ def test_numbers_that_no_partition_has_are_lost_and_retries_are_not(log: Log) ->
     assert "lost before Kafka" not in printed
 
 
+@pytest.mark.long
 def test_pages_since_a_time_still_know_the_repeats_of_those_before(log: Log) -> None:
     meter = log.worker("meter", slot="1")
     log.send_numbers(list(range(100)), "one")

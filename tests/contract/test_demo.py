@@ -99,6 +99,7 @@ def urls(parts: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: part["url"] for name, part in parts.items()}
 
 
+@pytest.mark.long
 def test_killing_the_parent_leaves_no_orphan(tmp_path: Path) -> None:
     where = ["--data", str(tmp_path)]
     assert run(["up", "--detach", "--no-boards", *where])[0] == 0

@@ -137,6 +137,7 @@ def test_the_verb_shows_corrects_and_accounts_for_what_it_did(made: Days, tmp_pa
     assert len(ours(made)) == before
 
 
+@pytest.mark.long
 def test_a_run_that_stalled_past_the_horizon_is_itself_corrected(made: Days) -> None:
     """Two runs judge the same; one sends, and long after the horizon the other sends the same events."""
     made.first = day(3, 200)
@@ -174,6 +175,7 @@ def test_two_runs_at_once_are_one(made: Days) -> None:
     assert made.reconcile(apply=True, full=True).wrong == {}
 
 
+@pytest.mark.long
 def test_a_store_that_lost_raw_events_is_not_believed(made: Days) -> None:
     made.first = day(5, 200)
     made.send(made.first)
@@ -191,6 +193,7 @@ def test_a_store_that_lost_raw_events_is_not_believed(made: Days) -> None:
     assert made.judge().holds
 
 
+@pytest.mark.long
 def test_a_page_whose_lines_are_not_stored_is_not_judged(made: Days) -> None:
     made.first = day(6, 100)
     made.send(made.first)
@@ -237,6 +240,7 @@ def forget(rig: Days, partition: int, which: str) -> None:
         )
 
 
+@pytest.mark.long
 def test_who_is_behind_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
     with days(tmp_path, SHORT_MS) as made:
         made.first = day(7, 100)

@@ -190,6 +190,7 @@ class Unfenced(Interrupted):
         assert self._producer.flush(30) == 0
 
 
+@pytest.mark.long
 def test_killed_half_way_or_two_at_once_it_is_booked_once(made: Days) -> None:
     calls = metered(made, 2)
     hour = min(one.occurred_at for one in calls if one.model == "b/two").replace(minute=0, second=0, microsecond=0)

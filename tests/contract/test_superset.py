@@ -166,6 +166,7 @@ def test_secrets_are_private_and_not_on_the_command_line(node: SupersetNode) -> 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+@pytest.mark.long
 def test_it_comes_back_with_its_password_and_stop_leaves_no_process(tmp_path: Path) -> None:
     node = SupersetNode(tmp_path / "superset", tmp_path / "superset.log")
     for _ in range(2):

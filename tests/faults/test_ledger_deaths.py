@@ -10,6 +10,8 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from support.broker import eventually
 from support.ledger_waves import GRANTED, PARTITIONS, Entries
 from support.worker_main import Point
@@ -47,6 +49,7 @@ def test_a_ledger_killed_inside_a_page_tells_each_threshold_once_and_keeps_each_
     assert die(tmp_path, POINTS) == []
 
 
+@pytest.mark.long
 def test_the_same_check_finds_what_a_position_committed_before_the_state_loses(tmp_path: Path) -> None:
     found = die(tmp_path, [Point("Commit", "before", 3)], "commit_outside")
     assert any(problem.startswith("balance") for problem in found), found

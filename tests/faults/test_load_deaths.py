@@ -10,6 +10,8 @@ import signal
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from support.broker import eventually
 from support.worker_main import Point
 from support.workers import WorkerProcess
@@ -50,6 +52,7 @@ def test_a_loader_killed_between_insert_and_commit_stores_everything_once(tmp_pa
     assert die_at(tmp_path, POINTS) == []
 
 
+@pytest.mark.long
 def test_the_same_check_finds_what_a_commit_before_the_insert_loses(tmp_path: Path) -> None:
     found = die_at(tmp_path, [Point("Committed", "before", 4)], "ack_first")
     assert found

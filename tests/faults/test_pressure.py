@@ -92,6 +92,7 @@ def test_the_same_check_finds_a_loader_that_takes_whatever_comes(tmp_path: Path)
     assert load_a_backlog(tmp_path, "unbounded") >= HELD_MB_MAX
 
 
+@pytest.mark.long
 def test_events_in_batches_of_their_own_are_metered_once(tmp_path: Path) -> None:
     with World.begun(tmp_path) as world:
         world.waves.sent = oracle.made(0, 4_000)

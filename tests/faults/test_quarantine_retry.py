@@ -114,6 +114,7 @@ def of_new_writers(first: int, count: int = EVENTS_OF_NEW_WRITERS) -> list[tuple
     ]
 
 
+@pytest.mark.long
 def test_events_of_an_upgrade_are_counted_once_after_killed_raced_and_repeated_retries(rig: Upgraded) -> None:
     now = datetime.now(UTC)
     new = of_new_writers(0)

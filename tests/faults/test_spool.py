@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from faults.spool import FAULTS, kill, outage
 
 SHORT_OUTAGE_S = 3.0
@@ -28,5 +30,6 @@ def test_the_same_check_finds_what_a_spool_that_writes_late_loses(tmp_path: Path
     assert "accepted events lost" in FAULTS[0].control(tmp_path, 1)
 
 
+@pytest.mark.long
 def test_the_same_check_finds_what_is_dropped_after_a_failed_delivery(tmp_path: Path) -> None:
     assert "accepted events lost" in FAULTS[1].control(tmp_path, 1)

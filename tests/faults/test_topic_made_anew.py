@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.broker import eventually
 from support.world import World
 from tokenmeter.events.contract import BILLING, EVENTS
@@ -44,6 +46,7 @@ def test_a_topic_made_anew_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert "tokenmeter rebuild --accept-loss --yes" in log
 
 
+@pytest.mark.long
 def test_a_loader_that_does_not_look_loads_it(tmp_path: Path) -> None:
     rows, _ = load_delete_and_load_again(tmp_path, "any_topic")
     assert rows > 0

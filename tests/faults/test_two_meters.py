@@ -9,6 +9,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from support.broker import eventually, lag
 from support.worker_main import Point
 from support.workers import WorkerProcess
@@ -22,6 +24,7 @@ FINISHES_S = 180.0
 """How long it may take on a busy machine; nothing is asserted of it."""
 
 
+@pytest.mark.long
 def test_meters_that_join_leave_and_are_killed_lose_and_double_nothing(tmp_path: Path) -> None:
     with World.begun(tmp_path) as world:
         load = world.waves

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from support.broker import eventually, read_all, stamped_by_producers
@@ -120,6 +121,7 @@ def test_a_watch_killed_inside_the_page_that_alerts_tells_each_alert_once(tmp_pa
     assert max(Counter(told).values()) == 1
 
 
+@pytest.mark.long
 def test_the_same_check_finds_what_a_position_committed_before_the_alerts_loses(tmp_path: Path) -> None:
     wanted, told = die(tmp_path, [Point("Commit", "before")], "commit_outside")
     assert told != wanted

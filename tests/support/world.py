@@ -163,6 +163,8 @@ class World:
         return self.metered() | (self.stored(wait_s) if self._server is not None else oracle.Verdict())
 
     def audit(self, horizon_ms: int = HORIZON_MINUTES * 60_000, clickhouse: bool = True, **options: Any) -> AuditReport:
-        """The recount of this log; ``options`` as in AuditOptions."""
+        """The recount of this log, in this process unless told; ``options`` as in AuditOptions."""
         url = self._server.url if clickhouse and self._server is not None else None
-        return audit(AuditSources(self.client, url, "writer", "secret", horizon_ms), AuditOptions(**options))
+        return audit(
+            AuditSources(self.client, url, "writer", "secret", horizon_ms), AuditOptions(**{"processes": 1, **options})
+        )

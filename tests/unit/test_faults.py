@@ -35,13 +35,13 @@ def fault(answers: list[object], control: list[object]) -> Fault:
 
 
 def test_a_harness_that_gives_up_once_is_tried_again() -> None:
-    _, outcome, caught = judged(fault([TimeoutError("list_offsets"), WELL], [OSError("gone"), "lost 3"]), 1, 1)
+    outcome, caught = judged(fault([TimeoutError("list_offsets"), WELL], [OSError("gone"), "lost 3"]), 1, 1)
     assert (outcome, caught) == (WELL, "lost 3")
 
 
 def test_one_that_gives_up_again_is_a_finding_of_its_own() -> None:
     gone = TimeoutError("list_offsets")
-    _, outcome, caught = judged(fault([gone, gone], [gone, gone]), 1, 1)
+    outcome, caught = judged(fault([gone, gone], [gone, gone]), 1, 1)
     assert not outcome.holds
     assert caught == ""
     assert outcome.wrong == (
@@ -51,10 +51,10 @@ def test_one_that_gives_up_again_is_a_finding_of_its_own() -> None:
 
 
 def test_a_failed_expectation_is_not_tried_again_and_proves_no_control() -> None:
-    _, outcome, caught = judged(fault([AssertionError("late")], [AssertionError("not within 90 s")]), 1, 1)
+    outcome, caught = judged(fault([AssertionError("late")], [AssertionError("not within 90 s")]), 1, 1)
     assert outcome.wrong == ("f: late", "control of f: not within 90 s")
     assert caught == ""
 
 
 def test_a_control_that_finds_nothing_is_not_caught() -> None:
-    assert judged(fault([WELL], [""]), 1, 1)[1:] == (WELL, "")
+    assert judged(fault([WELL], [""]), 1, 1) == (WELL, "")

@@ -10,11 +10,9 @@ import multiprocessing
 import os
 import platform
 import statistics
-import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -25,47 +23,12 @@ from rich.table import Table
 
 from faults.every import FAULTS
 from faults.fault import Fault
+from faults.judging import judged_by_name
 from support.outcome import Outcome
 
 OUT = Path("build/faults.json")
 TIMES = 20
-HARNESS_TRIES = 2
 Row = tuple[Fault, Outcome, str]
-
-
-def measured(work: Callable[[Path], object], name: str) -> object:
-    """Do it in a folder of its own; a failed expectation is a result, not the end.
-
-    Where the harness itself gives up (a time-out of a client it asks with, say), it is tried again, and then told as a
-    finding of its own.
-    """
-    for tried in range(1, HARNESS_TRIES + 1):
-        with tempfile.TemporaryDirectory(prefix="tokenmeter-faults-") as folder:
-            try:
-                return work(Path(folder))
-            except AssertionError as error:
-                return f"{name}: {error}"
-            except Exception as error:
-                gave_up = f"{name}: the harness gave up, {tried} times: {type(error).__name__}: {error}"
-    return gave_up
-
-
-def judged(fault: Fault, times: int, seed: int) -> tuple[Outcome, str]:
-    """What came of the fault, and what its control found, which must have been looked at to count as caught."""
-    found = measured(lambda folder: fault.run(folder, times, seed), fault.name)
-    outcome = found if isinstance(found, Outcome) else Outcome(0, 0, wrong=(str(found),))
-    control = f"control of {fault.name}"
-    caught = str(measured(lambda folder: fault.control(folder, seed), control))
-    if caught.startswith(control):
-        return replace(outcome, wrong=(*outcome.wrong, caught)), ""
-    return outcome, caught
-
-
-def judged_here(name: str, times: int, seed: int) -> tuple[Outcome, str, float]:
-    """The fault of that name, in a process of the pool, and how many seconds it took."""
-    at = time.monotonic()
-    (fault,) = (one for one in FAULTS if one.name == name)
-    return *judged(fault, times, seed), time.monotonic() - at
 
 
 def table(rows: list[Row], at_once: int) -> Table:
@@ -107,7 +70,7 @@ def main(
     pool = ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn"))
     try:
         asked = {
-            pool.submit(judged_here, fault.name, times, seed): fault
+            pool.submit(judged_by_name, fault.name, times, seed): fault
             for fault in FAULTS
             if only.lower() in fault.name.lower()
         }

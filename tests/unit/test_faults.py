@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from faults.__main__ import judged
 from faults.fault import Fault
+from faults.judging import judged
 from support.outcome import Outcome
 
 WELL = Outcome(injected=1, sent=5)

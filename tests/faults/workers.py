@@ -22,6 +22,8 @@ from tokenmeter.flow.faust.worker import EXIT_CRASHED
 METER_EFFECTS = ("Fence", "ReadPosition", "Restore", "Close", "Begin", "Produce", "SendOffsets", "Commit", "Committed")
 LOAD_EFFECTS = ("Fence", "Restore", "Close", "SendOffsets", "Commit", "Committed")
 OWNING = ("Fence", "ReadPosition", "Restore")
+FREEZES = Point("SendOffsets", "before", 2, "STOP")
+"""Between a page's lines and its offset."""
 PAGES_BEFORE = 3
 """Pages that commit before a worker dies inside one."""
 DEATH_S = 90.0
@@ -134,28 +136,49 @@ def exchanged(folder: Path, times: int, seed: int) -> Outcome:
         return outcome(world, times, world.settle())
 
 
-def frozen(folder: Path, times: int, seed: int, mutant: str | None = None) -> tuple[Outcome, list[str]]:
+def frozen(folder: Path, times: int, seed: int) -> Outcome:
     """Freeze a meter inside a page until another has its partitions, then let it go on."""
     with arena(folder) as world:
         alive: list[WorkerProcess] = []
         for number in range(times):
-            point = Point("SendOffsets", "before", 2, "STOP")
-            zombie = world.worker("meter", slot=f"zombie-{number}", point=point, mutant=mutant)
+            zombie = world.worker("meter", slot=f"zombie-{number}", point=FREEZES)
             if alive:
                 alive.pop().child.stop()
             world.until(f"it is frozen; {zombie.log}", zombie.is_stopped)
             stopped_at = time.monotonic()
-            other = world.worker("meter", slot=f"other-{number}", mutant=mutant)
-            alive.append(other)
+            alive.append(world.worker("meter", slot=f"other-{number}"))
             world.recover(world.meters, stopped_at)
             zombie.resume()
-            if mutant is None:
-                assert zombie.wait_ended() == EXIT_CRASHED, zombie.log
-                assert "Fenced" in zombie.log.read_text()
-            else:
-                zombie.child.stop()
-        verdict = world.settle()
-        return outcome(world, times, verdict), verdict.problems()
+            assert zombie.wait_ended() == EXIT_CRASHED, zombie.log
+            assert "Fenced" in zombie.log.read_text()
+        return outcome(world, times, world.settle())
+
+
+def frozen_control(folder: Path, seed: int) -> str:
+    """Nobody fences the zombie, so it commits what the other has metered meanwhile. Its open transaction hides the
+    other's lines and position until then: what the other says of itself is asked. There is one partition: another page,
+    frozen between its offset and its commit, would hold up the other."""
+    with arena(folder, partitions=1) as world:
+        zombie = world.worker("meter", slot="zombie", point=FREEZES, mutant="no_fence")
+        world.until(f"it is frozen; {zombie.log}", zombie.is_stopped)
+        world.traffic.stop()
+        other = world.worker("meter", slot="other", mutant="no_fence")
+
+        def is_done() -> bool:
+            held = (other.health() or {"partitions": []})["partitions"]
+            return len(held) == 1 and held[0]["committed"] > 0 and not held[0]["lag"]
+
+        world.until(f"the other has metered all; {other.log}", is_done)
+        zombie.resume()
+        world.waves.sent, world.waves.repeated = world.traffic.sent, world.traffic.repeated
+        doubled: list[str] = []
+
+        def doubles() -> bool:
+            doubled[:] = [problem for problem in world.metered().problems() if problem.startswith("doubled")]
+            return bool(doubled)
+
+        world.until(f"it doubles; {zombie.log}", doubles)
+        return doubled[0]
 
 
 FAULTS = [
@@ -189,14 +212,14 @@ FAULTS = [
         "every event is metered once",
         exchanged,
         "no fence",
-        lambda folder, seed: "; ".join(frozen(folder, 1, seed, "no_fence")[1][:2]),
+        frozen_control,
     ),
     Fault(
         "meter frozen past its session",
         "SIGSTOP inside a page until another meter has the partitions, then SIGCONT",
         "the zombie dies fenced and changes nothing",
-        lambda folder, times, seed: frozen(folder, times, seed)[0],
+        frozen,
         "no fence",
-        lambda folder, seed: "; ".join(frozen(folder, 1, seed, "no_fence")[1][:2]),
+        frozen_control,
     ),
 ]

@@ -36,8 +36,8 @@ TOTALS_S = 20.0
 class Progress:
     """Where a group stands on a topic, asked over one connection."""
 
-    def __init__(self, bootstrap: str, group: str, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, bootstrap: str, group: str, topic: str, partitions: int) -> None:
+        self._partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
         self._consumer = Consumer(
             {"bootstrap.servers": bootstrap, **SILENT, "group.id": group, "enable.auto.commit": False, "log_level": 0}
         )
@@ -45,9 +45,8 @@ class Progress:
 
     def offsets(self) -> int:
         """The sum of its committed offsets; the last known one while Kafka does not answer."""
-        partitions = [TopicPartition(self._topic, partition) for partition in range(PARTITIONS)]
         with suppress(KafkaException):
-            self._last = sum(max(0, found.offset) for found in self._consumer.committed(partitions, 3))
+            self._last = sum(max(0, found.offset) for found in self._consumer.committed(self._partitions, 3))
         return self._last
 
 
@@ -65,12 +64,14 @@ class Arena(World):
     """See ``arena``; ``traffic`` takes the place of waves. Whatever starts processes runs in the main thread: they die
     with it."""
 
-    def __init__(self, folder: Path, cluster: KafkaCluster, server: Server | None, traffic: Traffic) -> None:
+    def __init__(
+        self, folder: Path, cluster: KafkaCluster, server: Server | None, traffic: Traffic, partitions: int
+    ) -> None:
         super().__init__(folder, cluster, server)
         self.cluster, self.traffic = cluster, traffic
         self.proxy = Proxy(int(server.url.rsplit(":", 1)[1])) if server is not None else None
-        self.meters = Progress(self.bootstrap, meter_app.APP_ID, EVENTS)
-        self.loaders = Progress(self.bootstrap, load_app.APP_ID, BILLING)
+        self.meters = Progress(self.bootstrap, meter_app.APP_ID, EVENTS, partitions)
+        self.loaders = Progress(self.bootstrap, load_app.APP_ID, BILLING, partitions)
         self._kept: dict[str, _Kept] = {}
         self.recoveries: list[float] = []
 
@@ -126,7 +127,12 @@ class Arena(World):
 
 @contextmanager
 def arena(
-    folder: Path, *, clickhouse: bool = False, rate: int = 400, client_config: dict[str, Any] | None = None
+    folder: Path,
+    *,
+    clickhouse: bool = False,
+    rate: int = 400,
+    client_config: dict[str, Any] | None = None,
+    partitions: int = PARTITIONS,
 ) -> Iterator[Arena]:
     """Three brokers with the topics of the contract, traffic, ClickHouse if asked for; all killed at the end."""
     cluster = KafkaCluster(folder / "kafka", folder, BROKERS)
@@ -134,8 +140,8 @@ def arena(
         server = ends.enter_context(migrated(folder)) if clickhouse else None
         ends.callback(cluster.kill)
         cluster.start()
-        ensure_topics({"bootstrap.servers": cluster.bootstrap}, PARTITIONS)
-        world = Arena(folder, cluster, server, Traffic(cluster.bootstrap, rate, client_config))
+        ensure_topics({"bootstrap.servers": cluster.bootstrap}, partitions)
+        world = Arena(folder, cluster, server, Traffic(cluster.bootstrap, rate, client_config), partitions)
         if world.proxy is not None:
             ends.callback(world.proxy.close)
         ends.callback(world.kill)

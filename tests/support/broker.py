@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    OffsetSpec,
     ResourceType,
 )
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tokenmeter.events.access import SILENT
+from tokenmeter.kafka.group import READING, asking, take
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.topics import ensure_topics
 
@@ -58,19 +57,19 @@ def _await_markers(bootstrap: str, topic: str) -> None:
 
     A commit has been answered before its markers are written, so a position may be known before what it stands for.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    partitions = [TopicPartition(topic, number) for number in admin.list_topics(topic, 10).topics[topic].partitions]
-
-    def ends(level: IsolationLevel) -> dict[TopicPartition, int]:
-        asked = admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()), isolation_level=level)
-        return {partition: future.result(10).offset for partition, future in asked.items()}
-
-    deadline = time.monotonic() + MARKERS_TIMEOUT_S
-    while time.monotonic() < deadline:
-        with suppress(KafkaException):
-            if ends(IsolationLevel.READ_COMMITTED) == ends(IsolationLevel.READ_UNCOMMITTED):
-                return
-        time.sleep(0.1)
+    client = {"bootstrap.servers": bootstrap}
+    level = "isolation.level"
+    with (
+        asking(client, "test-reader", {level: "read_committed"}) as stable,
+        asking(client, "test-reader", {level: "read_uncommitted"}) as last,
+    ):
+        partitions = [TopicPartition(topic, number) for number in last.list_topics(topic, 10).topics[topic].partitions]
+        deadline = time.monotonic() + MARKERS_TIMEOUT_S
+        while time.monotonic() < deadline:
+            with suppress(KafkaException):
+                if all(stable.get_watermark_offsets(p, 10) == last.get_watermark_offsets(p, 10) for p in partitions):
+                    return
+            time.sleep(0.1)
 
 
 def read_all(bootstrap: str, topic: str) -> list[Record]:
@@ -81,18 +80,8 @@ def read_all(bootstrap: str, topic: str) -> list[Record]:
 
 def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = None) -> Iterator[Record]:
     """The committed records of a topic, from where a partition ``begins`` to its end; by default of all, all of it."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            **SILENT,
-            "group.id": "test-reader",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
-    try:
+    reading = {**READING, "auto.offset.reset": "earliest"}
+    with asking({"bootstrap.servers": bootstrap}, "test-reader", reading) as consumer:
         if begins is None:
             begins = dict.fromkeys(consumer.list_topics(topic, 10).topics[topic].partitions, 0)
         consumer.assign([TopicPartition(topic, partition, begin) for partition, begin in begins.items()])
@@ -100,7 +89,7 @@ def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = No
         deadline = time.monotonic() + READ_TIMEOUT_S
         while len(ended) < len(begins):
             assert time.monotonic() < deadline, f"{topic} could not be read to its end"
-            for message in consumer.consume(10_000, 0.2):
+            for message in take(consumer, 10_000, 0.2):
                 error = message.error()
                 if error is None:
                     stamp = message.timestamp()[1]
@@ -109,8 +98,6 @@ def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = No
                     ended.add(message.partition())
                 else:
                     raise KafkaException(error)
-    finally:
-        consumer.close()
 
 
 @retry(
@@ -121,16 +108,13 @@ def _committed(bootstrap: str, topic: str, begins: Mapping[int, int] | None = No
 )
 def _places(bootstrap: str, group: str, topic: str) -> list[tuple[int, int, int]]:
     """(position of ``group``, begin, end) by partition; a young broker is asked until it knows its groups."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, **SILENT, "group.id": group, "enable.auto.commit": False})
-    try:
+    with asking({"bootstrap.servers": bootstrap}, group) as consumer:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
         found = []
         for place in consumer.committed([TopicPartition(topic, partition) for partition in sorted(partitions)], 10):
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, place.partition), 10)
             found.append((place.offset if place.offset >= 0 else low, low, high))
         return found
-    finally:
-        consumer.close()
 
 
 def lag(bootstrap: str, group: str, topic: str) -> int:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from tokenmeter.audit.blocks import I64, Block
 from tokenmeter.audit.reference import LogRecord
 from tokenmeter.events.errors import Fatal
-from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.group import READING, asking, take
 from tokenmeter.kafka.positions import positions, wait_past
 from tokenmeter.store.statement import sql
 
@@ -75,7 +75,7 @@ class KafkaTopics:
             consumer.assign([TopicPartition(topic, partition, start)])
             quiet_since = time.monotonic()
             while True:
-                messages = consumer.consume(READ_AT_ONCE, POLL_S)
+                messages = take(consumer, READ_AT_ONCE, POLL_S)
                 if messages:
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > KAFKA_TIMEOUT_S:

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.group import READING, asking, take
 
 ENDS_WAIT_S = 30.0
 READ_AT_ONCE = 1_000
@@ -25,7 +25,7 @@ def record_ends(client: Mapping[str, Any], topic: str) -> Offsets:
     """By partition, the offset after the last record that a reader sees: the marker that ends a transaction is at an
     offset of its own, and whoever reads records never gets there. 0 where there is none. Raises Fatal when it cannot be
     read."""
-    with asking(client, "tokenmeter-ends", {**READING, "fetch.wait.max.ms": 20}) as consumer:
+    with asking(client, "tokenmeter-ends", READING) as consumer:
         partitions = list(consumer.list_topics(topic, ENDS_WAIT_S).topics[topic].partitions)
         bounds = {}
         for partition in partitions:
@@ -53,7 +53,7 @@ def _last_records(consumer: Consumer, topic: str, starts: Offsets) -> Offsets:
             raise Fatal(
                 f"the end of {topic} cannot be read: an open transaction, or Kafka is away", hint="tokenmeter status"
             )
-        for message in consumer.consume(READ_AT_ONCE, READ_WAIT_S):
+        for message in take(consumer, READ_AT_ONCE, READ_WAIT_S):
             error, partition = message.error(), int(message.partition() or 0)
             if error is None:
                 last[partition] = int(message.offset() or 0)

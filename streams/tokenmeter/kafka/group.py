@@ -7,13 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from tokenmeter.events.access import SILENT
 
 QUIET: Mapping[str, Any] = {"log_level": 2}
-READING: Mapping[str, Any] = {**QUIET, "isolation.level": "read_committed", "enable.partition.eof": True}
-"""For who assigns partitions itself, and wants committed records and to be told of the end."""
+READING: Mapping[str, Any] = {
+    **QUIET,
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 20,
+}
+"""For who assigns partitions itself, and wants committed records and to be told of the end: the broker says it after
+that wait, half a second by default."""
 
 
 @contextmanager
@@ -24,6 +30,13 @@ def asking(client: Mapping[str, Any], group: str, settings: Mapping[str, Any] = 
         yield consumer
     finally:
         consumer.close()
+
+
+def take(consumer: Consumer, most: int, wait_s: float) -> list[Message]:
+    """Up to ``most`` messages: who waits, waits for the first alone, and takes what has come with it. consume() waits
+    for all of them, also at the end of a log, where no more can come."""
+    first = consumer.poll(wait_s)
+    return [] if first is None else [first, *consumer.consume(most - 1, 0)]
 
 
 class Group:

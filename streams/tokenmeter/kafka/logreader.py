@@ -12,14 +12,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tokenmeter.events.errors import Fatal
 from tokenmeter.kafka.batch import RecordBatch, Run
-from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.group import READING, asking, take
 
 READ_RECORDS_MAX = 50_000
 """Records taken from the client in one call."""
 READ_QUEUE_KBYTES_MAX = 32 << 10
 """What the client fetches ahead, for each partition that is read."""
 READ_WAIT_S = 0.2
-"""How long that call waits for more: what a short read costs."""
+"""How long that call waits for the first of them."""
 STALL_S = 30.0
 """A read that brings nothing for this long has failed."""
 TAIL_STEP = 16
@@ -91,7 +91,7 @@ class KafkaLogReader:
             consumer.assign([TopicPartition(topic, partition, start)])
             position, heard_at = start, time.monotonic()
             while position < end:
-                messages = consumer.consume(min(self._records_max, end - position), READ_WAIT_S)
+                messages = take(consumer, min(self._records_max, end - position), READ_WAIT_S)
                 errors = [error for m in messages if (error := m.error()) is not None]
                 for error in errors:
                     if error.code() != KafkaError._PARTITION_EOF:

@@ -27,7 +27,7 @@ def pages_read(client: Mapping[str, Any], now: datetime | None = None) -> dict[i
     """
     at = now or datetime.now(UTC)
     deadline = time.monotonic() + LOOK_S
-    reading = {**READING, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 10}
+    reading = {**READING, "auto.offset.reset": "earliest"}
     try:
         with asking(client, APP_ID, reading) as consumer:
             there = consumer.list_topics(PAGES, LOOK_S).topics[PAGES].partitions

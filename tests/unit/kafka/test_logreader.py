@@ -49,14 +49,17 @@ class Log:
     def assign(self, partitions: list[Any]) -> None:
         self._offset = partitions[0].offset
 
-    def consume(self, most: int, wait_s: float) -> list[Message]:
+    def poll(self, wait_s: float) -> Message | None:
         self._silent += 1
         if self._silent <= self._silences:
             self._clock.now += wait_s
-            return []
+            return None
         self._silent = 0
         self._offset += 1
-        return [Message(self._offset - 1)]
+        return Message(self._offset - 1)
+
+    def consume(self, most: int, wait_s: float) -> list[Message]:
+        return []
 
     def position(self, partitions: list[Any]) -> list[Any]:
         partitions[0].offset = self._offset

@@ -18,6 +18,7 @@ from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.flow.rate.rater import BookRater
+from tokenmeter.kafka.group import take
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,7 @@ class CatalogRates:
     def _records(self, consumer: Consumer, position: int, end: int) -> Iterator[tuple[int, bytes | None]]:
         heard_at, trouble = time.monotonic(), ""
         while position < end:
-            # Asked for no more than there can be, the call does not wait for what cannot come.
-            for message in consumer.consume(min(end - position, READ_RECORDS_MAX), READ_WAIT_S):
+            for message in take(consumer, min(end - position, READ_RECORDS_MAX), READ_WAIT_S):
                 error, offset = message.error(), int(message.offset() or 0)
                 if error is None:
                     if offset < end:

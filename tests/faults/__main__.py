@@ -25,6 +25,7 @@ from faults.every import FAULTS
 from faults.fault import Fault
 from faults.judging import judged_by_name
 from support.outcome import Outcome
+from tokenmeter.stack.children import die_with_parent
 
 OUT = Path("build/faults.json")
 TIMES = 20
@@ -67,7 +68,7 @@ def main(
     rows: list[Row] = []
     began = time.monotonic()
     # A process of its own for each, since whatever a fault starts dies with the thread that started it.
-    pool = ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn"), die_with_parent)
     try:
         asked = {
             pool.submit(judged_by_name, fault.name, times, seed): fault

@@ -44,7 +44,7 @@ test: setup check $(HOSTS) ## formatting, types and every test but the long ones
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: setup ## what takes minutes each: second ways to break what `make test` breaks, backlogs, many partitions
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## formatting, lint and types only
 	@$(BIN)/ruff format --check --quiet .

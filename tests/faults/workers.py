@@ -70,7 +70,8 @@ def meter_points(folder: Path, times: int, seed: int) -> Outcome:
 
 
 def meter_points_control(folder: Path, seed: int) -> str:
-    with arena(folder) as world:
+    """In its first page: after a later one the next meter refuses a position that is not the end of its last page."""
+    with arena(folder, partitions=1) as world:  # another page's offset, on its way alone, would hold up the next meter
         die_at(world, "meter", [Point("Commit", "before", 1)], "commit_outside")
         return said(world.settle())
 
@@ -106,15 +107,6 @@ def random_kills(folder: Path, times: int, seed: int) -> Outcome:
         world.recoveries.clear()
         kill_randomly(world, ["meter-1", "meter-2", "load-1"], times, random.Random(seed))
         return outcome(world, times, world.settle())
-
-
-def random_kills_control(folder: Path, seed: int) -> str:
-    """The mutant's offset is outside the transaction, and the kill comes between the two, in a page that the seed
-    names: at any moment it might miss."""
-    page = random.Random(seed).randrange(1, PAGES_BEFORE + 1)
-    with arena(folder) as world:
-        die_at(world, "meter", [Point("Commit", "before", page)], "commit_outside")
-        return said(world.settle())
 
 
 def exchanged(folder: Path, times: int, seed: int) -> Outcome:
@@ -204,7 +196,7 @@ FAULTS = [
         "every event is metered and stored once",
         random_kills,
         "offset outside the transaction",
-        random_kills_control,
+        meter_points_control,
     ),
     Fault(
         "meters join, leave, are killed",

@@ -13,7 +13,7 @@ from itertools import cycle, islice, product
 from pathlib import Path
 
 from faults.fault import Fault, outcome, said
-from support.arena import Arena, arena
+from support.arena import TOTALS_LOST_S, Arena, arena
 from support.outcome import Outcome
 from support.worker_main import Point
 from support.workers import WorkerProcess
@@ -87,7 +87,7 @@ def load_points_control(folder: Path, seed: int) -> str:
     with arena(folder, clickhouse=True) as world:
         world.keep("meter")
         die_at(world, "load", [Point("Committed", "before", 4)], "ack_first")
-        return said(world.settle())
+        return said(world.settle(TOTALS_LOST_S))
 
 
 def kill_randomly(world: Arena, slots: list[str], times: int, chance: random.Random) -> None:

@@ -166,7 +166,7 @@ class FileJournal:
             self._folder.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(content.getvalue())
             self._remember(unfinished.rename(self._folder / name), span.newest_ms)
-            while self._by_age[0][0] < span.newest_ms - self._horizon_ms:
+            while self._by_age and self._by_age[0][0] < span.newest_ms - self._horizon_ms:
                 heappop(self._by_age)[1].unlink(missing_ok=True)
         except OSError as error:
             self._give_up(error)

@@ -76,6 +76,17 @@ def freeze(world: Arena, chance: random.Random, number: int) -> None:
     node.child.signal(signal.SIGCONT)
 
 
+def freeze_blindly(world: Arena, chance: random.Random, number: int) -> None:
+    """As ``freeze``, for an emitter that waits for no answer: it never learns that the broker hangs, and its queue to
+    that broker holds up all it sends until the broker goes on."""
+    node = leader(world, chance)
+    assert node.child is not None
+    node.child.signal(signal.SIGSTOP)
+    time.sleep(FROZEN_S)
+    node.child.signal(signal.SIGCONT)
+    world.recover(world.meters)
+
+
 def restart_all(world: Arena, chance: random.Random, number: int) -> None:
     for node in world.cluster.nodes:
         assert node.child is not None
@@ -103,20 +114,20 @@ def under_load(folder: Path, times: int, seed: int, breaks: Break, acks: str = "
         return outcome(world, times, verdict), said(verdict)
 
 
-def declare(name: str, breaks: str, how: Break, mutant_times: int) -> Fault:
+def declare(name: str, breaks: str, how: Break, mutant_times: int, of_mutant: Break | None = None) -> Fault:
     return Fault(
         name,
         breaks,
         "every acknowledged event is counted once",
         lambda folder, times, seed: under_load(folder, times, seed, how)[0],
         "an emitter with acks=0",
-        lambda folder, seed: under_load(folder, mutant_times, seed, how, "0")[1],
+        lambda folder, seed: under_load(folder, mutant_times, seed, of_mutant or how, "0")[1],
     )
 
 
 FAULTS = [
     declare("leader broker killed", "kill -9 of the broker that leads a partition, under load", kill_leader, 3),
     declare("brokers killed in turn", "kill -9 of each of the three brokers, one after the other", kill_in_turn, 3),
-    declare("broker frozen 15 s", "SIGSTOP of a leading broker for 15 s", freeze, 1),
+    declare("broker frozen 15 s", "SIGSTOP of a leading broker for 15 s", freeze, 1, freeze_blindly),
     declare("cluster restarted", "kill -9 of all three brokers, started again with their data", restart_all, 1),
 ]

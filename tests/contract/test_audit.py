@@ -117,6 +117,7 @@ def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
         assert difference.found - difference.expected == Decimal(more)
     finally:
         change(f"-toDecimal128('{more}', 12)" if "." in more else f"-{more}")
+    assert books.audit().ok
 
 
 @pytest.mark.parametrize(("field", "place"), [("balance", "account.state"), ("calls", "ClickHouse account_states")])

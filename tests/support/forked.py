@@ -1,7 +1,7 @@
 """A child that is forked from a process which has imported all it needs: a worker's imports cost more than its start.
 
 It is a process of its own as any other, with its own environment, session and log. The server it is forked from has
-one thread and has used nothing of what it imported: threads do not survive a fork.
+used nothing of what it imported: its threads are its allocators' and OpenBLAS's, which begin theirs anew.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -26,6 +25,7 @@ from tokenmeter.events import UsageEvent
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.flow.meter.dedup import HORIZON_MINUTES
+from tokenmeter.stack.children import stop_together
 from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.kafka_cluster import KafkaCluster
 from tokenmeter.store.client import connect
@@ -91,10 +91,7 @@ class World:
 
     def stop(self) -> None:
         """Let every worker end by itself, and leave its group."""
-        for worker in self.workers:
-            worker.child.signal(signal.SIGTERM)
-        for worker in self.workers:
-            worker.child.stop()
+        stop_together([worker.child for worker in self.workers])
 
     def kill(self) -> None:
         """Kill every worker, a frozen one too."""

@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent() -> None:
-    """Runs in the child before exec: the kernel kills it when the parent ends, however the parent ends."""
+    """Runs in the child, before it does anything: the kernel kills it when the parent ends, however the parent ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -139,13 +139,30 @@ def client_rows(client: Client, table: str) -> tuple[list[str], list[Any]]:
 
 AGES = ("boards", "pipeline")
 """A view of nothing but ages, which grow while one looks."""
+ASKED = {("tokenmeter", "anomaly_minutes"): "(places = 1000)"}
+"""What views with parameters are asked with."""
 
 
 def dump(client: Client) -> dict[str, bytes]:
-    """Every table of ours, byte for byte in order, and what every view answers."""
+    """Every table of ours, byte for byte in order, and what every view answers of it."""
     views = [name for name, is_table in created() if not is_table and name != AGES]
     found = {".".join(name): sorted_rows(client, f"SELECT * FROM {'.'.join(name)} FINAL") for name in tables(LOADED)}
-    return found | {".".join(name): sorted_rows(client, f"SELECT * FROM {'.'.join(name)}") for name in views}
+    asked = {".".join(name): answer_of(client, f"{'.'.join(name)}{ASKED.get(name, '')}") for name in views}
+    return found | {name: sorted_rows(client, statement) for name, statement in asked.items()}
+
+
+def answer_of(client: Client, view: str) -> str:
+    """A statement for what a view says: not when its totals were made, and states by what they come to.
+
+    The same state has other bytes when the same values came in another order.
+    """
+    columns = client.query(f"DESCRIBE (SELECT * FROM {view})").result_rows
+    said = [
+        f"finalizeAggregation({name})" if kind.startswith("AggregateFunction") else name
+        for name, kind, *_ in columns
+        if name != "version"
+    ]
+    return f"SELECT {', '.join(said)} FROM {view}"
 
 
 def damage(client: Client, chance: random.Random) -> None:

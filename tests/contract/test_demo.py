@@ -18,10 +18,10 @@ from support.command import COMMAND, processes_of, run
 def test_the_demo_proves_its_figures_and_leaves_nothing_running(tmp_path: Path) -> None:
     data = tmp_path / "stack"
     done = subprocess.run(
-        [*COMMAND, "demo", "--once", "--calls", "3000", "--months", "2", "--data", str(data)],
+        [*COMMAND, "demo", "--once", "--calls", "3000", "--months", "1", "--data", str(data)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "DIFFERENT" not in done.stdout

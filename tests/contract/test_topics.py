@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from support.broker import new_node
 from tokenmeter.events.contract import EVENTS, TOPICS
 from tokenmeter.events.errors import Fatal
-from tokenmeter.stack.kafka import KafkaNode
 from tokenmeter.stack.topics import _create, ensure_topics
 
 
 def test_those_who_make_topics_at_once_make_each_once(tmp_path: Path) -> None:
-    node = KafkaNode(tmp_path / "kafka", tmp_path / "kafka.log")
+    node = new_node(tmp_path)
     node.start()
     try:
         client = {"bootstrap.servers": node.bootstrap}

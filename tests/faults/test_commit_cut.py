@@ -15,10 +15,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from support.broker import eventually
+from support.broker import eventually, new_node
 from tokenmeter.events.access import SILENT
 from tokenmeter.stack import kafka as kafka_module
-from tokenmeter.stack.kafka import KafkaNode
 
 IN, OUT, GROUP = "in", "out", "app"
 PRODUCERS, EACH = 8, 4
@@ -87,7 +86,7 @@ def test_a_commit_that_a_killed_broker_cut_off_ends_once_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kafka_module, "_LOG4J", kafka_module._LOG4J + TELLS)
-    node = KafkaNode(tmp_path / "kafka", tmp_path / "kafka.log")
+    node = new_node(tmp_path)
     node.start()
     try:
         client = {**node.client, **SILENT, "log_level": 0}

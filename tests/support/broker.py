@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -20,7 +25,7 @@ from confluent_kafka.admin import (
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tokenmeter.kafka.group import READING, asking, take
-from tokenmeter.stack.kafka import KafkaNode
+from tokenmeter.stack.kafka import KafkaNode, random_id
 from tokenmeter.stack.topics import ensure_topics
 
 READ_TIMEOUT_S = 60.0
@@ -40,10 +45,27 @@ class Record:
     value: bytes
 
 
+@cache
+def _formatted() -> Path:
+    """The storage of a node that has never started: formatting it takes a Java of its own, copying it nothing."""
+    folder = Path(mkdtemp(prefix="tests-kafka-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    KafkaNode(folder / "kafka", folder / "kafka.log").prepare()
+    return folder / "kafka"
+
+
+def new_node(folder: Path) -> KafkaNode:
+    """A node with an empty storage in ``folder/kafka`` and a cluster id of its own; its log is ``folder/kafka.log``."""
+    shutil.copytree(_formatted(), folder / "kafka")
+    meta = folder / "kafka" / "log" / "meta.properties"
+    meta.write_text(re.sub("(?m)^cluster.id=.*$", f"cluster.id={random_id()}", meta.read_text("utf-8")), "utf-8")
+    return KafkaNode(folder / "kafka", folder / "kafka.log")
+
+
 @contextmanager
 def broker(folder: Path, partitions: int = 2) -> Iterator[KafkaNode]:
     """A broker that is killed at the end; its log is ``folder/kafka.log``."""
-    node = KafkaNode(folder / "kafka", folder / "kafka.log")
+    node = new_node(folder)
     node.start()
     try:
         ensure_topics({"bootstrap.servers": node.bootstrap}, partitions)

@@ -154,8 +154,8 @@ class KafkaNode:
         self.launch()
         self.wait()
 
-    def launch(self) -> None:
-        """Format the storage on first use and start the broker, without waiting for it."""
+    def prepare(self) -> None:
+        """Write its configuration and, on first use, format its storage. Raises Fatal when that fails."""
         self._data.mkdir(parents=True, exist_ok=True)
         properties = self.properties
         replication = min(len(self._seats), REPLICATION_MAX)
@@ -180,9 +180,13 @@ class KafkaNode:
         else:
             self._format(properties)
             note_version(self._data)
+
+    def launch(self) -> None:
+        """Prepare it and start the broker, without waiting for it."""
+        self.prepare()
         heap_mb = HEAP_MB if len(self._seats) == 1 else HEAP_MB * 2 // 3
         heap = (f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m")
-        command = [*java(self._archive), self._log4j(), *heap, "kafka.Kafka", str(properties)]
+        command = [*java(self._archive), self._log4j(), *heap, "kafka.Kafka", str(self.properties)]
         self.child = Child(f"kafka {self._seat.node_id}", command, self._log)
         self.child.start()
 

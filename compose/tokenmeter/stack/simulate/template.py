@@ -92,7 +92,7 @@ def build(template: Path, until: datetime, months: int) -> None:
         finally:
             server.stop()
         for old in template.parent.glob(f"{PREFIX}*-*"):
-            if old.is_dir():
+            if old.is_dir() and not old.name.startswith(f"{PREFIX}{until:%Y%m%d}-"):
                 shutil.rmtree(old, ignore_errors=True)
         (folder / "data").rename(template)
 

@@ -105,7 +105,7 @@ class NodeIdentity:
 class KafkaNode:
     """A broker over ``data``. start() returns once it answers; stop() and kill() end it, the data stays.
 
-    ``seats`` are those of its whole cluster, its own among them; alone it is a cluster of one. With ``archive`` it
+    ``identities`` are those of its whole cluster, its own among them; alone it is a cluster of one. With ``archive`` it
     leaves an archive of its classes there when it stops. Without ``security`` it asks nobody for a password.
     """
 
@@ -114,8 +114,8 @@ class KafkaNode:
         data: Path,
         log: Path,
         port: int | None = None,
-        seat: NodeIdentity | None = None,
-        seats: Sequence[NodeIdentity] = (),
+        identity: NodeIdentity | None = None,
+        identities: Sequence[NodeIdentity] = (),
         cluster_id: str | None = None,
         archive: Path | None = None,
         security: Security | None = None,
@@ -123,8 +123,8 @@ class KafkaNode:
         self._security = security
         self._archive = archive
         self._data = data.absolute()
-        self._seat = seat or NodeIdentity.free(1, port)
-        self._seats = tuple(seats) or (self._seat,)
+        self._identity = identity or NodeIdentity.free(1, port)
+        self._identities = tuple(identities) or (self._identity,)
         self._cluster_id = cluster_id or random_id()
         self._log = log
         self.child: Child | None = None
@@ -132,7 +132,7 @@ class KafkaNode:
     @property
     def bootstrap(self) -> str:
         """host:port for clients."""
-        return f"127.0.0.1:{self._seat.port}"
+        return f"127.0.0.1:{self._identity.port}"
 
     @property
     def client(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class KafkaNode:
     @property
     def node_id(self) -> int:
         """What the cluster calls it."""
-        return self._seat.node_id
+        return self._identity.node_id
 
     def start(self) -> None:
         """Format the storage on first use, start the broker, wait for it. Raises Fatal naming the log."""
@@ -158,19 +158,19 @@ class KafkaNode:
         """Write its configuration and, on first use, format its storage. Raises Fatal when that fails."""
         self._data.mkdir(parents=True, exist_ok=True)
         properties = self.properties
-        replication = min(len(self._seats), REPLICATION_MAX)
+        replication = min(len(self._identities), REPLICATION_MAX)
         text = _PROPERTIES.format(
-            node_id=self._seat.node_id,
-            port=self._seat.port,
-            controller_port=self._seat.controller_port,
-            controllers=",".join(f"127.0.0.1:{seat.controller_port}" for seat in self._seats),
+            node_id=self._identity.node_id,
+            port=self._identity.port,
+            controller_port=self._identity.controller_port,
+            controllers=",".join(f"127.0.0.1:{identity.controller_port}" for identity in self._identities),
             data=self._data,
             internal_partitions=INTERNAL_PARTITIONS,
             replication=replication,
             min_isr=min_insync(replication),
             protocol=self._security.protocol if self._security else "PLAINTEXT",
             controller_protocol="SASL_PLAINTEXT" if self._security else "PLAINTEXT",
-            session=_ALONE if len(self._seats) == 1 else "",
+            session=_ALONE if len(self._identities) == 1 else "",
             security=self._security.properties() if self._security else _OPEN,
         )
         write_private_text(properties, text)
@@ -184,10 +184,10 @@ class KafkaNode:
     def launch(self) -> None:
         """Prepare it and start the broker, without waiting for it."""
         self.prepare()
-        heap_mb = HEAP_MB if len(self._seats) == 1 else HEAP_MB * 2 // 3
+        heap_mb = HEAP_MB if len(self._identities) == 1 else HEAP_MB * 2 // 3
         heap = (f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m")
         command = [*java(self._archive), self._log4j(), *heap, "kafka.Kafka", str(self.properties)]
-        self.child = Child(f"kafka {self._seat.node_id}", command, self._log)
+        self.child = Child(f"kafka {self._identity.node_id}", command, self._log)
         self.child.start()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
@@ -205,10 +205,10 @@ class KafkaNode:
 
     def _format(self, properties: Path) -> None:
         command = [*java(), self._log4j(), "kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}"]
-        if len(self._seats) == 1:
+        if len(self._identities) == 1:
             command.append("--standalone")
         else:
-            voters = (f"{s.node_id}@127.0.0.1:{s.controller_port}:{s.directory_id}" for s in self._seats)
+            voters = (f"{s.node_id}@127.0.0.1:{s.controller_port}:{s.directory_id}" for s in self._identities)
             command += ["--initial-controllers", ",".join(voters)]
         done = subprocess.run([*command, "--config", str(properties)], capture_output=True, text=True)
         if done.returncode:
@@ -225,7 +225,7 @@ class KafkaNode:
                     f"Kafka ended while starting; its log ends with: {self.child.log_tail()}", hint=f"see {self._log}"
                 )
             try:
-                if len(admin.list_topics(timeout=2).brokers) == len(self._seats):
+                if len(admin.list_topics(timeout=2).brokers) == len(self._identities):
                     return
             except KafkaException:
                 pass

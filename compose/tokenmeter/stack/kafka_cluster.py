@@ -13,13 +13,13 @@ from tokenmeter.stack.children import stop_together
 from tokenmeter.stack.kafka import KafkaNode, NodeIdentity, free_port, random_id
 from tokenmeter.stack.kafka_auth import Security
 
-SEATS = "cluster.json"
+IDENTITIES = "cluster.json"
 
 
 def require_size(data: Path, brokers: int) -> None:
     """Raises Misconfigured when ``data`` holds a Kafka of another size: a new one beside it would hide its events."""
-    if (data / SEATS).exists():
-        held = len(json.loads((data / SEATS).read_text("utf-8"))["seats"])
+    if (data / IDENTITIES).exists():
+        held = len(json.loads((data / IDENTITIES).read_text("utf-8"))["seats"])
     elif (data / "log").exists():
         held = 1
     else:
@@ -48,22 +48,28 @@ class KafkaCluster:
     ) -> None:
         data.mkdir(parents=True, exist_ok=True)
         require_size(data, brokers)
-        kept = data / SEATS
+        kept = data / IDENTITIES
         if kept.exists():
             found = json.loads(kept.read_text("utf-8"))
-            cluster_id, seats = found["cluster_id"], [NodeIdentity(**seat) for seat in found["seats"]]
+            cluster_id, identities = found["cluster_id"], [NodeIdentity(**identity) for identity in found["seats"]]
         else:
-            seats = [
+            identities = [
                 NodeIdentity.free(number, port_of(f"kafka-{number}"), port_of(f"kafka-{number}-controller"))
                 for number in range(1, brokers + 1)
             ]
             cluster_id = random_id()
-            kept.write_text(json.dumps({"cluster_id": cluster_id, "seats": [asdict(s) for s in seats]}), "utf-8")
+            kept.write_text(json.dumps({"cluster_id": cluster_id, "seats": [asdict(s) for s in identities]}), "utf-8")
         self.nodes = [
             KafkaNode(
-                data / str(s.node_id), logs / f"kafka-{s.node_id}.log", None, s, seats, cluster_id, security=security
+                data / str(s.node_id),
+                logs / f"kafka-{s.node_id}.log",
+                None,
+                s,
+                identities,
+                cluster_id,
+                security=security,
             )
-            for s in seats
+            for s in identities
         ]
 
     @property

@@ -61,6 +61,6 @@ class LocalKafka:
         brokers = self._settings.brokers
         require_size(self._data / "kafka", brokers)
         if brokers == 1:
-            seat = NodeIdentity.free(1, ports.port("kafka"), ports.port("kafka-controller"))
-            return KafkaNode(self._data / "kafka", self._logs / "kafka.log", seat=seat, security=security)
+            identity = NodeIdentity.free(1, ports.port("kafka"), ports.port("kafka-controller"))
+            return KafkaNode(self._data / "kafka", self._logs / "kafka.log", identity=identity, security=security)
         return KafkaCluster(self._data / "kafka", self._logs, brokers, ports.port, security)

@@ -6,6 +6,7 @@ used nothing of what it imported: its threads are its allocators' and OpenBLAS's
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -39,6 +40,7 @@ def _run(main: Main, spec: Path, log: Path, env: Mapping[str, str]) -> None:
             os.dup2(output.fileno(), number)
     os.environ.clear()
     os.environ.update(env)
+    gc.freeze()  # what was imported is the server's: to walk it would copy its pages
     main(spec)
 
 

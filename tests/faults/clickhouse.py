@@ -17,6 +17,7 @@ import psutil
 from faults.fault import Fault, outcome, said
 from support.arena import TOTALS_LOST_S, TOTALS_S, Arena, arena
 from support.broker import eventually
+from support.disk import fill, free, small_disk
 from support.outcome import Outcome
 
 FROZEN_S = 4.0
@@ -26,6 +27,7 @@ POLL_INTERVAL_S = 6.0
 AWAY_S = 9.0
 FULL_S = 3.0
 MUTANT_TIMES = 2
+STORED_ONCE = "every event is stored once"
 
 Break = Callable[[Arena, random.Random], None]
 
@@ -91,17 +93,11 @@ def lose_answer(world: Arena, chance: random.Random) -> None:
 
 
 def fill_disk(world: Arena, chance: random.Random) -> None:
-    """No file of the server may grow by a byte, which is what a full disk is to it, and needs no disk of its own. But
-    on a full disk no merge begins, for want of the room that it reserves, and here it must be told."""
-    world.store.command("SYSTEM STOP MERGES")
-    process = psutil.Process(pid(world))
-    before = process.rlimit(psutil.RLIMIT_FSIZE)
-    process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
+    fill(world.server.data)
     time.sleep(FULL_S)
-    process.rlimit(psutil.RLIMIT_FSIZE, before)
+    free(world.server.data)
     if not world.server.child.is_alive():
         world.server.start()
-    world.store.command("SYSTEM START MERGES")
     world.recover(world.loaders)
 
 
@@ -125,11 +121,19 @@ def declare(name: str, breaks: str, how: Break, mutant: str, says: str, poll_int
     return Fault(
         name,
         breaks,
-        "every event is stored once",
+        STORED_ONCE,
         lambda folder, times, seed: under_load(folder, times, seed, how, None, poll_interval_s)[0],
         says,
         lambda folder, seed: under_load(folder, MUTANT_TIMES, seed, how, mutant, poll_interval_s)[1],
     )
+
+
+def on_a_small_disk(folder: Path, times: int, seed: int, mutant: str | None = None) -> tuple[Outcome, str]:
+    """A limit on the size of files will not do: under one ClickHouse leaves parts behind that it cannot read."""
+    with small_disk(folder / "data") as mounted:
+        if not mounted:
+            raise PermissionError("a small disk of its own takes a superuser to mount")
+        return under_load(folder, times, seed, fill_disk, mutant)
 
 
 WHILE_AWAY = "and the loader that waits for it is killed"
@@ -146,7 +150,14 @@ FAULTS = [
         *EARLY,
         POLL_INTERVAL_S,
     ),
-    declare("ClickHouse's disk full", "no file may grow", fill_disk, *EARLY),
+    Fault(
+        "ClickHouse's disk full",
+        f"nothing more goes onto its disk for {FULL_S:g} s",
+        STORED_ONCE,
+        lambda folder, times, seed: on_a_small_disk(folder, times, seed)[0],
+        EARLY[1],
+        lambda folder, seed: on_a_small_disk(folder, MUTANT_TIMES, seed, EARLY[0])[1],
+    ),
     declare(
         "answer of an insert lost",
         "inserted, and the answer dropped",

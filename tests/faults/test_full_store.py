@@ -10,10 +10,10 @@ import pytest
 from tenacity import stop_after_attempt
 
 from support.clickhouse import Server
+from support.disk import fill, free, small_disk
 from tokenmeter.events.errors import Transient
 from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
-from week.disk import fill, free, small_disk
 
 PAGES, ROWS = 12, 50
 once = insert_arrow.retry_with(stop=stop_after_attempt(1))  # type: ignore[attr-defined]

@@ -163,7 +163,7 @@ def has_read(bootstrap: str, group: str, topic: str) -> bool:
     return nothing_follows()
 
 
-def eventually(what: str, holds: Callable[[], Any], timeout_s: float = 60.0, every_s: float = 0.1) -> Any:
+def eventually(what: str, holds: Callable[[], Any], timeout_s: float = 60.0, every_s: float = 0.2) -> Any:
     """Poll until ``holds`` answers something true; fails naming ``what`` at the deadline."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -62,7 +62,7 @@ class Server:
 def migrated(folder: Path, reads: Sequence[str] = ("boards",)) -> Iterator[Server]:
     """A server that has every table, and is killed at the end."""
     server = Server(folder, reads=reads)
-    shutil.copytree(_template(), server.data, symlinks=True)
+    shutil.copytree(_template(), server.data, symlinks=True, dirs_exist_ok=True)  # it may be a disk of its own
     try:
         server.start()
         yield server

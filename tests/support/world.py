@@ -32,6 +32,8 @@ from tokenmeter.store.client import connect
 
 WAIT_S = 180.0
 """How long it may take on a busy machine; nothing is asserted of it."""
+LOOK_S = 0.25
+"""Between two looks at a group's positions, which take a broker 10 ms of CPU each."""
 
 
 class World:
@@ -135,7 +137,7 @@ class World:
         """Until ``has_read``."""
         logs = [str(worker.log) for worker in self.workers if worker.child.is_alive()]
         for topic in topics or TOPICS[kind]:
-            eventually(f"{kind} has read {topic}; {logs}", lambda t=topic: self.has_read(kind, t), timeout_s)
+            eventually(f"{kind} has read {topic}; {logs}", lambda t=topic: self.has_read(kind, t), timeout_s, LOOK_S)
 
     def metered(self) -> oracle.Verdict:
         """Lines, pages, quarantine and money held against the waves."""

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from support import stranger
 from support.command import processes_of
-from week.disk import small_disk
+from support.disk import small_disk
 from week.plan import plan
 from week.report import tables
 from week.run import SETTLE_S, world

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from week import disk, plan
+from support import disk
+from week import plan
 from week.customers import NUMBERS, Customers
 from week.plan import Action
 from week.stack import PARENT, UsersStack

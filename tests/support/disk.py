@@ -1,4 +1,4 @@
-"""A small disk of the week's own, to be filled: a tmpfs, which takes a superuser to mount. Nobody else's is touched."""
+"""A small disk of its own, to be filled: a tmpfs, which takes a superuser to mount. Nobody else's is touched."""
 
 from __future__ import annotations
 

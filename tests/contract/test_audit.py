@@ -117,7 +117,6 @@ def test_a_figure_changed_in_clickhouse_is_named_with_its_page_and_field(
         assert difference.found - difference.expected == Decimal(more)
     finally:
         change(f"-toDecimal128('{more}', 12)" if "." in more else f"-{more}")
-    assert books.audit().ok
 
 
 @pytest.mark.parametrize(("field", "place"), [("balance", "account.state"), ("calls", "ClickHouse account_states")])
@@ -147,6 +146,7 @@ def test_a_state_that_is_off_by_one_is_named_with_its_account(books: Books, fiel
         assert difference.found - difference.expected == 1
     finally:
         change(-1)
+    # Nor is anything left of the figures changed above: each was the first that differed.
     eventually("the honest state is there again", lambda: books.audit().ok)
 
 

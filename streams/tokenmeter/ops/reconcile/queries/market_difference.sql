@@ -74,26 +74,13 @@ FROM
     WHERE e.offset <= p.last_offset
 )
 GROUP BY partition, first_offset, model, provider, app_id, variant, operation, country, bucket, hour
-HAVING events != 0
-    OR errors != 0
-    OR rate_limited != 0
-    OR streamed != 0
-    OR cancelled != 0
-    OR byok != 0
-    OR input_tokens != 0
-    OR cached_input_tokens != 0
-    OR cache_write_tokens != 0
-    OR cache_write_1h_tokens != 0
-    OR input_audio_tokens != 0
-    OR input_image_tokens != 0
-    OR output_tokens != 0
-    OR reasoning_tokens != 0
-    OR output_audio_tokens != 0
-    OR output_image_tokens != 0
-    OR images_in != 0
-    OR images_out != 0
-    OR video_seconds != 0
-    OR tool_calls != 0
-    OR tool_call_errors != 0
-    OR web_searches != 0
+HAVING greatest(
+    events != 0,
+    errors != 0,
+    rate_limited != 0,
+    streamed != 0,
+    cancelled != 0,
+    byok != 0,
+    each_quantity(# != 0)
+)
 ORDER BY partition, first_offset, model, provider, app_id, variant, operation, country, bucket, hour

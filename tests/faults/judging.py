@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,23 +15,34 @@ from faults.fault import Fault
 from support.outcome import Outcome
 
 HARNESS_TRIES = 2
+LOGS = Path("build/faults")
 
 
 def measured(work: Callable[[Path], object], name: str) -> object:
     """Do it in a folder of its own; a failed expectation is a result, not the end.
 
     Where the harness itself gives up (a time-out of a client it asks with, say), it is tried again, and then told as a
-    finding of its own.
+    finding of its own. What the processes logged is kept in ``LOGS`` then, for nothing else is left of the folder.
     """
     for tried in range(1, HARNESS_TRIES + 1):
         with tempfile.TemporaryDirectory(prefix="tokenmeter-faults-") as folder:
             try:
                 return work(Path(folder))
             except AssertionError as error:
-                return f"{name}: {error}"
+                return f"{name}: {error}{_kept_logs(Path(folder), name)}"
             except Exception as error:
                 gave_up = f"{name}: the harness gave up, {tried} times: {type(error).__name__}: {error}"
+                gave_up += _kept_logs(Path(folder), name)
     return gave_up
+
+
+def _kept_logs(folder: Path, name: str) -> str:
+    logs, into = list(folder.glob("*.log")), LOGS / re.sub(r"\W+", "-", name)
+    shutil.rmtree(into, ignore_errors=True)
+    for log in logs:
+        into.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, into / log.name)
+    return f"; logs: {into}" if logs else ""
 
 
 def judged(fault: Fault, times: int, seed: int) -> tuple[Outcome, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from faults.fault import Fault
 from faults.judging import judged
 from support.outcome import Outcome
@@ -54,6 +56,19 @@ def test_a_failed_expectation_is_not_tried_again_and_proves_no_control() -> None
     outcome, caught = judged(fault([AssertionError("late")], [AssertionError("not within 90 s")]), 1, 1)
     assert outcome.wrong == ("f: late", "control of f: not within 90 s")
     assert caught == ""
+
+
+def test_what_was_logged_is_kept_when_something_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def run(folder: Path, times: int, seed: int) -> Outcome:
+        (folder / "ledger-1.log").write_text("fenced")
+        raise AssertionError("late")
+
+    outcome, _ = judged(Fault("f: of it", "breaks", "invariant", run, "mutant", lambda folder, seed: "lost 3"), 1, 1)
+    (said,) = outcome.wrong
+    kept = Path(said.rsplit("logs: ", 1)[1])
+    assert said.startswith("f: of it: late; ") and (kept / "ledger-1.log").read_text() == "fenced"
 
 
 def test_a_control_that_finds_nothing_is_not_caught() -> None:

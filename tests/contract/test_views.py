@@ -304,6 +304,13 @@ def test_percentiles_are_of_single_calls_without_corrections(client: Client) -> 
     assert nobody == [(None,)], "without a call there is none, not 0"
 
 
+def test_a_call_within_the_last_second_of_a_minute_is_counted(client: Client) -> None:
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    call = {"event_id": "e", "offset": 0, "occurred_at": minute + timedelta(seconds=59.5), "appended_at": minute}
+    calls(client, [call])
+    assert ask(client, "SELECT sum(calls) FROM boards.calls_by_hour") == [(1,)]
+
+
 def test_calls_per_minute_tell_errors_and_429_apart(client: Client) -> None:
     minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
     offsets = [timedelta(0), timedelta(seconds=59, microseconds=999_999), timedelta(minutes=1), timedelta(minutes=1)]

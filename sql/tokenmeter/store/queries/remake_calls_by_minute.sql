@@ -1,5 +1,6 @@
 -- Totals of these minutes of one day, numbered from midnight, from the raw events.
 -- Every group there was is written as gone under the version before, so that one without rows any more vanishes.
+-- The end is as fine as the column: by a whole second the engine leaves out a part that begins in a minute's last one.
 INSERT INTO {database:Identifier}.calls_by_minute
     (minute, model, provider, calls, errors, rate_limited, streamed, cancelled, input_tokens, output_tokens,
      latency_calls, latency_sum_ms, generation_calls, generation_sum_ms, generation_tokens, latency_states,
@@ -33,7 +34,7 @@ SELECT
     {version:UInt64} AS version,
     0 AS gone
 FROM {database:Identifier}.usage_events AS s FINAL
-WHERE s.occurred_at >= {first:DateTime('UTC')} AND s.occurred_at < {last:DateTime('UTC')} + INTERVAL 1 MINUTE
+WHERE s.occurred_at >= {first:DateTime('UTC')} AND s.occurred_at < toDateTime64({last:DateTime('UTC')} + INTERVAL 1 MINUTE, 6, 'UTC')
     AND intDiv(toUnixTimestamp(toDateTime(s.occurred_at, 'UTC')), 60) % 1440 IN {minutes:Array(UInt16)}
     AND s.kind != 'CORRECTION'
 GROUP BY minute, model, provider

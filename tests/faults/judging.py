@@ -16,6 +16,7 @@ from support.outcome import Outcome
 
 HARNESS_TRIES = 2
 LOGS = Path("build/faults")
+"""By name of the fault or control; the last time it went wrong."""
 
 
 def measured(work: Callable[[Path], object], name: str) -> object:
@@ -37,6 +38,7 @@ def measured(work: Callable[[Path], object], name: str) -> object:
 
 
 def _kept_logs(folder: Path, name: str) -> str:
+    """Copy the logs of ``folder``; says where they are, and nothing if there are none."""
     logs, into = list(folder.glob("*.log")), LOGS / re.sub(r"\W+", "-", name)
     shutil.rmtree(into, ignore_errors=True)
     for log in logs:

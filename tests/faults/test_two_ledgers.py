@@ -60,7 +60,7 @@ def come_and_go(folder: Path, times: int = 1, inside_pages: bool = False) -> lis
             leaves.wait_ended(WAIT_S)
             zombie = world.worker("ledger", point=Point("SendOffsets", "before", 2, "STOP"))
             eventually(f"it is frozen; {zombie.log}", lambda z=zombie: entries.wave() and z.is_stopped(), WAIT_S, 0.5)
-            eventually(f"the other books all; {stays.log}", entries.booked, WAIT_S)
+            stays = again(world, entries, stays)
             zombie.resume()
             assert zombie.wait_ended(WAIT_S) == EXIT_CRASHED, zombie.child.log_tail()
             assert "Fenced" in zombie.log.read_text()

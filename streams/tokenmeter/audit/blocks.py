@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-BLOCK_EVENTS = 8_000
-"""Records of a block: its columns stay in the processor's cache (1.0 us an event to read, 2.1 with 20 000)."""
+BLOCK_EVENTS = 16_000
+"""Records of a block: its columns stay in the processor's cache, and numpy's calls are few (5.5 us of CPU an event in
+all; 5.9 with 8 000, 6.4 with 4 000)."""
 
 I64 = npt.NDArray[np.int64]
 Bounds = tuple[int, int]

@@ -35,12 +35,20 @@ class _Price:
         return _Price(self.row, (*self.factors, factor_ppm))
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What came of a price: its id, and pico-units each."""
+
+    price_id: str
+    units: dict[str, int]
+
+
 class Charges:
     """Ratings and charges by all rows of the catalog, each with its offset; ``x`` is a page's ``catalog_offset``."""
 
     def __init__(self, rows: Iterable[tuple[int, CatalogRow]]) -> None:
         self._rows = CatalogRows(rows)
-        self._units: dict[str, dict[str, int] | None] = {}
+        self._known_prices: dict[tuple[str, tuple[int, ...]], _Made | None] = {}
 
     def rating_of_event(self, event: Mapping[str, Any], x: int = EVERY_ROW) -> Rating:
         """What an event is charged by at each level, the fields as a decoded usage event has them."""
@@ -100,7 +108,8 @@ class Charges:
             return None
         row_id, factors = parts_of(paid)
         row = self._rows.price_row(row_id, x)
-        return None if row is None else self._made(row, factors)
+        made = None if row is None else self._made(row, factors)
+        return None if made is None else made.units
 
     def coefficients(self, paid: str | None, x: int = EVERY_ROW) -> dict[str, int] | None:
         """What one of each of COUNTED adds to a charge, in pico-units; None where unpriced."""
@@ -137,13 +146,15 @@ class Charges:
 
     def _id(self, price: _Price) -> str | None:
         """None for a price that is beyond what a unit may cost."""
-        return None if self._made(price.row, price.factors) is None else price_id(price.row.row_id, price.factors)
+        made = self._made(price.row, price.factors)
+        return None if made is None else made.price_id
 
-    def _made(self, row: PriceTerms, factors: tuple[int, ...]) -> dict[str, int] | None:
-        named = price_id(row.row_id, factors)
-        if named not in self._units:
-            self._units[named] = _units(row, factors)
-        return self._units[named]
+    def _made(self, row: PriceTerms, factors: tuple[int, ...]) -> _Made | None:
+        terms = row.row_id, factors
+        if terms not in self._known_prices:
+            units = _units(row, factors)
+            self._known_prices[terms] = None if units is None else _Made(price_id(*terms), units)
+        return self._known_prices[terms]
 
 
 def _units(row: PriceTerms, factors: tuple[int, ...]) -> dict[str, int] | None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from tokenmeter.audit.found import FoundLine, FoundLines
 from tokenmeter.audit.recount import (
     AMOUNTS,
     KINDS,
@@ -45,17 +48,7 @@ class Difference:
         return {**shown, "text": str(self)}
 
 
-@dataclass(frozen=True)
-class FoundLine:
-    """One line on its topic: its number in the page, its wire value, and where it lies."""
-
-    number: int
-    value: bytes
-    topic_partition: int
-    offset: int
-
-
-Lines = Mapping[str, Sequence[FoundLine]]
+Lines = Mapping[str, FoundLines]
 """By record."""
 Fact = tuple[str, str, Any, str, Any]
 
@@ -127,7 +120,7 @@ def _facts(counted: Counted, evidence: PageEvidence) -> Iterator[Fact]:
             yield from _contents(kind, counted, evidence)
     yield "quarantined", "log", recount.quarantined, "usage.quarantine", list(evidence.quarantined)
     yield "previous_digest", "page before", evidence.previous_digest.hex(), "usage.pages", page["previous_digest"].hex()
-    values = ([line.value for line in evidence.lines[record]] for record in RECORDS)
+    values = (evidence.lines[record].values for record in RECORDS)
     digest = page_digest(evidence.previous_digest, without_digest(evidence.page_value), *values)
     yield "digest", "lines", digest.hex(), "usage.pages", page["digest"].hex()
     yield from evidence.entries()
@@ -158,13 +151,16 @@ def _money(counted: Counted) -> dict[str, Any]:
     return {"unpriced": counted.recount.unpriced, **money} if counted.rules.kinds == KINDS else money
 
 
-def _numbers(topic: str, expected: int, found: Sequence[FoundLine]) -> Iterator[Fact]:
+def _numbers(topic: str, expected: int, found: FoundLines) -> Iterator[Fact]:
     """Each line is there once, and on each partition of the topic they stand in their order."""
-    numbers = [line.number for line in found]
-    if numbers != list(range(expected)):
-        times = Counter(numbers)
+    if not np.array_equal(found.numbers, np.arange(expected)):
+        times = Counter(found.numbers.tolist())
         for number in sorted({*range(expected), *times}):
             yield f"line {number}", "log", f"{int(number < expected)} times", topic, f"{times[number]} times"
+    in_place = np.lexsort((found.offsets, found.topic_partitions))
+    falls, stays = np.diff(found.numbers[in_place]) < 0, np.diff(found.topic_partitions[in_place]) == 0
+    if not (falls & stays).any():
+        return
     by_partition: dict[int, list[FoundLine]] = {}
     for line in sorted(found, key=lambda line: line.offset):
         by_partition.setdefault(line.topic_partition, []).append(line)

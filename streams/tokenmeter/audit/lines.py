@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from tokenmeter.audit.amounts import carried, limbs, total, unscaled_limbs
 from tokenmeter.audit.facts import Keys, field_key, line_keys
+from tokenmeter.audit.found import FoundLines
 from tokenmeter.audit.recount import LineKind
-from tokenmeter.audit.walk import walk_lines
+from tokenmeter.audit.texts import later
 from tokenmeter.audit.walked import I64, NULL, U64, Walked
-from tokenmeter.events import wire
 
 PENDING_LINES_MAX = 100_000
 """Lines of single blocks held before they are added up."""
@@ -134,23 +134,20 @@ def line_hashes(usage: U64, rated: U64, keys: Keys) -> U64:
     return keys.first.number(usage, rated.view(np.int64))
 
 
-def same(totals: LineTotals, page: tuple[int, int], values: Sequence[bytes], keys: Keys) -> bool:
-    """Whether ``values`` (in line order) are the lines of ``page`` (partition, first offset), every field of them.
+def same(totals: LineTotals, page: tuple[int, int], lines: FoundLines, keys: Keys) -> bool:
+    """Whether ``lines`` are those of ``page`` (partition, first offset), every field of them.
 
     False also for a value that only the record reader can judge.
     """
     kind = totals.kind
     hashed, figures = totals.totals
-    if len(values) != len(hashed):
+    if len(lines) != len(hashed):
         return False
-    if not values:
+    if not len(lines):
         return True
-    prefix = wire.prefix(kind.schema)
-    if not all(value.startswith(prefix) for value in values):
-        return False
-    found = walk_lines(kind.schema, values)
-    place = {"partition": page[0], "first_offset": page[1], "line": np.arange(len(values))}
-    if not found.ok.all() or any((found.numbers(name) != wanted).any() for name, wanted in place.items()):
+    found = lines.walked(kind.schema)
+    place = {"partition": page[0], "first_offset": page[1], "line": np.arange(len(lines))}
+    if found is None or any((found.numbers(name) != wanted).any() for name, wanted in place.items()):
         return False
     if not _ascend(kind, found, keys):
         return False
@@ -183,12 +180,4 @@ def _rises(found: Walked, name: str, rows: I64) -> bool:
     if column.begin is None or column.size is None:
         numbers = found.numbers(name)
         return bool((numbers[rows] < numbers[rows + 1]).all())
-    pairs = [
-        [
-            found.data[begin : begin + size].tobytes() if size != NULL else None
-            for begin, size in zip(column.begin[at].tolist(), column.size[at].tolist(), strict=True)
-        ]
-        for at in (rows, rows + 1)
-    ]
-    # Bytes of UTF-8 sort as the characters do. Nulls stand first.
-    return all(later is not None and (before is None or before < later) for before, later in zip(*pairs, strict=True))
+    return bool(later(found.data, column.begin, column.size, rows, rows + 1).all())

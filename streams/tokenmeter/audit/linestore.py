@@ -5,20 +5,20 @@ A page's lines of one topic partition stand together, so a segment a page and to
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tokenmeter.audit.blocks import Block
-from tokenmeter.audit.compare import FoundLine
 from tokenmeter.audit.foreign import Foreign
+from tokenmeter.audit.found import FoundLines
 from tokenmeter.audit.ledger.expiries import Expiries, read_expiries
 from tokenmeter.audit.recount import RECORDS
 from tokenmeter.audit.walk import walk_lines
+from tokenmeter.audit.walked import I64
 from tokenmeter.events import wire
 from tokenmeter.events.contract import LEDGER, versions
 from tokenmeter.events.errors import Poison
@@ -31,8 +31,8 @@ _CHARGE = list(EntryKind).index(EntryKind.CHARGE)
 
 NO_PAGE = (-1, -1, -1)
 """The place of an entry that no page made."""
-_HEAD = struct.Struct("<qqi")
-"""Line number, Kafka offset, bytes of the value."""
+NO_LINE = (-2, -2, -2)
+"""The place of a value that is foreign."""
 
 PageKey = tuple[int, int]
 """(partition, first offset) of a page."""
@@ -44,7 +44,7 @@ class Segment:
 
     path: str
     begin: int
-    end: int
+    lines: int
     topic_partition: int
 
 
@@ -84,44 +84,44 @@ def keep(record: str, topic_partition: int, blocks: Iterable[Block], path: Path,
                 found = kept.expiries.setdefault(topic_partition, {})
                 for account_id, expiries in read_expiries(block.values).items():
                     found.setdefault(account_id, []).extend(expiries)
-            places = _places(record, block)
-            before: PageKey | None = None
-            begin = out.tell()
-            for value, offset, place in zip(block.values, block.offsets.tolist(), places, strict=True):
-                if place is None:
-                    kept.foreign.append(Foreign(topic, topic_partition, offset, record, _why(record, value)))
-                    continue
-                if place == NO_PAGE:
-                    continue
-                key = (place[0], place[1])
-                if key != before:
-                    if before is not None:
-                        segments.setdefault(before, []).append(Segment(str(path), begin, out.tell(), topic_partition))
-                    before, begin = key, out.tell()
-                out.write(_HEAD.pack(place[2], offset, len(value or b"")))
-                out.write(value or b"")
-            if before is not None:
-                segments.setdefault(before, []).append(Segment(str(path), begin, out.tell(), topic_partition))
+            partitions, firsts, numbers = _places(record, block)
+            for row in np.flatnonzero(partitions == NO_LINE[0]).tolist():
+                why = _why(record, block.values[row])
+                kept.foreign.append(Foreign(topic, topic_partition, int(block.offsets[row]), record, why))
+            rows = np.flatnonzero(partitions >= 0)
+            turns = (np.diff(partitions[rows]) != 0) | (np.diff(firsts[rows]) != 0)
+            for run in np.split(rows, np.flatnonzero(turns) + 1) if len(rows) else []:
+                begin = out.tell()
+                _write(out, numbers[run], block.offsets[run], [block.values[row] or b"" for row in run.tolist()])
+                key = int(partitions[run[0]]), int(firsts[run[0]])
+                segments.setdefault(key, []).append(Segment(str(path), begin, len(run), topic_partition))
 
 
-def fetch(segments: Sequence[Segment]) -> list[FoundLine]:
+def _write(out: BinaryIO, numbers: I64, offsets: I64, values: Sequence[bytes]) -> None:
+    """Three columns, then the values."""
+    sizes = np.fromiter(map(len, values), np.int64, len(values))
+    out.write(np.concatenate([numbers, offsets, sizes]).tobytes())
+    out.writelines(values)
+
+
+def fetch(segments: Sequence[Segment]) -> FoundLines:
     """The lines of one page, in the order of their numbers."""
-    lines = []
+    values: list[bytes] = []
+    columns = [np.empty((3, 0), np.int64)]
     for segment in segments:
         with Path(segment.path).open("rb") as source:
             source.seek(segment.begin)
-            data = source.read(segment.end - segment.begin)
-        at = 0
-        while at < len(data):
-            number, offset, size = _HEAD.unpack_from(data, at)
-            at += _HEAD.size
-            lines.append(FoundLine(number, data[at : at + size], segment.topic_partition, offset))
-            at += size
-    return sorted(lines, key=lambda line: line.number)
+            numbers, offsets, sizes = np.fromfile(source, np.int64, 3 * segment.lines).reshape(3, -1)
+            data = source.read(int(sizes.sum()))
+        ends = np.cumsum(sizes)
+        values += [data[begin:end] for begin, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True)]
+        columns.append(np.array([numbers, np.full(segment.lines, segment.topic_partition), offsets]))
+    return FoundLines.ordered(values, *np.concatenate(columns, axis=1))
 
 
-def _places(record: str, block: Block) -> list[tuple[int, int, int] | None]:
-    """(partition, first offset, line) of each value, NO_PAGE of an entry that is no CHARGE, None of no line."""
+def _places(record: str, block: Block) -> I64:
+    """Three rows: partition, first offset, line of each value; NO_PAGE of an entry that is no CHARGE, NO_LINE of what
+    is no line."""
     values = [value or b"" for value in block.values]
     for schema in versions(record):
         if values and values[0].startswith(wire.prefix(schema)):
@@ -130,8 +130,8 @@ def _places(record: str, block: Block) -> list[tuple[int, int, int] | None]:
                 columns = np.array([found.numbers(name) for name in ("partition", "first_offset", "line")])
                 if record == ENTRY:
                     columns[:, found.numbers("kind") != _CHARGE] = -1
-                return [(p, f, n) for p, f, n in columns.T.tolist()]
-    return [_place(record, value) for value in block.values]
+                return columns
+    return np.array([_place(record, value) for value in block.values], np.int64).reshape(-1, 3).T
 
 
 def _why(record: str, value: bytes | None) -> str:
@@ -142,12 +142,12 @@ def _why(record: str, value: bytes | None) -> str:
     return "it names no page"
 
 
-def _place(record: str, value: bytes | None) -> tuple[int, int, int] | None:
+def _place(record: str, value: bytes | None) -> tuple[int, int, int]:
     try:
         line: Mapping[str, Any] = wire.decode(value, expect=record).record
     except Poison:
-        return None
+        return NO_LINE
     if record == ENTRY and line["kind"] != EntryKind.CHARGE:
         return NO_PAGE
     place = line["partition"], line["first_offset"], line["line"]
-    return None if None in place else place
+    return NO_LINE if None in place else place

@@ -139,10 +139,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
                 totals.rules,
                 {record: len(found) for record, found in totals.lines.items()},
                 lambda record: totals.lines[record].sums(),
-                {
-                    record: same(found, place, [one.value for one in lines[record]], task.keys)
-                    for record, found in totals.lines.items()
-                },
+                {record: same(found, place, lines[record], task.keys) for record, found in totals.lines.items()},
                 lambda: named(page),
             )
         else:
@@ -153,7 +150,7 @@ def audit_partition(sources: AuditSources, task: PartitionTask, advance: Callabl
         evidence = PageEvidence(page, task.page_values[first], previous, lines, kept, in_store)
         if page["closed_at"].timestamp() * 1_000 >= task.entries_since_ms:
             entries = Entries(page, fetch(task.segments[ENTRY].get(first, ())))
-            billing, resale = ([one.value for one in lines[record]] for record in ("billing_line", "resale_line"))
+            billing, resale = lines["billing_line"], lines["resale_line"]
             known = parts(totals.rules.catalog_offset)
             evidence = replace(
                 evidence,

@@ -75,16 +75,16 @@ def run(
     for number in wanted:
         if number not in partitions:
             raise Misconfigured(f"{EVENTS} has no partition {number}, only {partitions[0]} to {partitions[-1]}")
-    progress("pages and quarantine", 0, 0)
-    small = read_small(kafka, wanted)
-    report.foreign += small.foreign
-    ends = {number: kafka.log_end(EVENTS, number) for number in wanted}
-    plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
-    report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
     with (
         tempfile.TemporaryDirectory(prefix="tokenmeter-audit-") as name,
         Workers(sources, options.processes) as workers,
     ):
+        progress("pages and quarantine", 0, 0)
+        small = read_small(kafka, wanted)
+        report.foreign += small.foreign
+        ends = {number: kafka.log_end(EVENTS, number) for number in wanted}
+        plans = {number: _plan(kafka, number, small, sources.horizon_ms, options.since, report) for number in wanted}
+        report.differences += [plan.difference for plan in plans.values() if plan.difference is not None]
         folder = Path(name)
         catalog.keep(small.catalog, folder / CATALOG)
         kept = _read_lines(kafka, workers, options, folder, progress)

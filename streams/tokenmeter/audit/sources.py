@@ -21,6 +21,8 @@ from tokenmeter.store.statement import sql
 KAFKA_TIMEOUT_S = 30.0
 READ_AT_ONCE = 10_000
 POLL_S = 0.2
+END_WAIT_MS = 5
+"""How long the broker looks for more before it tells that a log has ended; an audit comes to the end of some 36."""
 LOADED_TIMEOUT_S = 60.0
 LOAD_GROUP = "tokenmeter-load"
 TABLES: tuple[str, ...] = (
@@ -37,7 +39,7 @@ TABLES: tuple[str, ...] = (
 SETTINGS = {
     **READING,
     "fetch.min.bytes": 1 << 20,
-    "fetch.wait.max.ms": 100,
+    "fetch.wait.max.ms": END_WAIT_MS,
     "queued.min.messages": 200_000,
     "queued.max.messages.kbytes": 64 << 10,
     "auto.offset.reset": "earliest",

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from support.charged_page import BOUNDS, ROWS, as_made, calls
-from tokenmeter.audit.compare import Fact, FoundLine
+from tokenmeter.audit.compare import Fact
+from tokenmeter.audit.found import FoundLine, FoundLines
 from tokenmeter.audit.hashing import Key
 from tokenmeter.audit.ledger import charged
 from tokenmeter.audit.ledger.charged import Entries, facts, sums
@@ -24,6 +25,11 @@ Record = dict[str, Any]
 Change = Callable[[list[Record]], None]
 
 
+def found(values: list[bytes]) -> FoundLines:
+    """Values that stand side by side on one partition."""
+    return FoundLines.of(FoundLine(at, value, 0, at) for at, value in enumerate(values))
+
+
 class Page:
     """A page as the topics have it."""
 
@@ -31,16 +37,15 @@ class Page:
         lines, entries = as_made(calls(seed))
         place = {"partition": BOUNDS.partition, "first_offset": BOUNDS.first_offset, "last_offset": BOUNDS.last_offset}
         columns = [pl.lit(place[name]).alias(name) for name in ("partition", "first_offset")]
-        self.billing = columnar_avro.encode("billing_line", lines.billing.with_columns(columns))
-        self.resale = columnar_avro.encode("resale_line", lines.resale.with_columns(columns))
+        self.billing = found(columnar_avro.encode("billing_line", lines.billing.with_columns(columns)))
+        self.resale = found(columnar_avro.encode("resale_line", lines.resale.with_columns(columns)))
         self.entries = columnar_avro.encode("ledger_entry", entries)
         self.page = {**place, "ledger_entries": len(self.entries), "catalog_offset": len(ROWS)}
         self.parts = parts_with_budgets(list(enumerate(ROWS)), len(ROWS))
 
     def differences(self, entries: list[bytes]) -> list[Fact]:
         numbered = [FoundLine(wire.decode(value).record["line"], value, 0, at) for at, value in enumerate(entries)]
-        found = Entries(self.page, sorted(numbered, key=lambda one: one.number))
-        compared = facts(found, self.billing, self.resale, self.parts, Key())
+        compared = facts(Entries(self.page, FoundLines.of(numbered)), self.billing, self.resale, self.parts, Key())
         return [fact for fact in compared if fact[2] != fact[4]]
 
     def tampered(self, change: Change) -> list[Fact]:
@@ -129,17 +134,16 @@ def test_a_value_that_is_no_entry_is_named() -> None:
     page = Page(0)
     numbered = [FoundLine(at, value, 0, at) for at, value in enumerate(page.entries)]
     numbered[3] = FoundLine(3, b"no entry", 0, 3)
-    found = [
-        f for f in facts(Entries(page.page, numbered), page.billing, page.resale, page.parts, Key()) if f[2] != f[4]
-    ]
-    assert found[0][0] == "entry 3"
+    entries = Entries(page.page, FoundLines.of(numbered))
+    compared = facts(entries, page.billing, page.resale, page.parts, Key())
+    assert next(fact for fact in compared if fact[2] != fact[4])[0] == "entry 3"
 
 
 def test_sums_are_the_same_by_columns_and_by_records(monkeypatch: pytest.MonkeyPatch) -> None:
     page = Page(1)
-    found = Entries(page.page, [FoundLine(at, value, 0, at) for at, value in enumerate(page.entries)])
-    by_columns = sums(found)
+    entries = Entries(page.page, found(page.entries))
+    by_columns = sums(entries)
     monkeypatch.setattr(charged, "_walked", lambda schema, values: None)
-    assert sums(found) == by_columns
+    assert sums(entries) == by_columns
     assert by_columns["entries"] == len(page.entries)
     assert by_columns["amount"] < 0

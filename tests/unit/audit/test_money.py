@@ -16,8 +16,9 @@ from tokenmeter.audit.amounts import carried, limbs, total, unscaled_limbs
 from tokenmeter.audit.blocks import Block, cut
 from tokenmeter.audit.catalog import Catalog
 from tokenmeter.audit.columnar import ColumnarRecount
-from tokenmeter.audit.compare import Counted, FoundLine, PageEvidence, compare
+from tokenmeter.audit.compare import Counted, PageEvidence, compare
 from tokenmeter.audit.facts import Keys
+from tokenmeter.audit.found import FoundLine, FoundLines
 from tokenmeter.audit.linestore import Kept, fetch, keep
 from tokenmeter.audit.rated import PageTotals
 from tokenmeter.audit.recount import (
@@ -77,7 +78,7 @@ def test_lines_of_both_versions_are_kept(tmp_path: Path) -> None:
     block = Block(values, np.arange(4), np.full(4, NOW_MS))
     keep("billing_line", 3, [block.part(0, 2), block.part(2, 4)], tmp_path / "lines", kept)
     assert not kept.foreign
-    assert [line.value for line in fetch(kept.segments["billing_line"][0, 7])] == values
+    assert fetch(kept.segments["billing_line"][0, 7]).values == values
 
 
 def counted(rows: list[CatalogRow], values: list[bytes], rules: Rules) -> tuple[PageTotals, Recount]:
@@ -121,7 +122,7 @@ def test_what_the_reference_alone_counted_is_compared_field_by_field(
     rules: Rules, field: str, change: dict[str, Any]
 ) -> None:
     _, slow = counted([VAST], vast_calls(), rules)
-    (charge, currency), lines = single(slow.charges), {record: list[FoundLine]() for record in RECORDS}
+    (charge, currency), lines = single(slow.charges), {record: FoundLines.of([]) for record in RECORDS}
     for kind in rules.kinds:
         made = ordered((slow.lines or {})[kind.record])
         place = {"partition": 0, "first_offset": 0}
@@ -129,7 +130,7 @@ def test_what_the_reference_alone_counted_is_compared_field_by_field(
         if kind.record == "billing_line":
             records[1] |= change
         values = [wire.encode_as(kind.schema, record) for record in records]
-        lines[kind.record] = [FoundLine(n, value, 0, n) for n, value in enumerate(values)]
+        lines[kind.record] = FoundLines.of(FoundLine(n, value, 0, n) for n, value in enumerate(values))
     page = {**vars(slow), **slow.quantities, "partition": 0, "quarantined": 0, "charge": charge, "currency": currency}
     page |= {"cost": None, "cost_currency": None, "previous_digest": b"", "digest": b"forged"}
     page |= {f"{record.removesuffix('_line')}_lines": len(lines[record]) for record in RECORDS}

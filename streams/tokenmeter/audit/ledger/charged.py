@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from tokenmeter.audit.amounts import carried, total, unscaled_limbs
-from tokenmeter.audit.compare import Fact, FoundLine
+from tokenmeter.audit.compare import Fact
+from tokenmeter.audit.found import FoundLines
 from tokenmeter.audit.hashing import Key
 from tokenmeter.audit.ledger.owed import COUNTS, SCOPES, Part, by_entries, by_lines, differing
 from tokenmeter.audit.recount import BILLING_LINES, RESALE_LINES
 from tokenmeter.audit.texts import Text, texts
-from tokenmeter.audit.walk import walk_lines
 from tokenmeter.audit.walked import I64, NULL, U64, Bools, Walked
 from tokenmeter.events import wire
 from tokenmeter.events.catalog_row import BudgetScope
@@ -36,22 +36,16 @@ DAY_US = DAY_MS * 1_000
 
 @dataclass(frozen=True)
 class Entries:
-    """What ledger.entries has of one page: values in the order of their line numbers."""
+    """What ledger.entries has of one page."""
 
     page: Mapping[str, Any]
-    found: Sequence[FoundLine]
-
-    @property
-    def values(self) -> list[bytes]:
-        return [one.value for one in self.found]
+    found: FoundLines
 
 
-def facts(
-    found: Entries, billing: Sequence[bytes], resale: Sequence[bytes], parts: set[Part], key: Key
-) -> Iterator[Fact]:
+def facts(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[Part], key: Key) -> Iterator[Fact]:
     """Figures to compare, none where the columns have compared them all."""
     page = found.page
-    numbers = Counter(one.number for one in found.found)
+    numbers = Counter(found.found.numbers.tolist())
     for number in sorted({*numbers, *range(page["ledger_entries"])}):
         wanted = int(number < page["ledger_entries"])
         yield f"entry {number}", "usage.pages", f"{wanted} times", LEDGER, f"{numbers[number]} times"
@@ -61,8 +55,8 @@ def facts(
         return
     records: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
-    for values, name, into in ((found.values, ENTRY, records), (billing, "billing_line", lines)):
-        for number, value in enumerate(values):
+    for values, name, into in ((found.found, ENTRY, records), (billing, "billing_line", lines)):
+        for number, value in enumerate(values.values):
             try:
                 into.append(wire.decode(value, expect=name).record)
             except Poison as poison:
@@ -73,28 +67,28 @@ def facts(
         yield f"entry {number} entry_id", "contract", entry_id, LEDGER, entry["entry_id"]
         for name in ("partition", "first_offset", "last_offset"):
             yield f"entry {number} {name}", "usage.pages", page[name], LEDGER, entry[name]
-    resold = [wire.decode(value, expect="resale_line").record for value in resale]
+    resold = [wire.decode(value, expect="resale_line").record for value in resale.values]
     yield from differing(by_lines(lines, resold, parts), by_entries(records))
 
 
 def sums(found: Entries) -> dict[str, Any]:
     """What the entries of a page add up to; all are readable."""
-    walked = _walked(latest(ENTRY), found.values)
+    walked = _walked(latest(ENTRY), found.found)
     limbs = None if walked is None else unscaled_limbs(walked, "amount")
     if walked is None or limbs is None:
-        records = [wire.decode(value, expect=ENTRY).record for value in found.values]
+        records = [wire.decode(value, expect=ENTRY).record for value in found.found.values]
         counts = {name: sum(one[name] for one in records) for name in _SUMMED}
         priced = [pico(one["amount"]) for one in records if one["amount"] is not None]
         unpriced, money = len(records) - len(priced), sum(priced)
     else:
         counts = {name: int(walked.numbers(name).sum()) for name in _SUMMED}
         unpriced, money = int((walked.sizes("amount") == NULL).sum()), total(*limbs)
-    return {"entries": len(found.values), "unpriced_entries": unpriced, **counts, "amount": amount(money)}
+    return {"entries": len(found.found), "unpriced_entries": unpriced, **counts, "amount": amount(money)}
 
 
-def _agree(found: Entries, billing: Sequence[bytes], resale: Sequence[bytes], parts: set[Part], key: Key) -> bool:
+def _agree(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[Part], key: Key) -> bool:
     """False also for values that only the record reader can judge."""
-    entries = _walked(latest(ENTRY), found.values)
+    entries = _walked(latest(ENTRY), found.found)
     sold = _walked(BILLING_LINES.schema, billing)
     resold = _walked(RESALE_LINES.schema, resale)
     if entries is None or sold is None or resold is None or not _placed(found, entries, key):
@@ -117,16 +111,13 @@ def _agree(found: Entries, billing: Sequence[bytes], resale: Sequence[bytes], pa
     )
 
 
-def _walked(schema: Schema, values: Sequence[bytes]) -> Walked | None:
-    if not all(value.startswith(wire.prefix(schema)) for value in values):
-        return None
-    walked = walk_lines(schema, values)
-    return walked if walked.ok.all() else None
+def _walked(schema: Schema, values: FoundLines) -> Walked | None:
+    return values.walked(schema)
 
 
 def _placed(found: Entries, entries: Walked, key: Key) -> bool:
     """Whether each entry names the page and its place in it, and has the id that these make."""
-    page, count = found.page, len(found.values)
+    page, count = found.page, len(found.found)
     place = {name: page[name] for name in ("partition", "first_offset", "last_offset")}
     if any((entries.numbers(name) != wanted).any() for name, wanted in {**place, "line": np.arange(count)}.items()):
         return False

@@ -89,11 +89,11 @@ def test_what_is_kept_of_a_stream_has_no_text() -> None:
         assert "CANARY" not in str(seen), (provider, seen)
 
 
-def test_every_family_is_in_the_tables_and_every_case_names_its_reference() -> None:
+def test_every_family_is_in_the_tables_and_every_case_names_its_source() -> None:
     names = {*(case.provider for case in PAYLOADS), *(name for _, name, _ in recorded())}
     tabled = {family(name).name for name in names}
     assert tabled == {known.name for known in FAMILIES}
-    assert all(case.reference.startswith("https://") for case in (*PAYLOADS, *STREAMS))
+    assert all(case.source.startswith("https://") for case in (*PAYLOADS, *STREAMS))
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -66,24 +67,28 @@ def kill_in_turn(world: Arena, chance: random.Random, number: int) -> None:
     node.start()
 
 
-def freeze(world: Arena, chance: random.Random, number: int) -> None:
+@contextmanager
+def frozen_leader(world: Arena, chance: random.Random) -> Iterator[None]:
+    """A leader hangs for FROZEN_S, or longer if what is done meanwhile takes longer."""
     node = leader(world, chance)
     assert node.child is not None
     node.child.signal(signal.SIGSTOP)
     began = time.monotonic()
-    world.recover(world.meters)
+    yield
     time.sleep(max(0.0, FROZEN_S - (time.monotonic() - began)))
     node.child.signal(signal.SIGCONT)
+
+
+def freeze(world: Arena, chance: random.Random, number: int) -> None:
+    with frozen_leader(world, chance):
+        world.recover(world.meters)
 
 
 def freeze_blindly(world: Arena, chance: random.Random, number: int) -> None:
     """As ``freeze``, for an emitter that waits for no answer: it never learns that the broker hangs, and its queue to
     that broker holds up all it sends until the broker goes on."""
-    node = leader(world, chance)
-    assert node.child is not None
-    node.child.signal(signal.SIGSTOP)
-    time.sleep(FROZEN_S)
-    node.child.signal(signal.SIGCONT)
+    with frozen_leader(world, chance):
+        pass
     world.recover(world.meters)
 
 

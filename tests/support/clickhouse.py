@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import shutil
 import sys
@@ -11,16 +9,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
+from tokenmeter.stack.cached import locked, store_digest
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.jars import cache_path
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import bundled, migrate
+from tokenmeter.store.migrate import migrate
 from tokenmeter.store.users import sha256
 
 START_TIMEOUT_S = 30.0
@@ -73,13 +71,8 @@ def migrated(folder: Path, reads: Sequence[str] = ("boards",)) -> Iterator[Serve
 def _template() -> Path:
     """The data directory of an empty store that was migrated; made once for these migrations and this engine, since
     it takes seconds and most tests begin with one. ``test_store`` migrates its own."""
-    digest = hashlib.sha256(version("chdb").encode())
-    for migration in bundled():
-        digest.update(migration.checksum.encode())
-    cache_path().mkdir(parents=True, exist_ok=True)
-    template = cache_path() / f"{TEMPLATE}{digest.hexdigest()[:16]}"
-    with (cache_path() / f"{TEMPLATE}lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    template = cache_path() / f"{TEMPLATE}{store_digest()}"
+    with locked(f"{TEMPLATE}template"):
         if not template.exists():
             for old in cache_path().glob(f"{TEMPLATE}*"):
                 if old.is_dir():

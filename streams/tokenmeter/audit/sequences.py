@@ -78,12 +78,12 @@ def count_gaps(paths: Sequence[Path], names: dict[int, str], whole: bool) -> Seq
 
     The engine adds the numbers up in compressed sets, in this process.
     """
-    import chdb  # half a second that only this process pays, not every one that counts
-
     found = Sequences()
     filled = [path for path in paths if path.stat().st_size]
     if not filled:
         return found
+    import chdb  # half a second that only this process pays, not every one that counts
+
     text = Template(sql("sequence_gaps", "tokenmeter.audit"))
     pattern = str(filled[0].parent / "{").removesuffix("{") + "{" + ",".join(path.name for path in filled) + "}"
     if len(filled) == 1:

@@ -8,21 +8,18 @@ makes it. Its name holds a hash of all it is made of: migrations, facts, this pa
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 from tokenmeter.events.errors import Fatal
+from tokenmeter.stack.cached import locked, store_digest
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.health import wait_healthy
 from tokenmeter.stack.jars import cache_path
@@ -32,7 +29,7 @@ from tokenmeter.stack.simulate.market import MONTHS, market, span
 from tokenmeter.stack.simulate.store import merge, put
 from tokenmeter.stack.state import write_private
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, bundled, migrate
+from tokenmeter.store.migrate import MIGRATE_TIMEOUT_S, migrate
 from tokenmeter.store.users import sha256
 
 SEED = 1
@@ -42,14 +39,11 @@ ERROR_TAIL_CHARS = 800
 
 def template_path(now: datetime, months: int = MONTHS) -> Path:
     """Where the template of ``now``'s UTC day is or will be."""
-    digest = hashlib.sha256(f"{months} {SEED} {version('chdb')}".encode())
-    for migration in bundled():
-        digest.update(migration.checksum.encode())
     package = files(__package__)
-    for file in sorted([*package.iterdir(), *(package / "facts").iterdir()], key=str):
-        if file.is_file() and file.name.endswith((".py", ".csv")):
-            digest.update(file.read_bytes())
-    return cache_path() / f"{PREFIX}{now.astimezone(UTC):%Y%m%d}-{digest.hexdigest()[:16]}"
+    made_of = sorted([*package.iterdir(), *(package / "facts").iterdir()], key=str)
+    own = [file.read_bytes() for file in made_of if file.is_file() and file.name.endswith((".py", ".csv"))]
+    digest = store_digest(f"{months} {SEED}".encode(), *own)
+    return cache_path() / f"{PREFIX}{now.astimezone(UTC):%Y%m%d}-{digest}"
 
 
 def begin(folder: Path, say: Callable[[str], None] = lambda line: None, months: int = MONTHS) -> None:
@@ -61,7 +55,7 @@ def begin(folder: Path, say: Callable[[str], None] = lambda line: None, months: 
         return
     template = template_path(datetime.now(UTC), months)
     try:
-        with _locked():
+        with locked(f"{PREFIX}template"):
             if not template.exists():
                 say("making today's simulated market, once a day ...")
                 _run_build(months)
@@ -95,14 +89,6 @@ def build(template: Path, until: datetime, months: int) -> None:
             if old.is_dir() and not old.name.startswith(f"{PREFIX}{until:%Y%m%d}-"):
                 shutil.rmtree(old, ignore_errors=True)
         (folder / "data").rename(template)
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    cache_path().mkdir(parents=True, exist_ok=True)
-    with (cache_path() / f"{PREFIX}template.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _run_build(months: int) -> None:

@@ -17,6 +17,7 @@ from aiokafka.partitioner import murmur2 as kafkas_murmur2
 
 from properties.test_fuzzed_batches import damaged
 from support.events import NOW, NOW_MS, event, value
+from support.found_lines import side_by_side
 from support.plausible_catalog import plausible_catalog
 from tokenmeter.audit import lines
 from tokenmeter.audit import versions as older
@@ -186,9 +187,9 @@ def different(page: Recount, totals: PageTotals, keys: Keys) -> list[str]:
     found = []
     for kind in totals.rules.kinds:
         place, values = (PARTITION, page.first_offset), encoded(kind, page)
-        if not same(totals.lines[kind.record], place, values, keys):
+        if not same(totals.lines[kind.record], place, side_by_side(values), keys):
             found.append(f"{page.first_offset}: lines of {kind.record}")
-        if len(values) > 1 and same(totals.lines[kind.record], place, [*values[1:], values[0]], keys):
+        if len(values) > 1 and same(totals.lines[kind.record], place, side_by_side([*values[1:], values[0]]), keys):
             found.append(f"{page.first_offset}: blind to the order of {kind.record}")
         found += [
             f"{page.first_offset} {kind.record} sum of {name}: {wanted}, {totals.lines[kind.record].sums().get(name)}"

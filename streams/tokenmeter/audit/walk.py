@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenmeter.audit.walked import I64, NULL, Bools, Column, Walked
+from tokenmeter.audit.walked import I64, NULL, U64, Bools, Column, Walked
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENT_BYTES_MAX, Schema
 
@@ -26,6 +26,14 @@ DECIMAL_BYTES_MAX = 10
 """Longer decimals are left to the record reader, too; ten bytes cannot hold what the accept rule refuses."""
 LINE_DECIMAL_BYTES_MAX = 16
 """Of a line: whatever 38 digits can say."""
+
+
+def _signed(zigzag: U64) -> I64:
+    return ((zigzag >> np.uint64(1)) ^ (~(zigzag & np.uint64(1)) + np.uint64(1))).view(np.int64)
+
+
+_SHORT = _signed(np.arange(0x80, dtype=np.uint64))
+"""Numbers of one byte."""
 
 
 def walk(schema: Schema, values: Sequence[bytes]) -> Walked:
@@ -167,12 +175,13 @@ class _Walk:
         if rows is None and not byte.any():  # most counts are 0 in every value
             self._at = at + 1
             return self._zeros
-        number = byte.astype(np.uint64)
         more = np.flatnonzero(byte >= 0x80)
         at = at + 1
-        if len(more):
-            number[more] &= np.uint64(0x7F)
-            self._high[more if rows is None else rows[more]] += 1
+        if not len(more):
+            self._stand(rows, at)
+            return _SHORT.take(byte)
+        number = (byte & np.uint8(0x7F)).astype(np.uint64)
+        self._high[more if rows is None else rows[more]] += 1
         for shift in range(7, 70, 7):
             if not len(more):
                 break
@@ -192,12 +201,15 @@ class _Walk:
                 at[more] += 1
             more = more[going]
             self._high[more if rows is None else rows[more]] += 1
+        self._stand(rows, at)
+        return _signed(number)
+
+    def _stand(self, rows: I64 | None, at: I64) -> None:
         if rows is None:
             self._at = at
         else:
             self._at = self._at.copy()
             self._at[rows] = at
-        return ((number >> np.uint64(1)) ^ (~(number & np.uint64(1)) + np.uint64(1))).view(np.int64)
 
     def _move(self, rows: I64 | None, size: I64 | int) -> None:
         if rows is None:

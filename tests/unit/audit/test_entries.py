@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from support.charged_page import BOUNDS, ROWS, as_made, calls
+from support.found_lines import side_by_side
 from tokenmeter.audit.compare import Fact
 from tokenmeter.audit.found import FoundLine, FoundLines
 from tokenmeter.audit.hashing import Key
@@ -25,11 +26,6 @@ Record = dict[str, Any]
 Change = Callable[[list[Record]], None]
 
 
-def found(values: list[bytes]) -> FoundLines:
-    """Values that stand side by side on one partition."""
-    return FoundLines.of(FoundLine(at, value, 0, at) for at, value in enumerate(values))
-
-
 class Page:
     """A page as the topics have it."""
 
@@ -37,8 +33,8 @@ class Page:
         lines, entries = as_made(calls(seed))
         place = {"partition": BOUNDS.partition, "first_offset": BOUNDS.first_offset, "last_offset": BOUNDS.last_offset}
         columns = [pl.lit(place[name]).alias(name) for name in ("partition", "first_offset")]
-        self.billing = found(columnar_avro.encode("billing_line", lines.billing.with_columns(columns)))
-        self.resale = found(columnar_avro.encode("resale_line", lines.resale.with_columns(columns)))
+        self.billing = side_by_side(columnar_avro.encode("billing_line", lines.billing.with_columns(columns)))
+        self.resale = side_by_side(columnar_avro.encode("resale_line", lines.resale.with_columns(columns)))
         self.entries = columnar_avro.encode("ledger_entry", entries)
         self.page = {**place, "ledger_entries": len(self.entries), "catalog_offset": len(ROWS)}
         self.parts = parts_with_budgets(list(enumerate(ROWS)), len(ROWS))
@@ -141,7 +137,7 @@ def test_a_value_that_is_no_entry_is_named() -> None:
 
 def test_sums_are_the_same_by_columns_and_by_records(monkeypatch: pytest.MonkeyPatch) -> None:
     page = Page(1)
-    entries = Entries(page.page, found(page.entries))
+    entries = Entries(page.page, side_by_side(page.entries))
     by_columns = sums(entries)
     monkeypatch.setattr(charged, "_walked", lambda schema, values: None)
     assert sums(entries) == by_columns

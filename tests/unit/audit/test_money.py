@@ -12,13 +12,13 @@ import pytest
 
 from support.catalog_rows import price
 from support.events import NOW_MS, event
+from support.found_lines import side_by_side
 from tokenmeter.audit.amounts import carried, limbs, total, unscaled_limbs
 from tokenmeter.audit.blocks import Block, cut
 from tokenmeter.audit.catalog import Catalog
 from tokenmeter.audit.columnar import ColumnarRecount
 from tokenmeter.audit.compare import Counted, PageEvidence, compare
 from tokenmeter.audit.facts import Keys
-from tokenmeter.audit.found import FoundLine, FoundLines
 from tokenmeter.audit.linestore import Kept, fetch, keep
 from tokenmeter.audit.rated import PageTotals
 from tokenmeter.audit.recount import (
@@ -122,7 +122,7 @@ def test_what_the_reference_alone_counted_is_compared_field_by_field(
     rules: Rules, field: str, change: dict[str, Any]
 ) -> None:
     _, slow = counted([VAST], vast_calls(), rules)
-    (charge, currency), lines = single(slow.charges), {record: FoundLines.of([]) for record in RECORDS}
+    (charge, currency), lines = single(slow.charges), {record: side_by_side([]) for record in RECORDS}
     for kind in rules.kinds:
         made = ordered((slow.lines or {})[kind.record])
         place = {"partition": 0, "first_offset": 0}
@@ -130,7 +130,7 @@ def test_what_the_reference_alone_counted_is_compared_field_by_field(
         if kind.record == "billing_line":
             records[1] |= change
         values = [wire.encode_as(kind.schema, record) for record in records]
-        lines[kind.record] = FoundLines.of(FoundLine(n, value, 0, n) for n, value in enumerate(values))
+        lines[kind.record] = side_by_side(values)
     page = {**vars(slow), **slow.quantities, "partition": 0, "quarantined": 0, "charge": charge, "currency": currency}
     page |= {"cost": None, "cost_currency": None, "previous_digest": b"", "digest": b"forged"}
     page |= {f"{record.removesuffix('_line')}_lines": len(lines[record]) for record in RECORDS}

@@ -65,9 +65,10 @@ class ColumnarRecount:
     ) -> None:
         self._keys = keys
         catalog = catalog or Catalog()
-        self._pieces = Pieces([row for _, row in catalog.rows], keys.first)
         self._ratings = catalog.ratings(keys.first)
         self._rules = rules or {}
+        rated_by = [one.catalog_offset for one in self._rules.values() if one.catalog_offset]
+        self._pieces = Pieces(catalog.rows, keys.first, min(rated_by, default=0))
         self._repeats = Repeats(horizon_ms)
         self._unknown_then = unknown_then
         self._strangers = Strangers()

@@ -22,17 +22,21 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Pieces:
-    """The pieces of all ``rows``, whenever they became known: too many are no harm. ``key`` hashes accounts' names."""
+    """The pieces of all rows of the catalog, whenever they became known: too many are no harm. ``key`` hashes accounts'
+    names; no page is rated by fewer rows than those below offset ``settled``, but by none."""
 
-    def __init__(self, rows: Sequence[CatalogRow], key: Key) -> None:
+    def __init__(self, placed: Sequence[tuple[int, CatalogRow]], key: Key, settled: int = 0) -> None:
+        rows = [row for _, row in placed]
         prices = [row for row in rows if isinstance(row, PriceTerms)]
         self._times = _sorted([(row.effective_from - _EPOCH) // timedelta(microseconds=1) for row in rows])
         self._sizes = _sorted([row.min_input_tokens for row in prices])
         edges = [edge for row in prices for edge in (row.window_start_minute, row.window_end_minute)]
         self._minutes = _sorted([edge for edge in edges if edge is not None])
         self._has_week = bool(len(self._minutes)) or any(row.weekdays != EVERY_WEEKDAY for row in prices)
-        names = texts(sorted({row.account_id for row in rows if isinstance(row, Account)}))
-        self._accounts = np.sort(key.text(key.begin(len(names.begin)), names.data, names.begin, names.size))
+        alike = _alike(placed, settled)
+        accounts, payers = (_hashes(key, list(names)) for names in (alike.keys(), alike.values()))
+        order = np.argsort(accounts)
+        self._accounts, self._payers = accounts[order], payers[order]
 
     def of(self, occurred_at_us: I64, input_tokens: I64) -> I64:
         """One number for each call."""
@@ -47,12 +51,34 @@ class Pieces:
         return piece.astype(np.int64)
 
     def payers(self, customers: U64) -> U64:
-        """The hashes of customers; those without an account row are all alike."""
+        """By the hashes of customers: those who are charged alike have the same. Who has no account row has 0."""
         if not len(self._accounts):
             return np.zeros(len(customers), np.uint64)
         place = np.minimum(np.searchsorted(self._accounts, customers), len(self._accounts) - 1)
-        return np.where(self._accounts[place] == customers, customers, np.uint64(0))
+        return np.where(self._accounts[place] == customers, self._payers[place], np.uint64(0))
 
 
 def _sorted(numbers: Sequence[int]) -> I64:
     return np.unique(np.array(numbers, np.int64))
+
+
+def _hashes(key: Key, names: Sequence[str]) -> U64:
+    laid = texts(names)
+    return key.text(key.begin(len(names)), laid.data, laid.begin, laid.size)
+
+
+def _alike(placed: Sequence[tuple[int, CatalogRow]], settled: int) -> dict[str, str]:
+    """By account, the first one that every call is rated alike for: with the same rows in the same order, all of them
+    known to every page. Who is above somebody else stands alone: it may be above itself."""
+    rows: dict[str, list[tuple[int, Account]]] = {}
+    for offset, row in sorted(placed, key=lambda one: one[0]):
+        if isinstance(row, Account):
+            rows.setdefault(row.account_id, []).append((offset, row))
+    above = {row.parent_id for found in rows.values() for _, row in found}
+    first: dict[object, str] = {}
+    alike = {}
+    for name, found in rows.items():
+        alone = name in above or any(offset >= settled for offset, _ in found)
+        terms = tuple((row.effective_from, row.parent_id, row.plan_id) for _, row in found)
+        alike[name] = first.setdefault(name if alone else terms, name)
+    return alike

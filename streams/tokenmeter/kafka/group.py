@@ -17,9 +17,11 @@ READING: Mapping[str, Any] = {
     "isolation.level": "read_committed",
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 20,
+    "fetch.queue.backoff.ms": 10,
 }
 """For who assigns partitions itself, and wants committed records and to be told of the end: the broker says it after
-that wait, half a second by default."""
+that wait, half a second by default. A client whose queue is full looks a second later by default whether it still is:
+who reads faster than that stands still meanwhile."""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import time
@@ -186,7 +187,7 @@ class KafkaNode:
         self.prepare()
         heap_mb = HEAP_MB if len(self._identities) == 1 else HEAP_MB * 2 // 3
         heap = (f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m")
-        command = [*java(self._archive), self._log4j(), *heap, "kafka.Kafka", str(self.properties)]
+        command = [*java(self._archive), self._log4j(), self._scratch(), *heap, "kafka.Kafka", str(self.properties)]
         self.child = Child(f"kafka {self._identity.node_id}", command, self._log)
         self.child.start()
 
@@ -202,6 +203,13 @@ class KafkaNode:
 
     def _log4j(self) -> str:
         return f"-Dlog4j2.configurationFile={self._data / 'log4j2.properties'}"
+
+    def _scratch(self) -> str:
+        """A folder of its own for the libraries that it unpacks: one that is killed leaves them there."""
+        scratch = self._data / "tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+        return f"-Djava.io.tmpdir={scratch}"
 
     def _format(self, properties: Path) -> None:
         command = [*java(), self._log4j(), "kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}"]

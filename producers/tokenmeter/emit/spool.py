@@ -69,7 +69,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.events = self.size_bytes = self._last_id = 0
+        self._events = self.size_bytes = self._last_id = 0
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds usage of customers
         except OSError as error:
@@ -112,7 +112,7 @@ class Spool:
                 self._count()
                 raise
             self._last_id = ids[-1]
-            self.events += len(rows)
+            self._events += len(rows)
             self.size_bytes += sum(row.size_bytes for row in rows)
         return ids
 
@@ -141,8 +141,14 @@ class Spool:
         with self._writing, _plainly(self.folder):
             with _transaction(self._remover):
                 self._remover.executemany(_DELETE, ((one.id,) for one in gone))
-            self.events -= len(gone)
+            self._events -= len(gone)
             self.size_bytes -= sum(one.row.size_bytes for one in gone)
+
+    @property
+    def events(self) -> int:
+        """How many rows it holds; waits for who is writing, so that it never counts a row that ``holds`` denies."""
+        with self._writing:
+            return self._events
 
     def holds(self, through: int) -> bool:
         """Whether any row up to id ``through`` is still held."""
@@ -156,7 +162,7 @@ class Spool:
             return count
 
     def _count(self) -> None:
-        last_id, self.events, self.size_bytes = self._appender.execute(_EXTENT).fetchone()
+        last_id, self._events, self.size_bytes = self._appender.execute(_EXTENT).fetchone()
         self._last_id = max(self._last_id, last_id)
 
     def close(self) -> None:

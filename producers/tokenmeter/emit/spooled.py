@@ -70,8 +70,9 @@ class SpooledSender:
         self._forwarder.start()
 
     def stats(self) -> Stats:
+        held = self._spool.events  # not under the condition: whoever writes may wait for the disk
         with self._changed:
-            return Stats(self._accepted, self._acknowledged, 0, self._spool.events)
+            return Stats(self._accepted, self._acknowledged, 0, held)
 
     def send(self, events: Sequence[UsageEvent], on_delivery: OnDelivery | None) -> None:
         if not events:

@@ -7,6 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -203,4 +206,31 @@ def test_what_is_appended_is_fsynced_and_what_is_removed_need_not_be(tmp_path: P
     asked = [link.execute("PRAGMA synchronous").fetchone()[0] for link in (spool._appender, spool._remover)]
     assert asked == [2, 1], "FULL (2) fsyncs at each commit, NORMAL (1) at checkpoints"
     assert spool._appender.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    spool.close()
+
+
+def test_what_is_not_held_any_more_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush has ended once no row is held; whoever then counts must not find those that are just being forgotten."""
+    spool, counted = Spool(tmp_path), list[int]()
+    last = spool.append([row(number) for number in range(3)])[-1]
+    committed, go_on, real = threading.Event(), threading.Event(), module._transaction
+
+    @contextmanager
+    def halting(connection: sqlite3.Connection) -> Iterator[None]:
+        with real(connection):
+            yield
+        committed.set()
+        go_on.wait(60)
+
+    monkeypatch.setattr(module, "_transaction", halting)
+    remover = threading.Thread(target=lambda: spool.remove(spool.read(0, 10, 1 << 20)))
+    counter = threading.Thread(target=lambda: counted.append(spool.events))
+    remover.start()
+    assert committed.wait(60) and not spool.holds(last)
+    counter.start()
+    counter.join(0.2)
+    go_on.set()
+    remover.join()
+    counter.join()
+    assert counted == [0]
     spool.close()

@@ -68,7 +68,8 @@ class Proof:
     def table(self) -> Table:
         """For a terminal."""
         # Narrow enough for 80 columns: a figure that is cut off proves nothing.
-        table = Table(title="sent = metered = on usage.billing = in ClickHouse", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        title = "sent = metered = on usage.billing = in ClickHouse"
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
         for name in ("", "sent", "metered", "on billing", "ClickHouse", " "):
             table.add_column(name, justify="left" if not name.strip() else "right", overflow="fold")
         for name, *places in self.rows:

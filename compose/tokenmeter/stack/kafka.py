@@ -208,7 +208,7 @@ class KafkaNode:
         """A folder of its own for the libraries that it unpacks: one that is killed leaves them there."""
         scratch = self._data / "tmp"
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(mode=0o700)
+        scratch.mkdir(mode=0o700, exist_ok=True)
         return f"-Djava.io.tmpdir={scratch}"
 
     def _format(self, properties: Path) -> None:

@@ -23,7 +23,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 class Pieces:
     """The pieces of all rows of the catalog, whenever they became known: too many are no harm. ``key`` hashes accounts'
-    names; no page is rated by fewer rows than those below offset ``settled``, but by none."""
+    names; each page is rated by all rows below offset ``settled`` and some more, or by none."""
 
     def __init__(self, placed: Sequence[tuple[int, CatalogRow]], key: Key, settled: int = 0) -> None:
         rows = [row for _, row in placed]

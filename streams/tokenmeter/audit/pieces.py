@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from tokenmeter.audit.hashing import Key
-from tokenmeter.audit.texts import texts
+from tokenmeter.audit.texts import hashed, texts
 from tokenmeter.audit.walked import I64, U64
 from tokenmeter.events.catalog import Account, PriceTerms
 from tokenmeter.events.catalog_row import EVERY_WEEKDAY, MINUTES_PER_DAY, CatalogRow
@@ -34,7 +34,7 @@ class Pieces:
         self._minutes = _sorted([edge for edge in edges if edge is not None])
         self._has_week = bool(len(self._minutes)) or any(row.weekdays != EVERY_WEEKDAY for row in prices)
         alike = _alike(placed, settled)
-        accounts, payers = (_hashes(key, list(names)) for names in (alike.keys(), alike.values()))
+        accounts, payers = (hashed(texts(list(names)), key) for names in (alike.keys(), alike.values()))
         order = np.argsort(accounts)
         self._accounts, self._payers = accounts[order], payers[order]
 
@@ -60,11 +60,6 @@ class Pieces:
 
 def _sorted(numbers: Sequence[int]) -> I64:
     return np.unique(np.array(numbers, np.int64))
-
-
-def _hashes(key: Key, names: Sequence[str]) -> U64:
-    laid = texts(names)
-    return key.text(key.begin(len(names)), laid.data, laid.begin, laid.size)
 
 
 def _alike(placed: Sequence[tuple[int, CatalogRow]], settled: int) -> dict[str, str]:

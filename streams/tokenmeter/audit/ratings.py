@@ -14,7 +14,7 @@ import numpy as np
 from tokenmeter.audit.charges import COUNTED, Charges
 from tokenmeter.audit.hashing import Key
 from tokenmeter.audit.recount import KINDS, RESALE_LINES, UNRATED_KINDS, LineKind
-from tokenmeter.audit.texts import texts
+from tokenmeter.audit.texts import hashed, texts
 from tokenmeter.audit.walked import I64, U64
 from tokenmeter.events.rating import Rating
 
@@ -103,12 +103,10 @@ class Ratings:
         state = self._key.begin(len(rows))
         for name in kind.rated:
             values = [row[name] for row in rows]
-            field = self._key.begin(len(rows))
             if name in _NUMBERS:
-                field = self._key.number(field, np.array(values, np.int64))
+                field = self._key.number(self._key.begin(len(rows)), np.array(values, np.int64))
             else:
-                text = texts(values)
-                field = self._key.text(field, text.data, text.begin, text.size)
+                field = hashed(texts(values), self._key)
             state = self._key.number(state, field.view(np.int64))
         return state
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenmeter.audit.hashing import WORD_BYTES
+from tokenmeter.audit.hashing import WORD_BYTES, Key
 from tokenmeter.audit.walked import I64, NULL, U8, U64, Bools
 
 
@@ -30,6 +30,11 @@ def texts(values: Sequence[str | None]) -> Text:
     data = np.frombuffer(b"".join(part or b"" for part in parts) + bytes(WORD_BYTES), np.uint8)
     missing = np.array([part is None for part in parts], bool)
     return Text(data, np.cumsum(sizes) - sizes, np.where(missing, NULL, sizes))
+
+
+def hashed(text: Text, key: Key) -> U64:
+    """A hash of each row."""
+    return key.text(key.begin(len(text.size)), text.data, text.begin, text.size)
 
 
 def later(data: U8, begin: I64, size: I64, rows: I64, others: I64) -> Bools:

@@ -23,11 +23,9 @@ def walk_newest(values: Sequence[bytes]) -> Walked:
     """Walk events of any version; whatever else ``values`` hold is not ok."""
     newest = latest(EVENT)
     prefix = wire.prefix(newest)
-    if not values or values[0].startswith(prefix):
-        walked = walk(newest, values)
-        if walked.ok.all():
-            return walked
     heads = [value[: wire.PREFIX_BYTES] for value in values]
+    if heads.count(prefix) == len(heads):
+        return walk(newest, values)
     older = {wire.prefix(schema): schema for schema in versions(EVENT)[:-1] if _defaults(schema, newest) is not None}
     lifted = [
         prefix + value[wire.PREFIX_BYTES :] + (_defaults(older[head], newest) or b"") if head in older else value

@@ -139,7 +139,7 @@ def test_sums_are_the_same_by_columns_and_by_records(monkeypatch: pytest.MonkeyP
     page = Page(1)
     entries = Entries(page.page, side_by_side(page.entries))
     by_columns = sums(entries)
-    monkeypatch.setattr(charged, "_walked", lambda schema, values: None)
+    monkeypatch.setattr(FoundLines, "walked", lambda lines, schema: None)
     assert sums(entries) == by_columns
     assert by_columns["entries"] == len(page.entries)
     assert by_columns["amount"] < 0

@@ -7,7 +7,7 @@ import numpy as np
 from support.catalog_rows import account
 from tokenmeter.audit.facts import Keys
 from tokenmeter.audit.pieces import Pieces
-from tokenmeter.audit.texts import texts
+from tokenmeter.audit.texts import hashed, texts
 from tokenmeter.events.catalog_row import CatalogRow
 
 NAMES = ("a", "b", "moved", "top", "one", "other", "below", "nobody")
@@ -25,9 +25,8 @@ ROWS: list[CatalogRow] = [
 
 def alike(settled: int) -> set[frozenset[str]]:
     """Names that have the same payer."""
-    key, laid = Keys.drawn().first, texts(NAMES)
-    hashes = key.text(key.begin(len(NAMES)), laid.data, laid.begin, laid.size)
-    payers = Pieces(list(enumerate(ROWS)), key, settled).payers(hashes)
+    key = Keys.drawn().first
+    payers = Pieces(list(enumerate(ROWS)), key, settled).payers(hashed(texts(NAMES), key))
     return {frozenset(np.array(NAMES)[payers == payer].tolist()) for payer in set(payers.tolist())}
 
 

@@ -20,11 +20,11 @@ from tokenmeter.audit.found import FoundLines
 from tokenmeter.audit.hashing import Key
 from tokenmeter.audit.ledger.owed import COUNTS, SCOPES, Part, by_entries, by_lines, differing
 from tokenmeter.audit.recount import BILLING_LINES, RESALE_LINES
-from tokenmeter.audit.texts import Text, texts
+from tokenmeter.audit.texts import Text, hashed, texts
 from tokenmeter.audit.walked import I64, NULL, U64, Bools, Walked
 from tokenmeter.events import wire
 from tokenmeter.events.catalog_row import BudgetScope
-from tokenmeter.events.contract import DAY_MS, LEDGER, Schema, latest
+from tokenmeter.events.contract import DAY_MS, LEDGER, latest
 from tokenmeter.events.errors import Poison
 from tokenmeter.events.ledger import charge_id
 from tokenmeter.events.rating import amount, pico
@@ -39,13 +39,13 @@ class Entries:
     """What ledger.entries has of one page."""
 
     page: Mapping[str, Any]
-    found: FoundLines
+    lines: FoundLines
 
 
 def facts(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[Part], key: Key) -> Iterator[Fact]:
     """Figures to compare, none where the columns have compared them all."""
     page = found.page
-    numbers = Counter(found.found.numbers.tolist())
+    numbers = Counter(found.lines.numbers.tolist())
     for number in sorted({*numbers, *range(page["ledger_entries"])}):
         wanted = int(number < page["ledger_entries"])
         yield f"entry {number}", "usage.pages", f"{wanted} times", LEDGER, f"{numbers[number]} times"
@@ -55,7 +55,7 @@ def facts(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[Pa
         return
     records: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
-    for values, name, into in ((found.found, ENTRY, records), (billing, "billing_line", lines)):
+    for values, name, into in ((found.lines, ENTRY, records), (billing, "billing_line", lines)):
         for number, value in enumerate(values.values):
             try:
                 into.append(wire.decode(value, expect=name).record)
@@ -73,24 +73,24 @@ def facts(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[Pa
 
 def sums(found: Entries) -> dict[str, Any]:
     """What the entries of a page add up to; all are readable."""
-    walked = _walked(latest(ENTRY), found.found)
+    walked = found.lines.walked(latest(ENTRY))
     limbs = None if walked is None else unscaled_limbs(walked, "amount")
     if walked is None or limbs is None:
-        records = [wire.decode(value, expect=ENTRY).record for value in found.found.values]
+        records = [wire.decode(value, expect=ENTRY).record for value in found.lines.values]
         counts = {name: sum(one[name] for one in records) for name in _SUMMED}
         priced = [pico(one["amount"]) for one in records if one["amount"] is not None]
         unpriced, money = len(records) - len(priced), sum(priced)
     else:
         counts = {name: int(walked.numbers(name).sum()) for name in _SUMMED}
         unpriced, money = int((walked.sizes("amount") == NULL).sum()), total(*limbs)
-    return {"entries": len(found.found), "unpriced_entries": unpriced, **counts, "amount": amount(money)}
+    return {"entries": len(found.lines), "unpriced_entries": unpriced, **counts, "amount": amount(money)}
 
 
 def _agree(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[Part], key: Key) -> bool:
     """False also for values that only the record reader can judge."""
-    entries = _walked(latest(ENTRY), found.found)
-    sold = _walked(BILLING_LINES.schema, billing)
-    resold = _walked(RESALE_LINES.schema, resale)
+    entries = found.lines.walked(latest(ENTRY))
+    sold = billing.walked(BILLING_LINES.schema)
+    resold = resale.walked(RESALE_LINES.schema)
     if entries is None or sold is None or resold is None or not _placed(found, entries, key):
         return False
     wanted = [
@@ -111,22 +111,14 @@ def _agree(found: Entries, billing: FoundLines, resale: FoundLines, parts: set[P
     )
 
 
-def _walked(schema: Schema, values: FoundLines) -> Walked | None:
-    return values.walked(schema)
-
-
 def _placed(found: Entries, entries: Walked, key: Key) -> bool:
     """Whether each entry names the page and its place in it, and has the id that these make."""
-    page, count = found.page, len(found.found)
+    page, count = found.page, len(found.lines)
     place = {name: page[name] for name in ("partition", "first_offset", "last_offset")}
     if any((entries.numbers(name) != wanted).any() for name, wanted in {**place, "line": np.arange(count)}.items()):
         return False
     ids = texts([charge_id(page["partition"], page["first_offset"], number) for number in range(count)])
     return np.array_equal(text_hashes(entries, "entry_id", key), hashed(ids, key))
-
-
-def hashed(text: Text, key: Key) -> U64:
-    return key.text(key.begin(len(text.size)), text.data, text.begin, text.size)
 
 
 def text_hashes(walked: Walked, name: str, key: Key) -> U64:

@@ -16,8 +16,8 @@ from tokenmeter.audit.amounts import carried, unscaled_limbs
 from tokenmeter.audit.blocks import Block
 from tokenmeter.audit.hashing import Key
 from tokenmeter.audit.ledger.book import FIVE_MINUTES_MS, Book, Charges
-from tokenmeter.audit.ledger.charged import ENTRY, hashed, mixed, text_hashes
-from tokenmeter.audit.texts import texts
+from tokenmeter.audit.ledger.charged import ENTRY, mixed, text_hashes
+from tokenmeter.audit.texts import hashed, texts
 from tokenmeter.audit.walk import walk_lines
 from tokenmeter.audit.walked import I64, NULL, Bools, Walked
 from tokenmeter.events import wire

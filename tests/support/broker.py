@@ -24,7 +24,8 @@ from confluent_kafka.admin import (
 )
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tokenmeter.kafka.group import READING, asking, take
+from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.reading import take
 from tokenmeter.stack.kafka import KafkaNode, random_id
 from tokenmeter.stack.topics import ensure_topics
 

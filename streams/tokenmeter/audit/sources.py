@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from tokenmeter.audit.blocks import I64, Block
 from tokenmeter.audit.reference import LogRecord
 from tokenmeter.events.errors import Fatal
-from tokenmeter.kafka.group import READING, asking, take
+from tokenmeter.kafka.group import READING, asking
 from tokenmeter.kafka.positions import positions, wait_past
+from tokenmeter.kafka.reading import Pace, to_the_ends
 from tokenmeter.store.statement import sql
 
 KAFKA_TIMEOUT_S = 30.0
-READ_AT_ONCE = 10_000
-POLL_S = 0.2
+PACE = Pace(records_max=10_000)
 END_WAIT_MS = 5
 """How long the broker looks for more before it tells that a log has ended; an audit comes to the end of some 36."""
 LOADED_TIMEOUT_S = 60.0
@@ -74,28 +73,9 @@ class KafkaTopics:
     def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Block]:
         """Every committed record that is there now at or after ``start``, in order."""
         with self._asking() as consumer:
-            consumer.assign([TopicPartition(topic, partition, start)])
-            quiet_since = time.monotonic()
-            while True:
-                messages = take(consumer, READ_AT_ONCE, POLL_S)
-                if messages:
-                    quiet_since = time.monotonic()
-                elif time.monotonic() - quiet_since > KAFKA_TIMEOUT_S:
-                    raise Fatal(f"{topic}/{partition} stands still: an open transaction, or Kafka is away")
-                stamps = [message.timestamp()[1] for message in messages]
-                errors = []
-                if stamps and min(stamps) <= 0:  # an error has no time; each is asked only then
-                    errors = [error for error in (message.error() for message in messages) if error is not None]
-                    messages = [message for message in messages if message.error() is None]
-                    stamps = [message.timestamp()[1] for message in messages]
-                if messages:
-                    yield Block(
-                        [message.value() for message in messages], _offsets(messages), np.array(stamps, np.int64)
-                    )
-                for error in errors:
-                    if error.code() == KafkaError._PARTITION_EOF:
-                        return
-                    raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
+            for taken in to_the_ends(consumer, topic, {partition: start}, pace=PACE):
+                values = [message.value() for message in taken.messages]
+                yield Block(values, _offsets(taken.messages), np.array(taken.stamps_ms, np.int64))
 
     def records(self, topic: str, partition: int, start: int, end: int) -> Iterator[LogRecord]:
         """Committed records with start <= offset < end, one by one."""

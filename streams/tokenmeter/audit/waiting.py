@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tokenmeter.audit.small import METER_GROUP
-from tokenmeter.audit.sources import POLL_S, KafkaTopics
+from tokenmeter.audit.sources import KafkaTopics
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.kafka.positions import POSITIONS_LOOK_S
 
 METERED_WAIT_S = 15.0
 """A meter that works is past any event by then: a page closes after five seconds."""
@@ -40,4 +41,4 @@ def waiting(kafka: KafkaTopics, ends: Mapping[int, int], wait_s: float = METERED
         behind = {partition: records for partition, records in left.items() if next(records, None) is not None}
         if not behind or time.monotonic() > deadline:
             return [Waiting(number, positions[number], 1 + sum(1 for _ in rest)) for number, rest in behind.items()]
-        time.sleep(POLL_S)
+        time.sleep(POSITIONS_LOOK_S)

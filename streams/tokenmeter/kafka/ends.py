@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from tokenmeter.events.errors import Fatal
-from tokenmeter.kafka.group import READING, asking, take
+from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.reading import Pace, to_the_ends
 
 ENDS_WAIT_S = 30.0
 READ_AT_ONCE = 1_000
@@ -26,39 +25,25 @@ def record_ends(client: Mapping[str, Any], topic: str) -> Offsets:
     offset of its own, and whoever reads records never gets there. 0 where there is none. Raises Fatal when it cannot be
     read."""
     with asking(client, "tokenmeter-ends", READING) as consumer:
-        partitions = list(consumer.list_topics(topic, ENDS_WAIT_S).topics[topic].partitions)
-        bounds = {}
-        for partition in partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), ENDS_WAIT_S)
-            bounds[partition] = (int(low), int(high))
-        found: Offsets = {}
-        tail = TAIL_OFFSETS
-        while open_ := {p: bounds[p] for p in partitions if p not in found}:
-            starts = {p: max(low, high - tail) for p, (low, high) in open_.items()}
-            last = _last_records(consumer, topic, starts)
-            # Nothing but markers so far: look further back, until the partition begins.
-            found |= {p: last[p] + 1 if p in last else 0 for p in open_ if p in last or starts[p] == bounds[p][0]}
-            tail *= 4
-        return found
+        return ends_of(consumer, topic, list(consumer.list_topics(topic, ENDS_WAIT_S).topics[topic].partitions))
 
 
-def _last_records(consumer: Consumer, topic: str, starts: Offsets) -> Offsets:
-    """The last record at or after ``starts``, of the partitions that have one."""
-    consumer.assign([TopicPartition(topic, partition, start) for partition, start in starts.items()])
-    last: Offsets = {}
-    ended: set[int] = set()
-    deadline = time.monotonic() + ENDS_WAIT_S
-    while len(ended) < len(starts):
-        if time.monotonic() > deadline:
-            raise Fatal(
-                f"the end of {topic} cannot be read: an open transaction, or Kafka is away", hint="tokenmeter status"
-            )
-        for message in take(consumer, READ_AT_ONCE, READ_WAIT_S):
-            error, partition = message.error(), int(message.partition() or 0)
-            if error is None:
-                last[partition] = int(message.offset() or 0)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                ended.add(partition)
-            else:
-                raise Fatal(f"cannot read {topic}/{partition}: {error.str()}", hint="tokenmeter status")
-    return last
+def ends_of(consumer: Consumer, topic: str, partitions: Iterable[int], within_s: float = ENDS_WAIT_S) -> Offsets:
+    """See ``record_ends``; of a ``consumer`` made as READING says, each question answered ``within_s``."""
+    bounds = {}
+    for partition in partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), within_s)
+        bounds[partition] = (int(low), int(high))
+    found: Offsets = {}
+    tail, pace = TAIL_OFFSETS, Pace(READ_AT_ONCE, READ_WAIT_S, within_s)
+    while open_ := {p: span for p, span in bounds.items() if p not in found}:
+        starts = {p: max(low, high - tail) for p, (low, high) in open_.items()}
+        last = {
+            int(message.partition() or 0): int(message.offset() or 0)
+            for taken in to_the_ends(consumer, topic, starts, pace=pace)
+            for message in taken.messages
+        }
+        # Nothing but markers so far: look further back, until the partition begins.
+        found |= {p: last[p] + 1 if p in last else 0 for p in open_ if p in last or starts[p] == bounds[p][0]}
+        tail *= 4
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tokenmeter.events.access import SILENT
 
@@ -26,19 +26,12 @@ who reads faster than that stands still meanwhile."""
 
 @contextmanager
 def asking(client: Mapping[str, Any], group: str, settings: Mapping[str, Any] = QUIET) -> Iterator[Consumer]:
-    """A consumer that joins nothing and commits nothing."""
-    consumer = _consumer(client, group, settings)
+    """See ``lone``; it is closed afterwards."""
+    consumer = lone(client, group, settings)
     try:
         yield consumer
     finally:
         consumer.close()
-
-
-def take(consumer: Consumer, most: int, wait_s: float) -> list[Message]:
-    """Up to ``most`` messages: who waits, waits for the first alone, and takes what has come with it. consume() waits
-    for all of them, also at the end of a log, where no more can come."""
-    first = consumer.poll(wait_s)
-    return [] if first is None else [first, *consumer.consume(most - 1, 0)]
 
 
 class Group:
@@ -72,9 +65,10 @@ class Group:
     def _asked(self) -> Consumer:
         with self._lock:
             if self._consumer is None:
-                self._consumer = _consumer(self._client, self._group, {})
+                self._consumer = lone(self._client, self._group, {})
             return self._consumer
 
 
-def _consumer(client: Mapping[str, Any], group: str, settings: Mapping[str, Any]) -> Consumer:
+def lone(client: Mapping[str, Any], group: str, settings: Mapping[str, Any] = QUIET) -> Consumer:
+    """A consumer that joins nothing and commits nothing, for who keeps one; it wants a group's name all the same."""
     return Consumer({**client, **SILENT, "group.id": group, "enable.auto.commit": False, **settings})

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from tokenmeter.events.errors import Fatal
 from tokenmeter.kafka.batch import RecordBatch, Run
-from tokenmeter.kafka.group import READING, asking, take
+from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.reading import READ_RECORDS_MAX, READ_WAIT_S, STALL_S, Pace, Taken, to_the_ends
 
-READ_RECORDS_MAX = 50_000
-"""Records taken from the client in one call."""
 READ_QUEUE_KBYTES_MAX = 32 << 10
 """What the client fetches ahead, for each partition that is read."""
-READ_WAIT_S = 0.2
-"""How long that call waits for the first of them."""
-STALL_S = 30.0
-"""A read that brings nothing for this long has failed."""
 TAIL_STEP = 16
 """How far before the end the search for the last record begins; doubled until one is found."""
 
@@ -88,32 +83,12 @@ class KafkaLogReader:
         if start >= end:
             return
         with self._asking() as consumer:
-            consumer.assign([TopicPartition(topic, partition, start)])
-            position, heard_at = start, time.monotonic()
-            while position < end:
-                messages = take(consumer, min(self._records_max, end - position), READ_WAIT_S)
-                errors = [error for m in messages if (error := m.error()) is not None]
-                for error in errors:
-                    if error.code() != KafkaError._PARTITION_EOF:
-                        raise KafkaException(error)
-                # Not the consumer's position: some versions of librdkafka count the event of the end as a record.
-                reached = max((int(m.offset() or 0) + (m.error() is None) for m in messages), default=start)
-                records = [m for m in messages if m.error() is None and int(m.offset() or 0) < end]
-                if messages:
-                    heard_at = time.monotonic()
-                if records:
-                    batch = _batch(topic, partition, position, records)
+            position, pace = start, Pace(self._records_max, READ_WAIT_S, self._stall_s)
+            for taken in to_the_ends(consumer, topic, {partition: start}, end, pace):
+                batch = _batch(topic, partition, position, end, taken)
+                if len(batch):
                     position = batch.next_offset
                     yield batch
-                    heard_at = time.monotonic()  # what is done with a batch may take its time
-                if reached >= end:
-                    return
-                if time.monotonic() - heard_at > self._stall_s:
-                    raise Fatal(
-                        f"{topic}/{partition} stands still at offset {position} of {end}: no record for "
-                        f"{self._stall_s:.0f} s; a transaction is open, or Kafka is away",
-                        hint="tokenmeter status; then the same again",
-                    )
 
     def start(self, topic: str, partition: int) -> int:
         """The first offset that the partition still has."""
@@ -152,12 +127,14 @@ class KafkaLogReader:
         return found.offset if found.offset >= 0 else None
 
 
-def _batch(topic: str, partition: int, position: int, records: list[Any]) -> RecordBatch:
-    values = [record.value() for record in records]
-    stamps = [(record.offset(), record.timestamp()[1]) for record in records]
+def _batch(topic: str, partition: int, position: int, end: int, taken: Taken) -> RecordBatch:
+    offsets = [int(message.offset() or 0) for message in taken.messages]
+    below = bisect_left(offsets, end)
+    values = [message.value() for message in taken.messages[:below]]
+    stamps = list(zip(offsets[:below], taken.stamps_ms, strict=False))
     runs: list[Run] = []
     for (_, appended_at_ms), group in groupby(enumerate(stamps), key=lambda s: (s[1][0] - s[0], s[1][1])):
         members = list(group)
         runs.append(Run(members[0][1][0], len(members), appended_at_ms))
     size = sum(map(len, filter(None, values)))
-    return RecordBatch(topic, partition, position, stamps[-1][0] + 1, values, runs, size)
+    return RecordBatch(topic, partition, position, stamps[-1][0] + 1 if stamps else position, values, runs, size)

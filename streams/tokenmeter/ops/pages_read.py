@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from tokenmeter.events.contract import PAGES
-from tokenmeter.events.errors import Transient
+from tokenmeter.events.errors import Fatal, Transient
 from tokenmeter.flow.load.app import APP_ID
+from tokenmeter.kafka.ends import ends_of
 from tokenmeter.kafka.group import READING, asking
 
 LOOK_S = 5.0
 """How long Kafka may take to answer."""
-POLL_S = 0.1
 
 
 def pages_read(client: Mapping[str, Any], now: datetime | None = None) -> dict[int, datetime | None]:
@@ -26,24 +25,13 @@ def pages_read(client: Mapping[str, Any], now: datetime | None = None) -> dict[i
     not answer.
     """
     at = now or datetime.now(UTC)
-    deadline = time.monotonic() + LOOK_S
-    reading = {**READING, "auto.offset.reset": "earliest"}
     try:
-        with asking(client, APP_ID, reading) as consumer:
+        with asking(client, APP_ID, READING) as consumer:
             there = consumer.list_topics(PAGES, LOOK_S).topics[PAGES].partitions
             committed = consumer.committed([TopicPartition(PAGES, number) for number in there], LOOK_S)
-            for one in committed:
-                one.offset = one.offset if one.offset >= 0 else OFFSET_BEGINNING
-            consumer.assign(committed)
-            found: dict[int, datetime | None] = {}
-            while len(found) < len(there):
-                if time.monotonic() > deadline:
-                    raise Transient(f"Kafka did not tell within {LOOK_S:g} s what the loader has read")
-                for message in consumer.consume(len(there), POLL_S):
-                    error = message.error()
-                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                        raise Transient(f"Kafka did not tell what the loader has read: {error.str()}")
-                    found.setdefault(message.partition() or 0, at if error is not None else None)
-            return found
+            ends = ends_of(consumer, PAGES, there, LOOK_S)
     except KafkaException as error:
         raise Transient(f"Kafka did not tell what the loader has read: {error.args[0].str()}") from error
+    except Fatal as error:
+        raise Transient(f"Kafka did not tell what the loader has read: {error}") from error
+    return {one.partition: at if max(0, one.offset) >= ends[one.partition] else None for one in committed}

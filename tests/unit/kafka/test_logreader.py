@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tokenmeter.events.errors import Fatal
-from tokenmeter.kafka import logreader
-from tokenmeter.kafka.logreader import STALL_S, KafkaLogReader
+from tokenmeter.kafka import logreader, reading
+from tokenmeter.kafka.logreader import KafkaLogReader
+from tokenmeter.kafka.reading import READ_WAIT_S, STALL_S
 
 END = 3
 
@@ -72,7 +73,7 @@ class Log:
 def read(monkeypatch: pytest.MonkeyPatch, silences: int, work_s: float) -> Iterator[int]:
     """The offsets; each takes its reader ``work_s``."""
     clock = Clock()
-    monkeypatch.setattr(logreader, "time", clock)
+    monkeypatch.setattr(reading, "time", clock)
     monkeypatch.setattr(logreader, "asking", lambda *_: nullcontext(Log(clock, silences)))
     for batch in KafkaLogReader({}).read("usage.billing", 0, 0, END):
         yield batch.next_offset - 1
@@ -85,4 +86,4 @@ def test_a_batch_may_take_its_reader_longer_than_a_log_may_be_silent(monkeypatch
 
 def test_a_log_that_is_silent_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Fatal, match=r"usage\.billing/0 stands still at offset 0 of 3: no record for 30 s"):
-        list(read(monkeypatch, silences=int(STALL_S / logreader.READ_WAIT_S) + 2, work_s=0.0))
+        list(read(monkeypatch, silences=int(STALL_S / READ_WAIT_S) + 2, work_s=0.0))

@@ -18,12 +18,14 @@ from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Transient
 from tokenmeter.events.ledger import Alert
-from tokenmeter.stack.alerts.source import KAFKA_TIMEOUT_S, POLL_S, alert_of, starts
+from tokenmeter.stack.alerts.source import KAFKA_TIMEOUT_S, alert_of, starts
 
 log = logging.getLogger(__name__)
 
 SESSION_MS = 10_000
 """A forwarder that was killed is taken over from this much later."""
+POLL_S = 0.2
+"""It looks so often whether it is to stop."""
 
 
 def group_of(url: str, account_id: str | None = None) -> str:

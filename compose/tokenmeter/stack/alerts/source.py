@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from tokenmeter.events import wire
 from tokenmeter.events.contract import ALERTS
 from tokenmeter.events.errors import Fatal, Misconfigured, Poison
 from tokenmeter.events.ledger import Alert
 from tokenmeter.kafka.group import READING, asking
+from tokenmeter.kafka.reading import NEVER, Pace, to_the_ends
 from tokenmeter.stack.prices.terms import time_of
 
 KAFKA_TIMEOUT_S = 20.0
-POLL_S = 0.2
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 
@@ -63,17 +64,9 @@ def read(client: Mapping[str, Any], at: datetime, follow: bool) -> Iterator[Aler
         topic = consumer.list_topics(ALERTS, KAFKA_TIMEOUT_S).topics[ALERTS]
         if topic.error is not None:
             raise Fatal(f"topic {ALERTS} does not exist: {topic.error}", hint="tokenmeter topics")
-        consumer.assign(starts(consumer, [*topic.partitions], at))
-        unread = {*topic.partitions}
-        while follow or unread:
-            message = consumer.poll(POLL_S)
-            if message is None:
-                continue
-            error = message.error()
-            if error is None:
+        begins = {one.partition: one.offset for one in starts(consumer, [*topic.partitions], at)}
+        end, pace = (NEVER, Pace(stall_s=math.inf)) if follow else (None, Pace())
+        for taken in to_the_ends(consumer, ALERTS, begins, end, pace):
+            for message in taken.messages:
                 if (alert := alert_of(message)) is not None:
                     yield alert
-            elif error.code() == KafkaError._PARTITION_EOF:
-                unread.discard(message.partition() or 0)
-            elif not error.retriable():
-                raise KafkaException(error)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from tokenmeter.events.access import SILENT
 from tokenmeter.events.catalog import row_or_foreign
 from tokenmeter.events.catalog_row import CatalogRow
 from tokenmeter.events.contract import CATALOG
@@ -18,7 +17,8 @@ from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.rate.book import Book
 from tokenmeter.flow.rate.rated import Rater
 from tokenmeter.flow.rate.rater import BookRater
-from tokenmeter.kafka.group import take
+from tokenmeter.kafka.group import READING, lone
+from tokenmeter.kafka.reading import Pace, to_the_ends
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,13 @@ FETCH_WAIT_MAX_MS = 10
 """A broker answers one request of a connection after another: a fetch that waits at the end holds up the next look."""
 READ_RECORDS_MAX = 10_000
 READ_WAIT_S = 0.1
+SETTINGS = {
+    **READING,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "fetch.min.bytes": 1,
+    "fetch.wait.max.ms": FETCH_WAIT_MAX_MS,
+}
 _PARTITION = TopicPartition(CATALOG, 0)
 
 
@@ -37,19 +44,7 @@ class CatalogRates:
     Kafka client shares."""
 
     def __init__(self, client: Mapping[str, Any], stall_s: float = STALL_S) -> None:
-        self._settings = {
-            **client,
-            **SILENT,
-            "group.id": "tokenmeter-catalog",  # the client wants one; nothing is ever committed to it
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-            "fetch.min.bytes": 1,
-            "fetch.wait.max.ms": FETCH_WAIT_MAX_MS,
-            "log_level": 2,
-        }
+        self._client = client
         self._stall_s = stall_s
         self._lock = Lock()
         self._consumer: Consumer | None = None
@@ -106,42 +101,22 @@ class CatalogRates:
 
     def _opened(self) -> Consumer:
         if self._consumer is None:
-            self._consumer = Consumer(self._settings)
+            self._consumer = lone(self._client, "tokenmeter-catalog", SETTINGS)
         return self._consumer
 
     def _read(self, start: int, end: int) -> list[tuple[int, CatalogRow]]:
         """The committed rows with start <= offset < end. The consumer fetches only meanwhile, see FETCH_WAIT_MAX_MS."""
         consumer = self._opened()
-        consumer.assign([TopicPartition(CATALOG, 0, start)])
+        pace = Pace(READ_RECORDS_MAX, READ_WAIT_S, self._stall_s)
         try:
-            found = [(offset, _row(offset, value)) for offset, value in self._records(consumer, start, end)]
+            taken = to_the_ends(consumer, CATALOG, {0: start}, end, pace)
+            records = [(int(one.offset() or 0), one.value()) for some in taken for one in some.messages]
+            found = [(offset, _row(offset, value)) for offset, value in records if offset < end]
             rows = [(offset, row) for offset, row in found if row is not None]
             self.foreign += len(found) - len(rows)
             return rows
         finally:
             consumer.unassign()
-
-    def _records(self, consumer: Consumer, position: int, end: int) -> Iterator[tuple[int, bytes | None]]:
-        heard_at, trouble = time.monotonic(), ""
-        while position < end:
-            for message in take(consumer, min(end - position, READ_RECORDS_MAX), READ_WAIT_S):
-                error, offset = message.error(), int(message.offset() or 0)
-                if error is None:
-                    if offset < end:
-                        yield offset, message.value()
-                    position = offset + 1
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    # Markers and aborted records are never handed out: only this says that they were passed.
-                    position = max(position, offset)
-                else:
-                    trouble = f": {error}"  # a broker that restarts says many things; what lasts is told in the end
-                    continue
-                heard_at = time.monotonic()
-            if time.monotonic() - heard_at > self._stall_s:
-                raise Fatal(
-                    f"{CATALOG}: no record for {self._stall_s:.0f} s at offset {position} of {end}{trouble}",
-                    hint="tokenmeter status",
-                )
 
 
 def _row(offset: int, value: bytes | None) -> CatalogRow | None:

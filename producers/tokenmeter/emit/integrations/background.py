@@ -33,11 +33,13 @@ class Background(Generic[Item]):
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._taken = 0
         self._closed = False
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        """Items that are left and not done; the one that is just being taken may be missing."""
+        return self._queue.qsize() + self._taken
 
     def put(self, item: Item, always: bool = False) -> bool:
         """Leave an item; False if there is no room (unless ``always``) or no thread any more: it is the caller's."""
@@ -56,20 +58,20 @@ class Background(Generic[Item]):
             self._queue.put(None)
             self._thread.join(max(0.0, deadline - time.monotonic()))
             if self._thread.is_alive():
-                return max(1, self._queue.qsize() - 1)
+                return max(1, self.waiting - 1)
         # What was put while we closed, or before a fork that left us no thread.
         self._do_rest()
         return 0
 
     def _start(self) -> None:
-        self._pid = os.getpid()
+        self._pid, self._taken = os.getpid(), 0
         self._thread = threading.Thread(target=self._run, name="tokenmeter-meter", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             batch = [item]
-            ended = False
+            self._taken, ended = 1, False
             if not self._closed:
                 time.sleep(GATHERING_S)
             while len(batch) < BATCH_MAX and not self._queue.empty():
@@ -78,7 +80,9 @@ class Background(Generic[Item]):
                     ended = True
                     break
                 batch.append(following)
+                self._taken = len(batch)
             self._work(batch)
+            self._taken = 0
             if ended:
                 return
 

@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ import pytest
 
 from support.sinks import Failing, Kept
 from tokenmeter.emit.integrations import Meter
-from tokenmeter.emit.integrations.background import WAITING_MAX, Background
+from tokenmeter.emit.integrations.background import GATHERING_S, WAITING_MAX, Background
 from tokenmeter.emit.integrations.call import Call, error_class, status_of
 from tokenmeter.emit.integrations.ids import event_id
 from tokenmeter.emit.model_names import event_model
@@ -85,6 +86,7 @@ def test_a_caller_waits_for_no_sink_and_a_full_queue_loses_nothing() -> None:
     meter = Meter(sink, customer_id="c")
     for _ in range(100):
         begin(meter).done(USAGE)
+    time.sleep(2 * GATHERING_S)  # whatever the thread has taken by now, it is not done
     assert sink.events == [] and meter.stats.waiting >= 99
     sink.gate.set()
     meter.close()

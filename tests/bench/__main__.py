@@ -26,7 +26,7 @@ from bench.measure import Figures, measure
 from bench.preload import preload
 from support.broker import broker
 from tokenmeter.events.contract import EVENTS
-from tokenmeter.flow.meter.app import APP_ID
+from tokenmeter.events.groups import METER
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 
@@ -54,7 +54,7 @@ def run_meter(folder: Path, bootstrap: str, events: int) -> Figures:
     command = [sys.executable, "-m", "tokenmeter.cli.app", "meter", "--port", str(port), "--data", str(folder)]
     log = folder / "meter.log"
     child = Child("meter", command, log, {"TOKENMETER_KAFKA_BOOTSTRAP": bootstrap})
-    group = Progressed(bootstrap, APP_ID)
+    group = Progressed(bootstrap, METER.id)
     child.start()
     assert child.pid is not None
     try:

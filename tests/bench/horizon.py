@@ -27,7 +27,8 @@ from bench.__main__ import PARTITIONS, Progressed
 from bench.kept import keep
 from bench.preload import preload
 from support.broker import broker
-from tokenmeter.flow.meter.app import APP_ID, JOURNAL_FOLDER
+from tokenmeter.events.groups import METER
+from tokenmeter.flow.meter.app import JOURNAL_FOLDER
 from tokenmeter.stack.children import Child
 from tokenmeter.stack.kafka import free_port
 
@@ -58,7 +59,7 @@ class Metered:
 
     def __init__(self, folder: Path, bootstrap: str) -> None:
         self.folder, self._bootstrap = folder, bootstrap
-        self._group = Progressed(bootstrap, APP_ID)
+        self._group = Progressed(bootstrap, METER.id)
         self._port = free_port()
         command = [sys.executable, "-m", "tokenmeter.cli.app", "meter", "--slot", "1", "--port", str(self._port)]
         env = {"TOKENMETER_KAFKA_BOOTSTRAP": bootstrap}

@@ -22,8 +22,8 @@ from support.world import World
 from tokenmeter.audit import AuditOptions, AuditReport, AuditSources, run
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import BILLING, CATALOG, LEDGER, MARKET, PAGES, QUARANTINE, RESALE
+from tokenmeter.events.groups import METER
 from tokenmeter.events.lines import page_digest
-from tokenmeter.flow.meter.app import APP_ID
 
 HORIZON_MS = 15 * 60_000
 PARTITIONS = 1
@@ -220,7 +220,7 @@ def test_the_change_is_named_with_its_page_line_and_field(honest: Topics, copy: 
     page = decode(honest[PAGES][case.page].value).record
     entry = decode(honest[LEDGER][of_page(honest, LEDGER, 1)[1][2]].value).record
     named = {"lines": page["billing_lines"], "account": entry["account_id"], "day": f"{entry['occurred_day']:%Y-%m-%d}"}
-    fill(copy, honest, PARTITIONS, APP_ID, case.change)
+    fill(copy, honest, PARTITIONS, METER.id, case.change)
     found = audit(copy).difference
     assert found is not None
     assert found.page == f"page 0@[{page['first_offset']},{page['last_offset']}]", found
@@ -228,7 +228,7 @@ def test_the_change_is_named_with_its_page_line_and_field(honest: Topics, copy: 
 
 
 def test_the_honest_copy_passes(honest: Topics, copy: str) -> None:
-    fill(copy, honest, PARTITIONS, APP_ID, unchanged)
+    fill(copy, honest, PARTITIONS, METER.id, unchanged)
     report = audit(copy)
     assert report.ok, report.difference
     assert (report.pages, report.events, report.duplicates) == (len(honest[PAGES]), 160, 16)
@@ -248,7 +248,7 @@ def test_a_forged_page_is_a_difference_and_a_strangers_record_is_none(honest: To
         no_row(topics)
 
     end = decode(honest[PAGES][-1].value).record["last_offset"] + 1
-    fill(copy, honest, PARTITIONS, APP_ID, change)
+    fill(copy, honest, PARTITIONS, METER.id, change)
     report = audit(copy)
     assert [(found.page, found.field) for found in report.differences] == [(f"page 0@[{end},{end + 9}]", "events_in")]
     strangers = [(BILLING, len(honest[BILLING]), "magic"), (CATALOG, len(honest[CATALOG]), "magic")]
@@ -261,7 +261,7 @@ def test_strangers_records_on_every_topic_leave_the_audit_as_it_was(honest: Topi
         for topic in (BILLING, MARKET, RESALE, PAGES, LEDGER, CATALOG, QUARANTINE):
             topics[topic].append(Record(0, 0, 0, None, b"evil"))
 
-    fill(copy, honest, PARTITIONS, APP_ID, change)
+    fill(copy, honest, PARTITIONS, METER.id, change)
     report = audit(copy)
     assert report.ok, report.difference
     assert {one.topic for one in report.foreign} == {BILLING, MARKET, RESALE, PAGES, LEDGER, CATALOG, QUARANTINE}

@@ -13,7 +13,8 @@ from support.broker import broker
 
 ASKER = """
 import sys, time
-from tokenmeter.stack.status.positions import GROUPS, positions
+from tokenmeter.events.groups import GROUPS
+from tokenmeter.stack.status.positions import positions
 deadline = time.monotonic() + 60
 while time.monotonic() < deadline:
     try:

@@ -17,7 +17,7 @@ from support.market_rows import calls, lines
 from support.published import MARKUP, PRICES, differences
 from tokenmeter.cli import simulate as cli_simulate
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow.load.load import TABLES as LOADED
+from tokenmeter.flow.load.tables import TABLES as LOADED
 from tokenmeter.stack.simulate import store
 from tokenmeter.stack.simulate.calls import CALLS
 from tokenmeter.stack.simulate.lines import Span

@@ -18,7 +18,7 @@ from support.events import event, value
 from tokenmeter.events.contract import QUANTITY_FIELDS
 from tokenmeter.events.errors import Fatal, Misconfigured, Transient
 from tokenmeter.flow.columns.decode import INDEX, decode
-from tokenmeter.flow.load.load import TABLES
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.flow.page.foreign import TABLE as FOREIGN
 from tokenmeter.store import comments
 from tokenmeter.store.client import connect

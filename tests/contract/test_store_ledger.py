@@ -21,7 +21,8 @@ from tokenmeter.cli.app import app
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert, AlertSeverity, AlertState
-from tokenmeter.flow.load.load import TABLES, Loader
+from tokenmeter.flow.load.load import Loader
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.flow.load.totals import touched
 from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.batch import RecordBatch, Run

@@ -14,11 +14,11 @@ from faults.fault import Fault
 from support.broker import Record, eventually, read_all
 from support.oracle import made
 from support.outcome import Outcome
-from support.worker_main import GROUPS
 from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES
-from tokenmeter.flow.load.load import TABLES
+from tokenmeter.events.groups import GROUPS
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.kafka.losses import lost_offsets
 from tokenmeter.ops.rebuild import LOADED, Rebuild
 from tokenmeter.store.derived import created, drop_derived, tables
@@ -62,7 +62,7 @@ def lose(kind: str, folder: Path, times: int, seed: int, mutant: str | None = No
     Of every second partition everything is taken, so that no record follows the gap. What was lost must be counted
     exactly, in commits, pages, log and /health, and nothing else may be missing.
     """
-    chance, wrong, partitions, group = random.Random(seed), [], max(2, times), GROUPS[kind]
+    chance, wrong, partitions, group = random.Random(seed), [], max(2, times), GROUPS[kind].id
     with World.begun(folder, partitions, clickhouse=kind == "load") as world:
         worker = world.worker(kind, mutant=mutant)
         world.send(made(0, WAVE * partitions))

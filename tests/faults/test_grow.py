@@ -22,7 +22,7 @@ from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ACCOUNT_STATE, EVENTS, LEDGER, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow.load import app as load_app
+from tokenmeter.events.groups import LOAD
 from tokenmeter.flow.load.topics import require_loaded_here
 from tokenmeter.flow.meter import MeterProcessor
 from tokenmeter.flow.meter.recover import Recovery
@@ -112,7 +112,7 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (report.misrouted, report.foreign, report.passes(strict=True)) == (0, [], True), report.lines()
     assert report.events == 3 * WAVE
     assert report.duplicates == world.waves.repeated
-    require_loaded_here(world.store, world.client, load_app.APP_ID, (EVENTS, PAGES))
+    require_loaded_here(world.store, world.client, LOAD.id, (EVENTS, PAGES))
     corrected = reconcile(Sources(world.client, world.store), full=True)
     assert (corrected.ok, corrected.outstanding) == (True, 0), corrected.as_dict()
     for name, answer, partition in (("stretches", list, BEFORE), ("eras", tuple, 0)):
@@ -126,8 +126,8 @@ def grows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for database in ("tokenmeter", "boards"):
         world.store.command(f"DROP DATABASE {database} SYNC")
     migrate(world.store)
-    with pytest.raises(Misconfigured, match=f"{load_app.APP_ID} has loaded .* into another one"):
-        require_loaded_here(world.store, world.client, load_app.APP_ID, (EVENTS, PAGES))
+    with pytest.raises(Misconfigured, match=f"{LOAD.id} has loaded .* into another one"):
+        require_loaded_here(world.store, world.client, LOAD.id, (EVENTS, PAGES))
 
 
 def interrupt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

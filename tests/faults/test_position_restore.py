@@ -16,8 +16,8 @@ from support.world import World
 from tokenmeter.cli import position as cli_position
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.groups import METER
 from tokenmeter.flow.faust.worker import EXIT_CRASHED
-from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.ops import position
 from tokenmeter.ops.position import restore, wrong_positions
@@ -80,8 +80,8 @@ def test_an_open_transaction_of_a_stranger_is_a_refusal_with_the_place_and_no_wa
 
 def _put(admin: AdminClient, ends: list[TopicPartition]) -> bool:
     try:
-        wanted = [ConsumerGroupTopicPartitions(APP_ID, ends)]
-        done = admin.alter_consumer_group_offsets(wanted)[APP_ID].result(30)
+        wanted = [ConsumerGroupTopicPartitions(METER.id, ends)]
+        done = admin.alter_consumer_group_offsets(wanted)[METER.id].result(30)
     except KafkaException:
         return False
     return all(one.error is None for one in done.topic_partitions)  # not while the dead one's session lasts
@@ -89,7 +89,7 @@ def _put(admin: AdminClient, ends: list[TopicPartition]) -> bool:
 
 def _delete(admin: AdminClient) -> bool:
     try:
-        admin.delete_consumer_groups([APP_ID])[APP_ID].result(30)
+        admin.delete_consumer_groups([METER.id])[METER.id].result(30)
     except KafkaException:
         return False
     return True

@@ -23,7 +23,7 @@ from support.workers import WorkerProcess
 from support.world import World
 from tokenmeter.events import decode, encode
 from tokenmeter.events.contract import BILLING, EVENTS, PAGES, QUARANTINE
-from tokenmeter.flow.load.app import APP_ID as LOAD
+from tokenmeter.events.groups import LOAD
 
 BACKLOG_EVENTS = 4_000_000
 HELD_MB_MAX = 700
@@ -66,13 +66,13 @@ def load_a_backlog(folder: Path, mutant: str | None) -> int:
         before = rss_mb(loader)
         preload(world.bootstrap, BACKLOG_EVENTS, lambda done: None, seed=2)
         held = held_mb(loader) - before
-        assert lag(world.bootstrap, LOAD, EVENTS) >= BACKLOG_EVENTS
+        assert lag(world.bootstrap, LOAD.id, EVENTS) >= BACKLOG_EVENTS
         world.server.start()
 
         def done() -> bool:
             if not loader.child.is_alive():  # ClickHouse was away for longer than an insert is tried
                 loader.child.start()
-            return lag(world.bootstrap, LOAD, EVENTS) == 0
+            return lag(world.bootstrap, LOAD.id, EVENTS) == 0
 
         eventually("the backlog is loaded", done, TIMEOUT_S, 0.5)
         stored = world.store.query("SELECT event_id FROM tokenmeter.usage_events FINAL").result_columns[0]

@@ -16,8 +16,8 @@ from support.worker_main import Point
 from support.workers import WorkerProcess
 from support.world import World
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.groups import METER
 from tokenmeter.flow.faust.worker import EXIT_CRASHED
-from tokenmeter.flow.meter.app import APP_ID
 
 PARTITIONS = {0, 1}
 FINISHES_S = 180.0
@@ -67,7 +67,7 @@ def freeze_and_continue(folder: Path, mutant: str | None) -> tuple[list[str], Wo
         zombie = world.worker("meter", slot="1", point=point, mutant=mutant)
         eventually("the zombie is frozen", lambda: world.waves.wave() and zombie.is_stopped(), every_s=0.3)
         world.worker("meter", slot="2", mutant=mutant)
-        eventually("the other meter finishes", lambda: lag(world.bootstrap, APP_ID, EVENTS) == 0, FINISHES_S)
+        eventually("the other meter finishes", lambda: lag(world.bootstrap, METER.id, EVENTS) == 0, FINISHES_S)
         zombie.resume()
         if mutant is None:
             assert zombie.wait_ended() == EXIT_CRASHED

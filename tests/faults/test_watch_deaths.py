@@ -24,7 +24,7 @@ from support.workers import WorkerProcess
 from support.world import World
 from tokenmeter.events import decode
 from tokenmeter.events.contract import ALERTS, BILLING
-from tokenmeter.flow.watch.app import APP_ID, TOPICS
+from tokenmeter.events.groups import WATCH
 from tokenmeter.flow.watch.feed_billing import FEED
 from tokenmeter.flow.watch.processor import HISTORY_S, WatchProcessor
 from tokenmeter.kafka.logreader import KafkaLogReader
@@ -43,7 +43,7 @@ class Lines:
     def __init__(self, bootstrap: str) -> None:
         settings = {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True}
         self._producer = Producer(settings)
-        group = {"group.id": APP_ID, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+        group = {"group.id": WATCH.id, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
         self._positions = Consumer({"bootstrap.servers": bootstrap, **group, "log_level": 2})
         self.bootstrap = bootstrap
         self._chance = random.Random(3)
@@ -88,7 +88,7 @@ def owns_all(worker: WorkerProcess) -> bool:
     """Whether it owns every partition of both topics, of which usage.market never had a line."""
     owned = (worker.health() or {"partitions": []})["partitions"]
     return {(one["topic"], one["partition"]) for one in owned} == {
-        (topic, partition) for topic in TOPICS for partition in range(PARTITIONS)
+        (topic, partition) for topic in WATCH.topics for partition in range(PARTITIONS)
     }
 
 

@@ -20,8 +20,7 @@ from support.workers import WorkerProcess
 from support.world import World
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import BILLING, EVENTS
-from tokenmeter.flow.load import app as load_app
-from tokenmeter.flow.meter import app as meter_app
+from tokenmeter.events.groups import LOAD, METER
 from tokenmeter.stack.kafka_cluster import KafkaCluster
 from tokenmeter.stack.topics import ensure_topics
 
@@ -71,8 +70,8 @@ class Arena(World):
         super().__init__(folder, cluster, server)
         self.cluster, self.traffic = cluster, traffic
         self.proxy = Proxy(int(server.url.rsplit(":", 1)[1])) if server is not None else None
-        self.meters = Progress(self.bootstrap, meter_app.APP_ID, EVENTS, partitions)
-        self.loaders = Progress(self.bootstrap, load_app.APP_ID, BILLING, partitions)
+        self.meters = Progress(self.bootstrap, METER.id, EVENTS, partitions)
+        self.loaders = Progress(self.bootstrap, LOAD.id, BILLING, partitions)
         self._kept: dict[str, _Kept] = {}
         self.recoveries: list[float] = []
 

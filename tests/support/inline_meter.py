@@ -8,8 +8,8 @@ import numpy as np
 
 from support.broker import lag
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.groups import METER
 from tokenmeter.flow.meter import MeterProcessor
-from tokenmeter.flow.meter.app import APP_ID
 from tokenmeter.flow.meter.journal import Journal
 from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.driver import KafkaDriver
@@ -27,11 +27,11 @@ class InlineMeter:
     def __init__(
         self, bootstrap: str, journal: Journal | None = None, meter: type[MeterProcessor] = MeterProcessor
     ) -> None:
-        lag(bootstrap, APP_ID, EVENTS)  # a young broker does not know its groups yet
+        lag(bootstrap, METER.id, EVENTS)  # a young broker does not know its groups yet
         client = {"bootstrap.servers": bootstrap}
         self._log = KafkaLogReader(client)
         self.meter = meter(0, self._log, lambda: datetime.now(UTC), "inline", None, journal)
-        driver = KafkaDriver(client, APP_ID, EVENTS, 0)
+        driver = KafkaDriver(client, METER.id, EVENTS, 0)
         self._performer = Performer(driver, self.meter, driver.name)
         self.position: int = run(steps.own(), self._performer).next_offset
 

@@ -18,8 +18,8 @@ from support.ledger_desk import prepaid
 from tokenmeter.events import decode
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ACCOUNT_STATE, ALERTS, LEDGER
+from tokenmeter.events.groups import LEDGERS
 from tokenmeter.events.ledger import EntryKind, LedgerEntry, charge_id
-from tokenmeter.flow.ledger.app import APP_ID
 
 ACCOUNTS = tuple(f"account-{number}" for number in range(12))
 THRESHOLDS = (50, 80, 95, 100)
@@ -37,7 +37,7 @@ class Entries:
         settings |= {"log_level": 0}  # brokers go away on purpose
         self._producer = Producer(settings)
         # Uncommitted: a position that a dead ledger left in an open transaction must not keep the others from us.
-        group = {**SILENT, "group.id": APP_ID, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+        group = {**SILENT, "group.id": LEDGERS.id, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
         self._positions = Consumer({"bootstrap.servers": bootstrap, **group, "log_level": 2})
         self._bootstrap = bootstrap
         self._chance = random.Random(7)

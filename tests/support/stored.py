@@ -12,7 +12,7 @@ from support.oracle import Verdict, by_ids
 from support.recount import wrong_totals
 from tokenmeter.events import UsageEvent, decode
 from tokenmeter.events.contract import BILLING, MARKET, PAGES, QUANTITY_FIELDS
-from tokenmeter.flow.load.load import TABLES
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.store.statement import totals
 
 TOTALS_SHOWN = 3

@@ -25,8 +25,8 @@ from tenacity import stop_after_attempt
 
 from support.mutants import METERS
 from support.next_version import rehearse
-from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Transient
+from tokenmeter.events.groups import GROUPS
 from tokenmeter.flow.faust import worker as worker_module
 from tokenmeter.flow.faust.config import POLL_INTERVAL_S, WorkerConfig
 from tokenmeter.flow.faust.worker import Worker
@@ -48,8 +48,6 @@ from tokenmeter.store.insert import insert_arrow
 
 UNBOUNDED = 1_000_000
 LEAKED_BYTES = 4_096
-GROUPS = {"meter": meter_app.APP_ID, "load": load_app.APP_ID, "ledger": ledger_app.APP_ID, "watch": watch_app.APP_ID}
-TOPICS = {"meter": (EVENTS,), "load": load_app.TOPICS, "ledger": ledger_app.TOPICS, "watch": watch_app.TOPICS}
 NO_FENCE_TIMEOUT_MS = 15 * 60_000
 """The longest a broker takes."""
 OUTSIDE_S = 0.2
@@ -210,9 +208,9 @@ def main(told: Path) -> None:
         for limit in ("QUEUE_BATCHES_MAX", "PARTITION_BATCHES_MAX", "WORKER_BATCHES_MAX"):
             setattr(worker_module, limit, UNBOUNDED)
     worker = WorkerConfig(
-        GROUPS[spec.kind],
+        GROUPS[spec.kind].id,
         spec.bootstrap,
-        TOPICS[spec.kind],
+        GROUPS[spec.kind].topics,
         spec.work_dir,
         web_port=spec.port,
         instance_id=spec.slot,

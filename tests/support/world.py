@@ -16,7 +16,6 @@ from support import oracle
 from support.broker import broker, eventually, has_read
 from support.clickhouse import Server, migrated
 from support.stored import stored
-from support.worker_main import GROUPS, TOPICS
 from support.workers import WorkerProcess
 from tokenmeter.audit import AuditOptions, AuditReport, AuditSources
 from tokenmeter.audit import run as audit
@@ -24,6 +23,7 @@ from tokenmeter.emit import Emitter
 from tokenmeter.events import UsageEvent
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.groups import GROUPS
 from tokenmeter.flow.meter.dedup import HORIZON_MINUTES
 from tokenmeter.stack.children import stop_together
 from tokenmeter.stack.kafka import KafkaNode
@@ -131,12 +131,12 @@ class World:
 
     def has_read(self, kind: str, *topics: str) -> bool:
         """Whether the workers of a kind have committed every record of ``topics``, or of all theirs."""
-        return all(has_read(self.bootstrap, GROUPS[kind], topic) for topic in topics or TOPICS[kind])
+        return all(has_read(self.bootstrap, GROUPS[kind].id, topic) for topic in topics or GROUPS[kind].topics)
 
     def wait_read(self, kind: str, *topics: str, timeout_s: float = WAIT_S) -> None:
         """Until ``has_read``."""
         logs = [str(worker.log) for worker in self.workers if worker.child.is_alive()]
-        for topic in topics or TOPICS[kind]:
+        for topic in topics or GROUPS[kind].topics:
             eventually(f"{kind} has read {topic}; {logs}", lambda t=topic: self.has_read(kind, t), timeout_s, LOOK_S)
 
     def metered(self) -> oracle.Verdict:

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.errors import TokenmeterError
-from tokenmeter.stack.status.positions import GROUPS
+from tokenmeter.events.groups import GROUPS
 from week.signs import Signs
 from week.stack import UsersStack
 
@@ -61,7 +61,7 @@ class Watchers:
         httpx.get(url, timeout=ANSWER_S, trust_env=False, verify=False).raise_for_status()
 
     def _group(self, app: str) -> Callable[[], int]:
-        group, topics = GROUPS[app]
+        group, topics = GROUPS[app].id, GROUPS[app].topics
         consumer = Consumer(
             {**self._stack.client, **SILENT, "group.id": group, "enable.auto.commit": False, "log_level": 0}
         )

@@ -19,7 +19,7 @@ from tokenmeter.cli.places import part
 from tokenmeter.cli.printable import printable
 from tokenmeter.cli.settings import Settings, load
 from tokenmeter.cli.terminal import DataOption, console
-from tokenmeter.flow.load.app import TOPICS
+from tokenmeter.events.groups import LOAD
 from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.stack.doctor import here
 from tokenmeter.stack.doctor.clickhouse import boards_user, clickhouse, topics
@@ -63,7 +63,7 @@ def examine(settings: Settings, environment: Mapping[str, str]) -> list[Finding]
         client = place_of_kafka(settings)
         if not is_there(client):
             return []  # it is said of Kafka already
-        return topics(connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S), topic_ids(client, TOPICS))
+        return topics(connect(*place_of_clickhouse(settings), query_timeout_s=QUERY_S), topic_ids(client, LOAD.topics))
 
     def check_boards_user() -> list[Finding]:
         user, password = reader_of(settings)

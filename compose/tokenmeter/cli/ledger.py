@@ -10,6 +10,7 @@ import typer
 from tokenmeter.cli.places import kafka
 from tokenmeter.cli.settings import load
 from tokenmeter.cli.terminal import PortOption
+from tokenmeter.events.groups import LEDGERS
 from tokenmeter.flow.faust.config import WorkerConfig
 from tokenmeter.flow.ledger import app as ledger_app
 from tokenmeter.flow.page.page import PageLimits
@@ -26,9 +27,9 @@ def ledger(
     settings = load(data=data)
     client = kafka(settings, "workers")
     worker = WorkerConfig(
-        ledger_app.APP_ID,
+        LEDGERS.id,
         client["bootstrap.servers"],
-        ledger_app.TOPICS,
+        LEDGERS.topics,
         settings.data / "ledger",
         web_host=settings.worker_host,
         web_port=port,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenmeter.cli.places import clickhouse, kafka
 from tokenmeter.cli.settings import load
 from tokenmeter.cli.terminal import DataOption, PortOption, SlotOption
+from tokenmeter.events.groups import LOAD
 from tokenmeter.flow.faust.config import WorkerConfig
 from tokenmeter.flow.load import app as load_app
 from tokenmeter.flow.page.page import PageLimits
@@ -17,9 +18,9 @@ def load_worker(port: PortOption = 6067, slot: SlotOption = None, data: DataOpti
     settings = load(data=data)
     client = kafka(settings, "workers")
     worker = WorkerConfig(
-        load_app.APP_ID,
+        LOAD.id,
         client["bootstrap.servers"],
-        load_app.TOPICS,
+        LOAD.topics,
         settings.data / "load",
         web_host=settings.worker_host,
         web_port=port,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenmeter.cli.places import kafka
 from tokenmeter.cli.settings import load
 from tokenmeter.cli.terminal import DataOption, PortOption, SlotOption
-from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.groups import METER
 from tokenmeter.flow.faust.config import WorkerConfig
 from tokenmeter.flow.meter import MeterRules
 from tokenmeter.flow.meter import app as meter_app
@@ -19,9 +19,9 @@ def meter(port: PortOption = 6066, slot: SlotOption = None, data: DataOption = N
     settings = load(data=data)
     client = kafka(settings, "workers")
     worker = WorkerConfig(
-        meter_app.APP_ID,
+        METER.id,
         client["bootstrap.servers"],
-        (EVENTS,),
+        METER.topics,
         settings.data / "meter",
         web_host=settings.worker_host,
         web_port=port,

@@ -13,6 +13,7 @@ from tokenmeter.cli.places import clickhouse, kafka
 from tokenmeter.cli.settings import load
 from tokenmeter.cli.terminal import PortOption, console
 from tokenmeter.events.errors import Misconfigured
+from tokenmeter.events.groups import WATCH
 from tokenmeter.flow.faust.config import WorkerConfig
 from tokenmeter.flow.page.page import PageLimits
 from tokenmeter.flow.watch import app as watch_app
@@ -42,9 +43,9 @@ def watch(
     settings = load(data=data, watch_sensitivity=sensitivity)
     client = kafka(settings, "workers")
     worker = WorkerConfig(
-        watch_app.APP_ID,
+        WATCH.id,
         client["bootstrap.servers"],
-        watch_app.TOPICS,
+        WATCH.topics,
         settings.data / "watch",
         web_host=settings.worker_host,
         web_port=port,

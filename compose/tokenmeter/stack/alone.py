@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.stack.status.positions import GROUPS
+from tokenmeter.events.groups import GROUPS
 
 ADMIN_TIMEOUT_S = 30.0
 SESSION_EXPIRY_S = 15.0
@@ -39,7 +39,7 @@ def who_stays(client: Mapping[str, Any], wait_s: float) -> list[str]:
 
 def members(client: Mapping[str, Any]) -> list[str]:
     """Each live member of a group of ours, as ``meter-1 on HOST``."""
-    groups = [group for group, _ in GROUPS.values()]
+    groups = [group.id for group in GROUPS.values()]
     found = []
     admin = AdminClient({**client, "log_level": 2})  # kept: its answers come while it lives
     for group, future in admin.describe_consumer_groups(groups).items():

@@ -14,9 +14,8 @@ from tokenmeter.audit.sources import KafkaTopics
 from tokenmeter.events import wire
 from tokenmeter.events.contract import CATALOG, EVENTS, GROWTH, PAGES, QUARANTINE, RELEASED
 from tokenmeter.events.errors import Poison
+from tokenmeter.events.groups import METER
 from tokenmeter.events.growth import Growth, finished, growths
-
-METER_GROUP = "tokenmeter-meter"
 
 
 @dataclass
@@ -41,7 +40,7 @@ def read_small(kafka: KafkaTopics, wanted: Sequence[int]) -> Small:
     """The meter's position before its pages, so that the pages must reach it; the catalog after them."""
     found = Small()
     for number in wanted:
-        found.committed[number] = kafka.committed(METER_GROUP, EVENTS, number)
+        found.committed[number] = kafka.committed(METER.id, EVENTS, number)
     for topic, record in ((PAGES, "page"), (QUARANTINE, "quarantined_event")):
         for partition in kafka.partitions(topic):
             if topic == PAGES and partition not in wanted:

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from tokenmeter.audit.blocks import I64, Block
 from tokenmeter.audit.reference import LogRecord
 from tokenmeter.events.errors import Fatal
+from tokenmeter.events.groups import LOAD
 from tokenmeter.kafka.group import READING, asking
 from tokenmeter.kafka.positions import positions, wait_past
 from tokenmeter.kafka.reading import Pace, to_the_ends
@@ -23,7 +24,6 @@ PACE = Pace(records_max=10_000)
 END_WAIT_MS = 5
 """How long the broker looks for more before it tells that a log has ended; an audit comes to the end of some 36."""
 LOADED_TIMEOUT_S = 60.0
-LOAD_GROUP = "tokenmeter-load"
 TABLES: tuple[str, ...] = (
     "usage_events",
     "usage_billing",
@@ -121,7 +121,7 @@ class KafkaTopics:
 
 def wait_loaded(kafka: KafkaTopics, ends: Mapping[tuple[str, int], int]) -> None:
     """Wait until the loader says that it has stored every record up to these offsets. Fatal if it stays behind."""
-    behind = wait_past(kafka.client, LOAD_GROUP, {place: last + 1 for place, last in ends.items()}, LOADED_TIMEOUT_S)
+    behind = wait_past(kafka.client, LOAD.id, {place: last + 1 for place, last in ends.items()}, LOADED_TIMEOUT_S)
     if behind is not None:
         (topic, partition), at, last = behind.place, behind.at, behind.end - 1
         raise Fatal(

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tokenmeter.audit.small import METER_GROUP
 from tokenmeter.audit.sources import KafkaTopics
 from tokenmeter.events.contract import EVENTS
+from tokenmeter.events.groups import METER
 from tokenmeter.kafka.positions import POSITIONS_LOOK_S
 
 METERED_WAIT_S = 15.0
@@ -31,7 +31,7 @@ def waiting(kafka: KafkaTopics, ends: Mapping[int, int], wait_s: float = METERED
     """Of the events below ``ends`` by partition, those that the meter has not committed ``wait_s`` from now."""
     deadline = time.monotonic() + wait_s
     while True:
-        positions = kafka.positions(METER_GROUP, EVENTS, sorted(ends))
+        positions = kafka.positions(METER.id, EVENTS, sorted(ends))
         left = {
             partition: kafka.records(EVENTS, partition, position, ends[partition])
             for partition, position in positions.items()

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from tokenmeter.events.contract import PAGES
 from tokenmeter.events.errors import Fatal, Transient
-from tokenmeter.flow.load.app import APP_ID
+from tokenmeter.events.groups import LOAD
 from tokenmeter.kafka.ends import ends_of
 from tokenmeter.kafka.group import READING, asking
 
@@ -26,7 +26,7 @@ def pages_read(client: Mapping[str, Any], now: datetime | None = None) -> dict[i
     """
     at = now or datetime.now(UTC)
     try:
-        with asking(client, APP_ID, READING) as consumer:
+        with asking(client, LOAD.id, READING) as consumer:
             there = consumer.list_topics(PAGES, LOOK_S).topics[PAGES].partitions
             committed = consumer.committed([TopicPartition(PAGES, number) for number in there], LOOK_S)
             ends = ends_of(consumer, PAGES, there, LOOK_S)

@@ -13,7 +13,7 @@ from typing import Any
 from tokenmeter.events import wire
 from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow.meter.app import APP_ID as METER_GROUP
+from tokenmeter.events.groups import METER
 from tokenmeter.flow.meter.recover import is_a_page
 from tokenmeter.flow.page import steps
 from tokenmeter.flow.page.driver import Driver, KafkaDriver
@@ -40,7 +40,7 @@ def wrong_positions(client: Mapping[str, Any]) -> list[Restored]:
     log = KafkaLogReader(client)
     places = [(EVENTS, partition) for partition in range(log.partitions(EVENTS))]
     found = []
-    for (_, partition), at in positions(client, METER_GROUP, places).items():
+    for (_, partition), at in positions(client, METER.id, places).items():
         end, lost = _last_page(log, partition)
         if end > (there := log.end(EVENTS, partition)):
             raise Misconfigured(
@@ -71,7 +71,7 @@ def restore(client: Mapping[str, Any], make_driver: MakeDriver | None = None) ->
 
 
 def _driver(client: Mapping[str, Any], partition: int) -> Driver:
-    return KafkaDriver(client, METER_GROUP, EVENTS, partition)
+    return KafkaDriver(client, METER.id, EVENTS, partition)
 
 
 def _last_page(log: KafkaLogReader, partition: int) -> tuple[int, int]:

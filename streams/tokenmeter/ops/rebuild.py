@@ -17,9 +17,8 @@ from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.flow.load.app import APP_ID as LOAD_GROUP
-from tokenmeter.flow.load.app import TOPICS
-from tokenmeter.flow.load.load import TABLES
+from tokenmeter.events.groups import LOAD
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.flow.page.foreign import TABLE as FOREIGN
 from tokenmeter.kafka.identity import topic_ids
 from tokenmeter.kafka.logreader import KafkaLogReader
@@ -113,20 +112,22 @@ class Rebuild:
     def _loaders(self) -> list[str]:
         admin = AdminClient({**self._client, "log_level": 2})
         try:
-            group = admin.describe_consumer_groups([LOAD_GROUP])[LOAD_GROUP].result(KAFKA_TIMEOUT_S)
+            group = admin.describe_consumer_groups([LOAD.id])[LOAD.id].result(KAFKA_TIMEOUT_S)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
-            raise Fatal(f"cannot describe {LOAD_GROUP}: {error.args[0].str()}", hint="tokenmeter status") from error
+            raise Fatal(f"cannot describe {LOAD.id}: {error.args[0].str()}", hint="tokenmeter status") from error
         return [member.group_instance_id or member.member_id for member in group.members]
 
     def starts(self) -> dict[Key, int]:
         """The first offset that each partition still has."""
-        return {(topic, p): self._log.start(topic, p) for topic in TOPICS for p in range(self._log.partitions(topic))}
+        return {
+            (topic, p): self._log.start(topic, p) for topic in LOAD.topics for p in range(self._log.partitions(topic))
+        }
 
     def gone(self) -> list[Gone | MadeAnew]:
         """What retention, or the deletion of a topic, has removed and a replay cannot bring back."""
-        others = made_anew(loaded_topics(self._clickhouse), topic_ids(self._client, TOPICS))
+        others = made_anew(loaded_topics(self._clickhouse), topic_ids(self._client, LOAD.topics))
         return [MadeAnew(topic) for topic in others] + [
             Gone(topic, p, start, raw_rows_below(self._clickhouse, p, start) if topic == EVENTS else 0)
             for (topic, p), start in self.starts().items()
@@ -162,15 +163,15 @@ class Rebuild:
 
     def _reset(self, starts: Mapping[Key, int]) -> None:
         """To the start of every topic. What retention had removed before it was read stays counted."""
-        lost = lost_offsets(self._client, LOAD_GROUP, TOPICS)
+        lost = lost_offsets(self._client, LOAD.id, LOAD.topics)
         positions = [TopicPartition(t, p, start, written(lost.get((t, p), 0))) for (t, p), start in starts.items()]
         admin = AdminClient({**self._client, "log_level": 2})
         try:
-            wanted = [ConsumerGroupTopicPartitions(LOAD_GROUP, positions)]
-            admin.alter_consumer_group_offsets(wanted)[LOAD_GROUP].result(KAFKA_TIMEOUT_S)
+            wanted = [ConsumerGroupTopicPartitions(LOAD.id, positions)]
+            admin.alter_consumer_group_offsets(wanted)[LOAD.id].result(KAFKA_TIMEOUT_S)
         except KafkaException as error:
             raise Fatal(
-                f"cannot reset the position of {LOAD_GROUP}: {error.args[0].str()}; nothing was dropped",
+                f"cannot reset the position of {LOAD.id}: {error.args[0].str()}; nothing was dropped",
                 hint="stop every loader and run the rebuild again",
             ) from error
 
@@ -180,7 +181,7 @@ class Rebuild:
         total = sum(end - starts[key] for key, end in ends.items())
         done, moved_at = -1, time.monotonic()
         while done < total:
-            at = {key: min(at, ends[key]) for key, at in positions(self._client, LOAD_GROUP, ends).items()}
+            at = {key: min(at, ends[key]) for key, at in positions(self._client, LOAD.id, ends).items()}
             now_done = sum(max(0, at[key] - starts[key]) for key in ends)
             if now_done > done:
                 done, moved_at = now_done, time.monotonic()

@@ -23,15 +23,13 @@ from support.broker import eventually
 from tokenmeter.cli import status as cli_status
 from tokenmeter.cli.app import app
 from tokenmeter.events.errors import Misconfigured
-from tokenmeter.flow.ledger import app as ledger_app
-from tokenmeter.flow.load import app as load_app
-from tokenmeter.flow.meter import app as meter_app
-from tokenmeter.flow.watch import app as watch_app
+from tokenmeter.events.groups import GROUPS
+from tokenmeter.flow.load.tables import TABLES
+from tokenmeter.flow.watch.feeds import FEEDS
 from tokenmeter.stack.kafka import free_port
 from tokenmeter.stack.state import PARENT, Part, Stack, found
 from tokenmeter.stack.status.ask import ask_all
 from tokenmeter.stack.status.look import NO_ANSWER, Look, look
-from tokenmeter.stack.status.positions import GROUPS
 from tokenmeter.stack.status.shown import as_dict, is_well, sentences, table
 
 FOR_EVER_S = 3_600.0
@@ -177,12 +175,9 @@ def test_what_clickhouse_counts_is_said() -> None:
     ]
 
 
-def test_the_groups_are_those_of_the_workers() -> None:
-    apps = {"meter": meter_app, "load": load_app, "ledger": ledger_app, "watch": watch_app}
-    assert {name: app.APP_ID for name, app in apps.items()} == {name: group for name, (group, _) in GROUPS.items()}
-    assert set(GROUPS["load"][1]) == set(load_app.TOPICS)
-    assert GROUPS["ledger"][1] == ledger_app.TOPICS
-    assert set(GROUPS["watch"][1]) == set(watch_app.TOPICS)
+def test_each_worker_knows_what_its_group_reads() -> None:
+    assert set(GROUPS["load"].topics) == set(TABLES)
+    assert set(GROUPS["watch"].topics) == set(FEEDS)
 
 
 def test_a_running_demo_is_found_and_an_ended_one_is_not(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from tokenmeter.events.contract import BILLING
 from tokenmeter.events.errors import Misconfigured
 from tokenmeter.events.ledger import Alert
 from tokenmeter.flow.columns.decode import decode
-from tokenmeter.flow.watch.app import FEEDS
 from tokenmeter.flow.watch.band import band
 from tokenmeter.flow.watch.checkpoint import newest, restored
 from tokenmeter.flow.watch.exact import Doubles, Longs
+from tokenmeter.flow.watch.feeds import FEEDS
 from tokenmeter.flow.watch.partition import Watch
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.flow.watch.subjects import Subject

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaException, Producer
 from tokenmeter.events.access import SILENT
 from tokenmeter.events.contract import ALERTS, LEDGER
 from tokenmeter.events.errors import Fatal
+from tokenmeter.events.groups import LEDGERS
 from tokenmeter.events.ledger import AccountState, Alert, LedgerEntry
-from tokenmeter.flow.ledger import app as ledger_app
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.positions import wait_past
 from tokenmeter.stack.credit.read import alerts_since, entries_in, state_in
@@ -97,7 +97,7 @@ def _write(client: Mapping[str, Any], entry: LedgerEntry) -> tuple[int, int, int
 def _judged(client: Mapping[str, Any], partition: int, offset: int, wait_s: float) -> None:
     """Wait until the ledger's position is behind ``offset``: it moves with state and alerts."""
     try:
-        behind = wait_past(client, ledger_app.APP_ID, {(LEDGER, partition): offset + 1}, wait_s, LOOK_EVERY_S)
+        behind = wait_past(client, LEDGERS.id, {(LEDGER, partition): offset + 1}, wait_s, LOOK_EVERY_S)
     except KafkaException as error:
         raise Fatal(f"the ledger's position cannot be read: {error.args[0].str()}") from error
     if behind is not None:

@@ -13,9 +13,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tokenmeter.events.access import Access
+from tokenmeter.events.groups import GROUPS
 from tokenmeter.stack.state import NOT_RUNNING, PARENT, Part, Stack
 from tokenmeter.stack.status.ask import ask_all
-from tokenmeter.stack.status.positions import GROUPS, Positions, positions
+from tokenmeter.stack.status.positions import Positions, positions
 from tokenmeter.store.statement import sql
 
 ANSWER_S = 0.8

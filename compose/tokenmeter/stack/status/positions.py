@@ -10,30 +10,11 @@ from typing import Any
 
 from confluent_kafka import OFFSET_END, TopicPartition
 
-from tokenmeter.events.contract import (
-    ACCOUNT_STATE,
-    ALERTS,
-    BILLING,
-    EVENTS,
-    LEDGER,
-    MARKET,
-    PAGES,
-    QUARANTINE,
-    RESALE,
-)
+from tokenmeter.events.groups import GROUPS
 from tokenmeter.kafka.group import asking
 from tokenmeter.kafka.losses import read as lost_in
 from tokenmeter.stack.status.ask import ask_all
 
-GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "meter": ("tokenmeter-meter", (EVENTS,)),
-    "load": ("tokenmeter-load", (EVENTS, BILLING, MARKET, RESALE, PAGES, QUARANTINE, LEDGER, ACCOUNT_STATE, ALERTS)),
-    "ledger": ("tokenmeter-ledger", (LEDGER,)),
-    "watch": ("tokenmeter-watch", (BILLING, MARKET)),
-}
-"""Each app's consumer group and what it reads. Their own modules say so too (a test compares); to import them takes
-longer than the answer may.
-"""
 _SETTINGS: Mapping[str, Any] = {"isolation.level": "read_committed", "log_level": 0}
 
 
@@ -52,7 +33,7 @@ def positions(client: Mapping[str, Any], apps: Collection[str], within_s: float)
     (librdkafka 2.8, in rd_kafka_cgrp_op), and takes a core while a leader is away.
     """
     deadline = time.monotonic() + within_s
-    topics = {topic for app in apps for topic in GROUPS[app][1]}
+    topics = {topic for app in apps for topic in GROUPS[app].topics}
     with asking(client, "tokenmeter-status", _SETTINGS) as asked:
         there = asked.list_topics(timeout=within_s).topics
         numbers = {topic: list(there[topic].partitions) for topic in topics if topic in there}
@@ -75,7 +56,7 @@ def _committed(
     client: Mapping[str, Any], app: str, numbers: Mapping[str, Collection[int]], within_s: float
 ) -> list[TopicPartition]:
     """What is being committed just now can wait: the stable positions of a busy group are hardly ever to be had."""
-    group, topics = GROUPS[app]
+    group, topics = GROUPS[app].id, GROUPS[app].topics
     wanted = [TopicPartition(topic, number) for topic in topics for number in numbers.get(topic, ())]
     with asking(client, group, {**_SETTINGS, "isolation.level": "read_uncommitted"}) as consumer:
         told: list[TopicPartition] = consumer.committed(wanted, within_s)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tokenmeter.audit.ledger.states import LEDGER_GROUP, StatesTask
+from tokenmeter.audit.ledger.states import StatesTask
 from tokenmeter.audit.linestore import Kept
 from tokenmeter.audit.sources import KafkaTopics
 from tokenmeter.events.contract import LEDGER
+from tokenmeter.events.groups import LEDGERS
 
 CLOCKS_MS = 300_000
 """Pages are stamped by the clock that closed them, give or take this much."""
@@ -35,7 +36,7 @@ def tasks_of(
     kafka: KafkaTopics, partitions: Sequence[int], catalog_path: Path, catalog_ms: Mapping[int, int], kept: Kept
 ) -> list[StatesTask]:
     """A task for each of these partitions that has an entry."""
-    booked = kafka.positions(LEDGER_GROUP, LEDGER, partitions)  # before the states: what lies before it is in them
+    booked = kafka.positions(LEDGERS.id, LEDGER, partitions)  # before the states: what lies before it is in them
     return [
         StatesTask(number, booked[number], catalog_path, catalog_ms, kept.expiries.get(number, {}))
         for number in partitions

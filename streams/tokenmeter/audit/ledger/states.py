@@ -29,7 +29,6 @@ from tokenmeter.events.contract import ACCOUNT_STATE, LEDGER, versions
 from tokenmeter.events.errors import Poison
 from tokenmeter.store.statement import sql
 
-LEDGER_GROUP = "tokenmeter-ledger"
 STATE = "account_state"
 STORED_AT_ONCE = 10_000
 BLOCK_ENTRIES = 100_000

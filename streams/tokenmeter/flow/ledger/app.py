@@ -14,8 +14,6 @@ from tokenmeter.flow.ledger.terms import LedgerRules
 from tokenmeter.flow.page.page import Processor
 from tokenmeter.kafka.logreader import KafkaLogReader
 
-APP_ID = "tokenmeter-ledger"
-TOPICS = (LEDGER,)
 PAGE_MIN_SECONDS = 0.1
 """A second hop must not wait as long as the first: an alert is due within a second of its call."""
 FETCH_BYTES_MIN = 1

@@ -14,7 +14,7 @@ from tokenmeter.events.contract import EVENTS, PAGES
 from tokenmeter.flow.faust.config import WorkerConfig
 from tokenmeter.flow.faust.worker import MakePerformer, Worker, die, on_kafka
 from tokenmeter.flow.load.gate import InsertGate
-from tokenmeter.flow.load.load import TABLES, Loader
+from tokenmeter.flow.load.load import Loader
 from tokenmeter.flow.load.topics import require_loaded_here, require_same_topics, watch_topics
 from tokenmeter.flow.load.totals import Remaker, touched
 from tokenmeter.flow.meter.routes import Homes
@@ -26,7 +26,6 @@ from tokenmeter.store.client import connect
 from tokenmeter.store.insert import insert_arrow
 from tokenmeter.store.totals import Totals
 
-APP_ID = "tokenmeter-load"
 PAGE_SECONDS = 1.0
 """Younger than the meter's pages: what is metered should be seen soon."""
 PAGE_EVENTS = 100_000
@@ -113,6 +112,3 @@ def run(config: LoadConfig) -> None:
     """Load until stopped. Raises Misconfigured before the group is joined when it has loaded into another store."""
     require_loaded_here(config.connect(), config.worker.kafka(), config.worker.app_id, (EVENTS, PAGES))
     build(config).run()
-
-
-TOPICS: tuple[str, ...] = tuple(TABLES)

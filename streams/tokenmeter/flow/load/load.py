@@ -16,38 +16,18 @@ import numpy.typing as npt
 import polars as pl
 
 from tokenmeter.events.contract import (
-    ACCOUNT_STATE,
-    ALERTS,
-    BILLING,
     EVENTS,
-    LEDGER,
-    MARKET,
-    PAGES,
-    QUARANTINE,
-    RESALE,
 )
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.columns.validate import APPENDED_AT_MS, validate
 from tokenmeter.flow.load.sift import Insert, sift
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.flow.meter.routes import Homes
 from tokenmeter.flow.page import foreign
 from tokenmeter.flow.page.page import Demand, Outgoing, PageBounds
 from tokenmeter.kafka.batch import RecordBatch
 
 I64 = npt.NDArray[np.int64]
-
-TABLES: dict[str, tuple[str, str]] = {
-    EVENTS: ("usage_event", "usage_events"),
-    BILLING: ("billing_line", "usage_billing"),
-    MARKET: ("market_line", "usage_market"),
-    RESALE: ("resale_line", "usage_resale"),
-    PAGES: ("page", "usage_pages"),
-    QUARANTINE: ("quarantined_event", "quarantine"),
-    LEDGER: ("ledger_entry", "ledger_entries"),
-    ACCOUNT_STATE: ("account_state", "account_states"),
-    ALERTS: ("alert", "alerts"),
-}
-"""Topic: (record, table)."""
 
 
 @dataclass

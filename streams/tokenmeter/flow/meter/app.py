@@ -17,7 +17,6 @@ from tokenmeter.flow.page.page import Processor
 from tokenmeter.flow.rate.catalog import CatalogRates
 from tokenmeter.kafka.logreader import KafkaLogReader
 
-APP_ID = "tokenmeter-meter"
 JOURNAL_FOLDER = "horizon"
 """In the worker's folder: the journal of each partition. Losing it costs the time to read the log."""
 _EPOCH = datetime.fromtimestamp(0, UTC)

@@ -9,14 +9,11 @@ from dataclasses import dataclass, field, replace
 from tokenmeter.flow.faust.config import WorkerConfig
 from tokenmeter.flow.faust.worker import MakePerformer, Worker, on_kafka
 from tokenmeter.flow.page.page import Processor
-from tokenmeter.flow.watch import feed_billing, feed_market
+from tokenmeter.flow.watch.feeds import FEEDS
 from tokenmeter.flow.watch.processor import WatchProcessor
 from tokenmeter.flow.watch.settings import Settings
 from tokenmeter.kafka.logreader import KafkaLogReader
 
-APP_ID = "tokenmeter-watch"
-FEEDS = {feed.topic: feed for feed in (feed_billing.FEED, feed_market.FEED)}
-TOPICS = tuple(FEEDS)
 PAGE_MIN_SECONDS = 1.0
 """Its buckets are a minute."""
 NICENESS = 5

@@ -12,9 +12,9 @@ from clickhouse_connect.driver.client import Client
 
 from tokenmeter.events.contract import EVENTS
 from tokenmeter.events.errors import Fatal, Misconfigured
+from tokenmeter.events.groups import LOAD
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.columns.validate import validate
-from tokenmeter.flow.load.app import APP_ID as LOAD_GROUP
 from tokenmeter.kafka.logreader import KafkaLogReader
 from tokenmeter.kafka.partitioner import partition_of
 from tokenmeter.kafka.positions import wait_past
@@ -182,7 +182,7 @@ def _wait_loaded(client: Mapping[str, Any], timeout_s: float) -> None:
     log = KafkaLogReader(client)
     lasts = {(EVENTS, partition): log.last(EVENTS, partition) for partition in range(log.partitions(EVENTS))}
     ends = {place: last[0] + 1 for place, last in lasts.items() if last is not None}
-    if (behind := wait_past(client, LOAD_GROUP, ends, timeout_s)) is not None:
+    if (behind := wait_past(client, LOAD.id, ends, timeout_s)) is not None:
         raise Fatal(
             f"ClickHouse has not loaded {EVENTS}/{behind.place[1]} to offset {behind.end - 1} yet, so what is counted "
             "already is not known",

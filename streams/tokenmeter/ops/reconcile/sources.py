@@ -13,9 +13,8 @@ from confluent_kafka import KafkaException
 
 from tokenmeter.events.contract import BILLING, MARKET, PAGES
 from tokenmeter.events.errors import Fatal
+from tokenmeter.events.groups import LOAD, METER
 from tokenmeter.events.lines import BILLING_USAGE_KEYS, CONTEXT_BUCKET_TOP, CONTEXT_BUCKETS, MARKET_USAGE_KEYS
-from tokenmeter.flow.load.app import APP_ID as LOAD_GROUP
-from tokenmeter.flow.meter.app import APP_ID as METER_GROUP
 from tokenmeter.kafka.ends import record_ends
 from tokenmeter.kafka.positions import positions
 from tokenmeter.ops.reconcile.corrections import BILLING_MEASURES, MARKET_ONLY, SOURCE, PageDifference
@@ -59,7 +58,7 @@ class Positions:
         """The first partition of ``topic`` that ``who`` ("meter" or "loader") has not committed to its end."""
         wanted = [(topic, partition) for partition, end in ends.items() if end]
         try:
-            places = positions(self._client, METER_GROUP if who == "meter" else LOAD_GROUP, wanted)
+            places = positions(self._client, (METER if who == "meter" else LOAD).id, wanted)
         except KafkaException as error:
             raise Fatal(
                 f"Kafka does not say how far the {who} is: {error.args[0].str()}", hint="tokenmeter status"

@@ -13,7 +13,8 @@ from tokenmeter.events.contract import BILLING
 from tokenmeter.events.errors import Fatal, Refused
 from tokenmeter.flow.load import sift as sifting
 from tokenmeter.flow.load.gate import InsertGate
-from tokenmeter.flow.load.load import TABLES, Loader
+from tokenmeter.flow.load.load import Loader
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.flow.page import foreign
 from tokenmeter.flow.page.page import PageBounds
 from tokenmeter.kafka.batch import RecordBatch, Run

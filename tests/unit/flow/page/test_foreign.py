@@ -16,7 +16,8 @@ from tokenmeter.events.contract import BILLING, EVENTS, LEDGER, SCHEMA_IDS_MAX
 from tokenmeter.events.errors import Fatal, Poison
 from tokenmeter.flow.columns.decode import decode
 from tokenmeter.flow.ledger.restore import accounts_of
-from tokenmeter.flow.load.load import TABLES, Loader
+from tokenmeter.flow.load.load import Loader
+from tokenmeter.flow.load.tables import TABLES
 from tokenmeter.flow.meter.recover import is_a_page
 from tokenmeter.flow.page import foreign
 from tokenmeter.flow.page.page import PageBounds

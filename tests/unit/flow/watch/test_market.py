@@ -13,7 +13,7 @@ import pytest
 from support.watched import COUNTS, World
 from tokenmeter.events import wire
 from tokenmeter.flow.watch import feed_market
-from tokenmeter.flow.watch.app import FEEDS
+from tokenmeter.flow.watch.feeds import FEEDS
 from tokenmeter.flow.watch.settings import Settings
 
 BUCKET_S = 1800

@@ -18,7 +18,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from support.board_filters import REACHED, RUNNING
-from support.clickhouse import Server, migrated
+from support.clickhouse import migrated
 from support.market_rows import calls, lines, money
 from support.superset import api, shared_node
 from tokenmeter.boards import Database, grains
@@ -31,7 +31,6 @@ from tokenmeter.boards.market import MARKET
 from tokenmeter.boards.rest import THREADS, Rest
 from tokenmeter.stack.doctor.clickhouse import boards_user
 from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.totals import TOTALS
 
 BOARDS = (MARKET, CALLS)
@@ -253,11 +252,8 @@ def test_the_time_range_reaches_every_chart_with_a_time_column(client: Client) -
 def test_charts_are_the_same_wherever_server_and_reader_stand(client: Client, tmp_path: Path) -> None:
     """S01. Superset always runs in UTC, since its "now" is local time, and so do the sessions of the boards' user: the
     ends of a range have no zone. `tokenmeter doctor` looks at that."""
-    server = Server(tmp_path, {"TZ": "America/New_York"})
-    server.start()
-    try:
+    with migrated(tmp_path, env={"TZ": "America/New_York"}) as server:
         there = connect(server.url, "writer", "secret")
-        migrate(there)
         abroad = connect(server.url, "writer", "secret", session_timezone="Europe/Moscow")
         for attempt in range(2):
             now = this_hour()
@@ -269,8 +265,6 @@ def test_charts_are_the_same_wherever_server_and_reader_stand(client: Client, tm
                 break  # windows of the leaderboards end with the hour
         assert boards_user(abroad).ok is False
         assert "shifted" in boards_user(abroad).said
-    finally:
-        server.child.kill()
     assert [key for key in asked if not here[key]] == []
     for key in asked:
         assert found[key] == here[key], key

@@ -11,9 +11,11 @@ import random
 
 import numpy as np
 import polars as pl
+import pytest
 
 from support.events import NOW_MS, value
 from support.producer_batch import packed
+from support.seeds import seeds
 from tokenmeter.events import Poison, wire
 from tokenmeter.events.contract import latest
 from tokenmeter.events.varint import varint
@@ -21,7 +23,7 @@ from tokenmeter.flow.columns.block import SYNC, header
 from tokenmeter.flow.columns.decode import INDEX, decode
 from tokenmeter.flow.columns.validate import validate
 
-BATCHES = 4_000
+RUNS, RUNS_OFTEN, BATCHES = 8, 2, 500
 CONTROL_BATCHES = 1_000
 SIZE = 40
 VALUES = [value(number) for number in range(SIZE)]
@@ -50,8 +52,9 @@ def damaged(chance: random.Random, original: bytes) -> bytes:
     return bytes(data)
 
 
-def test_no_neighbour_changes_and_both_decoders_agree() -> None:
-    chance = random.Random(20261124)
+@pytest.mark.parametrize("seed", seeds(RUNS, RUNS_OFTEN))
+def test_no_neighbour_changes_and_both_decoders_agree(seed: int) -> None:
+    chance = random.Random(seed)
     rejected = 0
     for number in range(BATCHES):
         place = chance.randrange(SIZE)

@@ -57,9 +57,11 @@ class Server:
 
 
 @contextmanager
-def migrated(folder: Path, reads: Sequence[str] = ("boards",)) -> Iterator[Server]:
+def migrated(
+    folder: Path, reads: Sequence[str] = ("boards",), env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """A server that has every table, and is killed at the end."""
-    server = Server(folder, reads=reads)
+    server = Server(folder, env, reads)
     shutil.copytree(_template(), server.data, symlinks=True, dirs_exist_ok=True)  # it may be a disk of its own
     try:
         server.start()

@@ -51,8 +51,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """A detached stack, as options; nothing of it is left afterwards."""
     folder = tmp_path_factory.mktemp("stack")
     where = ["--data", str(folder)]
-    code, said = run(["up", "--detach", "--no-boards", *where])
     try:
+        code, said = run(["up", "--detach", "--no-boards", *where])
         assert code == 0, said
         assert "ClickHouse ready after" in said, "it tells how far it is"
         with pytest.MonkeyPatch.context() as here:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,16 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from tokenmeter.stack.cached import locked, store_digest
 from tokenmeter.stack.children import Child
-from tokenmeter.stack.jars import cache_path
+from tokenmeter.stack.empty_store import begin
 from tokenmeter.stack.kafka import free_port
-from tokenmeter.store.client import connect
-from tokenmeter.store.migrate import migrate
 from tokenmeter.store.users import sha256
 
 START_TIMEOUT_S = 30.0
-TEMPLATE = "tests-store-"
 
 
 class Server:
@@ -62,27 +57,14 @@ def migrated(
 ) -> Iterator[Server]:
     """A server that has every table, and is killed at the end."""
     server = Server(folder, env, reads)
-    shutil.copytree(_template(), server.data, symlinks=True, dirs_exist_ok=True)  # it may be a disk of its own
+    if server.data.exists():  # it may be a disk of its own
+        begin(folder / "empty")
+        shutil.copytree(folder / "empty", server.data, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(folder / "empty")
+    else:
+        begin(server.data)
     try:
         server.start()
         yield server
     finally:
         server.child.kill()
-
-
-def _template() -> Path:
-    """The data directory of an empty store that was migrated; made once for these migrations and this engine, since
-    it takes seconds and most tests begin with one. ``test_store`` migrates its own."""
-    template = cache_path() / f"{TEMPLATE}{store_digest()}"
-    with locked(f"{TEMPLATE}template"):
-        if not template.exists():
-            for old in cache_path().glob(f"{TEMPLATE}*"):
-                if old.is_dir():
-                    shutil.rmtree(old)
-            with tempfile.TemporaryDirectory(prefix="making-store-", dir=cache_path()) as scratch:
-                server = Server(Path(scratch))
-                server.start()
-                migrate(connect(server.url, "writer", "secret"))
-                server.child.stop()
-                server.data.rename(template)
-    return template

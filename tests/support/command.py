@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "tokenmeter.cli.app"]
+TIMEOUT_S = 300.0
+"""A whole stack starts within it, also where the machine is busy."""
 
 
 def run(arguments: list[str], cwd: Path | None = None, **setting: str) -> tuple[int, str]:
     """(exit code, all it said)."""
     env = {**os.environ, **setting}
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env=env, cwd=cwd)
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, env=env, cwd=cwd)
     return done.returncode, (done.stdout + done.stderr).replace("\n", " ")
 
 

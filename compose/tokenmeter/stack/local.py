@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 from tokenmeter.boards import Database, Published, publish
 from tokenmeter.cli.settings import Settings
 from tokenmeter.events.errors import Fatal, Misconfigured
-from tokenmeter.stack import environment
+from tokenmeter.stack import empty_store, environment
 from tokenmeter.stack.alone import require_alone
 from tokenmeter.stack.children import Child, stop_together
 from tokenmeter.stack.health import wait_healthy
@@ -62,7 +62,7 @@ class LocalStack:
         say: Say,
         *,
         stores_only: bool = False,
-        begin: Begin | None = None,
+        begin: Begin = empty_store.begin,
         fill: Fill | None = None,
         boards_later: bool = False,
         patient: bool = False,
@@ -100,7 +100,7 @@ class LocalStack:
             self._ports = Ports(self._data, port_names(self._settings), self._settings.port_base)
             self._ports.require_free()
             self._require_disk()
-            if self._begin is not None and self._settings.clickhouse_url is None:
+            if self._settings.clickhouse_url is None:
                 self._beginning = self._beside.submit(self._begin, self._data / "clickhouse", self._say)
             boards = self._settings.boards and not self._stores_only
             if boards:

@@ -1,7 +1,7 @@
 # Everything is installed inside this checkout (.venv) and in the user's cache (Kafka's jars, Superset's own venv).
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

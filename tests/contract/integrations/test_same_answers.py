@@ -194,7 +194,7 @@ def ids(cases: list[Case]) -> list[str]:
     return [case.name for case in cases]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def garbage_is_ours() -> Iterator[None]:
     """Collected in the provider's thread, it would close a client's generator that is just running in ours."""
     gc.collect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -65,13 +65,21 @@ class Log:
         return list(self._rest)
 
 
+def follow(
+    monkeypatch: pytest.MonkeyPatch, log: Log, starts: dict[int, int], until: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """(partition, offset) of each record that is handed out."""
+    monkeypatch.setattr(reading, "time", log)
+    for taken in to_the_ends(log, TOPIC, starts, until, PACE):
+        yield from ((one.partition(), one.offset()) for one in taken.messages)
+
+
 def read(
     monkeypatch: pytest.MonkeyPatch, log: Log, starts: dict[int, int], until: int | None = None
 ) -> list[tuple[int, int]]:
-    monkeypatch.setattr(reading, "time", log)
-    found = [one for taken in to_the_ends(log, TOPIC, starts, until, PACE) for one in taken.messages]  # type: ignore[arg-type]
+    found = list(follow(monkeypatch, log, starts, until))
     assert log.assigned == starts
-    return [(int(one.partition() or 0), int(one.offset() or 0)) for one in found]
+    return found
 
 
 def test_every_partition_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +102,10 @@ def test_what_is_not_committed_below_the_end_is_waited_for(monkeypatch: pytest.M
 
 def test_who_follows_is_told_what_comes_after_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log([end(0, 0), end(1, 0)], [Said(1, 0), end(1, 1)], [Said(0, 0)])
+    found: list[tuple[int, int]] = []
     with pytest.raises(Fatal, match="stands still"):  # here it may be silent for ten seconds, not for ever
-        found: list[tuple[int, int]] = []
-        monkeypatch.setattr(reading, "time", log)
-        for taken in to_the_ends(log, TOPIC, {0: 0, 1: 0}, NEVER, PACE):  # type: ignore[arg-type]
-            found += [(int(one.partition() or 0), int(one.offset() or 0)) for one in taken.messages]
+        for place in follow(monkeypatch, log, {0: 0, 1: 0}, NEVER):
+            found.append(place)
     assert found == [(1, 0), (0, 0)]
 
 
